@@ -1,0 +1,79 @@
+import js from '@eslint/js';
+import prettier from 'eslint-config-prettier';
+import tseslint from 'typescript-eslint';
+
+/**
+ * The import direction of the house (docs/architecture.md): a library folder may import the folders named
+ * beside it and nothing else of src/, and another folder only through its public face, index.ts.
+ */
+const mayImport = {
+  checkpoint: [],
+  engine: [],
+  tokenizer: ['checkpoint'],
+  ui: [],
+  ops: ['engine'],
+  model: ['ops', 'engine', 'checkpoint'],
+  data: ['tokenizer', 'checkpoint'],
+  hub: ['checkpoint', 'model'],
+  convert: ['model', 'tokenizer', 'checkpoint'],
+  finetune: ['model', 'data', 'tokenizer', 'ops', 'engine', 'checkpoint'],
+  eval: ['model', 'data', 'tokenizer', 'checkpoint', 'engine'],
+  commands: ['hub', 'convert', 'finetune', 'eval', 'model', 'tokenizer', 'engine', 'checkpoint', 'ui'],
+};
+
+const direction = Object.entries(mayImport).map(([folder, allowed]) => {
+  const forbidden = Object.keys(mayImport).filter((name) => name !== folder && !allowed.includes(name));
+  return {
+    files: [`src/${folder}/**/*.ts`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            ...(forbidden.length > 0
+              ? [
+                  {
+                    group: forbidden.map((name) => `../${name}/*`),
+                    message: `src/${folder} may not import it.`,
+                  },
+                ]
+              : []),
+            ...(allowed.length > 0
+              ? [
+                  {
+                    group: allowed.flatMap((name) => [`../${name}/*`, `!../${name}/index.js`]),
+                    message: 'Import another folder through its index.ts.',
+                  },
+                ]
+              : []),
+          ],
+        },
+      ],
+    },
+  };
+});
+
+export default tseslint.config(
+  {ignores: ['dist/', 'fixtures/', 'coverage/', 'node_modules/']},
+  js.configs.recommended,
+  ...tseslint.configs.recommendedTypeChecked,
+  {
+    languageOptions: {parserOptions: {projectService: true, tsconfigRootDir: import.meta.dirname}},
+    rules: {
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      eqeqeq: 'error',
+    },
+  },
+  {
+    // Libraries do not print: only commands, the demo, the bench and src/ui know a terminal.
+    files: ['src/**/*.ts'],
+    ignores: ['src/ui/**', 'src/commands/**'],
+    rules: {'no-console': 'error'},
+  },
+  ...direction,
+  {files: ['**/*.js'], ...tseslint.configs.disableTypeChecked},
+  {files: ['**/*.js'], languageOptions: {globals: {process: 'readonly', console: 'readonly'}}},
+  prettier,
+);

@@ -1,0 +1,92 @@
+import {randomBytes} from 'node:crypto';
+import {mkdir, open, readdir, rename, rm} from 'node:fs/promises';
+import {basename, dirname, join, resolve} from 'node:path';
+import {FileError} from '../errors.js';
+
+/**
+ * Throws if a folder cannot become the output: it exists and holds something, or is a file.
+ * Commands call it before they start long work.
+ */
+export async function requireFreeOutput(output: string): Promise<void> {
+  const entries = await readdir(output).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new FileError(`${output} cannot be the output folder: ${error.code}.`, {cause: error});
+  });
+  if (entries.length > 0) {
+    throw new FileError(`${output} is not empty; name another output folder or remove this one.`);
+  }
+}
+
+/**
+ * Writes a folder all or nothing: `write` fills a folder beside the output, which is flushed to disk and
+ * renamed when it returns, and removed if it throws.
+ * @throws FileError if the output exists and is not empty.
+ */
+export async function writeFolder<T>(output: string, write: (stage: string) => Promise<T>): Promise<T> {
+  await requireFreeOutput(output);
+  const target = resolve(output);
+  const stage = join(dirname(target), `.${basename(target)}.${randomBytes(4).toString('hex')}.partial`);
+  try {
+    await mkdir(stage, {recursive: true});
+    const result = await write(stage);
+    await flush(stage);
+    await rename(stage, target);
+    await syncPath(dirname(target));
+    return result;
+  } catch (error) {
+    await rm(stage, {recursive: true, force: true});
+    throw asFileError(error, output);
+  }
+}
+
+/** Replaces one file all or nothing: written beside, flushed, renamed. */
+export async function writeFileWhole(path: string, data: string | Uint8Array): Promise<void> {
+  const partial = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}.partial`);
+  try {
+    const handle = await open(partial, 'wx');
+    try {
+      await handle.writeFile(data);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, {force: true});
+    throw asFileError(error, path);
+  }
+}
+
+/** Flushes every file of a folder, and the folder itself, to disk. */
+async function flush(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, {withFileTypes: true})) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await flush(path);
+    else await syncPath(path);
+  }
+  await syncPath(folder);
+}
+
+async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** System errors of a write, in words; every other error as it is. */
+function asFileError(error: unknown, path: string): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  const words: Record<string, string> = {
+    ENOSPC: 'the disk is full',
+    EACCES: 'permission denied',
+    EROFS: 'the file system is read-only',
+    ENOTDIR: 'a part of the path is no folder',
+  };
+  if (error instanceof Error && code && Object.hasOwn(words, code)) {
+    return new FileError(`${path} cannot be written: ${words[code]}.`, {cause: error});
+  }
+  return error;
+}

@@ -1,0 +1,169 @@
+import {
+  Checkpoint,
+  requireFreeOutput,
+  writeFolder,
+  writeModelFiles,
+  type TensorSource,
+} from '../checkpoint/index.js';
+import {UnsupportedError, UsageError} from '../errors.js';
+import {
+  blocks,
+  familyOf,
+  hasZeroTokens,
+  mapTensors,
+  readModelConfig,
+  slots,
+  ZERO_KEYS,
+  type ModelConfig,
+  type Slot,
+  type ZttConfig,
+} from '../model/index.js';
+import {divergence, type Divergence} from './divergence.js';
+import {queryFold} from './plan.js';
+import {averaged, copied} from './tensor-source.js';
+
+export interface RevertOptions {
+  /** A ZTT model's folder. */
+  model: string;
+  /** The folder to write; it must not exist, or be empty. */
+  output: string;
+  /** Write cycles out as layers: slots many of them. */
+  unroll?: boolean;
+  /** Leave the zero tokens out, which changes what the model computes. */
+  dropZeroTokens?: boolean;
+  /** For measuring what dropping the zero tokens costs; default `auto`. */
+  engine?: string;
+  signal?: AbortSignal;
+}
+
+export interface RevertReport {
+  output: string;
+  /** Layers of the plain model. */
+  layers: number;
+  unrolled: boolean;
+  /** What dropping the zero tokens costs; null where there were none. */
+  divergence: Divergence | null;
+  /** Buffers that the source had and the plain model has not. */
+  droppedBuffers: string[];
+  /** Tensors whose bytes are not the model's: the attention scale is folded into their query part. */
+  folded: string[];
+}
+
+/**
+ * Writes a plain GPT-2 or OPT checkpoint, with the source's names and the model's bytes. It can be done as it
+ * is for one cycle of all layers without zero tokens; else the options must allow what changes.
+ * @throws UsageError naming the option that is needed, UnsupportedError for what is no ZTT model
+ */
+export async function revert(options: RevertOptions): Promise<RevertReport> {
+  await requireFreeOutput(options.output);
+  const checkpoint = await Checkpoint.open(options.model);
+  try {
+    const config = await readModelConfig(checkpoint.folder);
+    const {ztt} = config;
+    if (!ztt) throw new UnsupportedError(`${options.model} is a plain ${config.arch.family} model already.`);
+    mapTensors(checkpoint, config);
+    requirePermission(config, ztt, options);
+    const unrolled = needsUnroll(config, ztt);
+    const layers = unrolled ? slots(config.arrangement) : blocks(config.arrangement);
+    const foldScale = unrolled && config.arch.inverseLayerScale;
+    const tensors = plainTensors(checkpoint, config, ztt, layers, foldScale);
+    const base = plainConfig(checkpoint, config, layers.length, foldScale);
+    const cost = await writeFolder(options.output, async (stage) => {
+      const sources = tensors.map(({source}) => source);
+      await writeModelFiles(
+        stage,
+        {tensors: sources, config: base, carryFrom: checkpoint.folder},
+        {signal: options.signal},
+      );
+      return hasZeroTokens(ztt.layout) ? divergence(options.model, stage, options.engine) : null;
+    });
+    return {
+      output: options.output,
+      layers: layers.length,
+      unrolled,
+      divergence: cost,
+      droppedBuffers: ztt.source.dropped,
+      folded: tensors.filter(({folded}) => folded).map(({source}) => source.name),
+    };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+const needsUnroll = ({arrangement}: ModelConfig, ztt: ZttConfig): boolean =>
+  ztt.cycles > 1 || blocks(arrangement).length !== arrangement.sourceLayers;
+
+function requirePermission(config: ModelConfig, ztt: ZttConfig, options: RevertOptions): void {
+  const needed = [
+    ...(needsUnroll(config, ztt) && !options.unroll
+      ? [`--unroll (its ${slots(config.arrangement).length} executed layers are written out one by one)`]
+      : []),
+    ...(hasZeroTokens(ztt.layout) && !options.dropZeroTokens
+      ? ['--drop-zero-tokens (a plain model has none; what that costs is measured and told)']
+      : []),
+  ];
+  if (needed.length > 0) {
+    throw new UsageError(
+      `${options.model} cannot become a plain model as it is; it needs ${needed.join(' and ')}.`,
+    );
+  }
+}
+
+interface PlainTensor {
+  source: TensorSource;
+  folded: boolean;
+}
+
+function plainTensors(
+  checkpoint: Checkpoint,
+  config: ModelConfig,
+  ztt: ZttConfig,
+  layers: Slot[],
+  foldScale: boolean,
+): PlainTensor[] {
+  const family = familyOf(config.arch);
+  const {prefix: sourcePrefix} = ztt.source;
+  const prefixes = blocks(config.arrangement).map(({prefix}) => prefix);
+  const inBlock = (name: string) => prefixes.find((prefix) => name.startsWith(prefix));
+  const names = [...checkpoint.tensors.keys()].filter((name) => name !== ZERO_KEYS);
+  const outer = names
+    .filter((name) => !inBlock(name))
+    .map((name) => ({
+      source: copied(checkpoint, name, name.startsWith('lm_head.') ? name : sourcePrefix + name),
+      folded: false,
+    }));
+  const perLayer = layers.flatMap((layer, index) =>
+    names
+      .filter((name) => inBlock(name) === layer.prefix)
+      .map((from) => {
+        const rest = from.slice(layer.prefix.length);
+        const name = `${sourcePrefix}${family.layerPrefix}${index}.${rest}`;
+        const fold = foldScale ? queryFold(config.arch, rest) : null;
+        // Averaged layers have the scale in their weights already.
+        const averagedBefore = layer.part === 'middle' && ztt.share === 'average';
+        if (!fold || averagedBefore) return {source: copied(checkpoint, from, name), folded: false};
+        const factors = [1 / (layer.sources[0]! + 1)];
+        return {source: averaged(checkpoint, [from], name, {...fold, factors}), folded: true};
+      }),
+  );
+  return [...outer, ...perLayer];
+}
+
+/** The source's config, with the layers counted anew and what was folded switched off. */
+function plainConfig(
+  checkpoint: Checkpoint,
+  config: ModelConfig,
+  layers: number,
+  foldScale: boolean,
+): Record<string, unknown> {
+  const {arch, base} = config;
+  const {dtype} = checkpoint.info(`${arch.outer.tokens}.weight`);
+  const names: Record<string, string> = {F32: 'float32', F16: 'float16', BF16: 'bfloat16'};
+  const dtypeKeys = ['dtype', 'torch_dtype'].filter((key) => Object.hasOwn(base, key));
+  return {
+    ...base,
+    [familyOf(arch).layersKey]: layers,
+    ...Object.fromEntries(dtypeKeys.map((key) => [key, names[dtype]])),
+    ...(foldScale ? {scale_attn_by_inverse_layer_idx: false} : {}),
+  };
+}

@@ -1,0 +1,48 @@
+import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
+import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
+import type {ZeroInit} from '../model/index.js';
+
+/** Standard deviation of `normal` keys. */
+export const ZERO_INIT_STD = 0.02;
+/** The zero logit of `aligned` keys is minus this where the query is its bias. */
+export const ZERO_INIT_BETA = 4;
+
+/**
+ * First values of the zero-token pool [S, H, d].
+ *
+ * `normal`: N(0, 0.02^2). `zeros`: zeros, a zero logit of 0. `aligned`: along the query bias b of each slot's
+ * head, -beta sqrt(d) b / (|b|^2 + 1e-6), so that the logit, scaled by 1 / sqrt(d), is -beta where q = b.
+ * @param queryBiases - each slot's query bias [H d], for `aligned`
+ */
+export function zeroKeys(
+  kind: ZeroInit,
+  shape: readonly [slots: number, heads: number, size: number],
+  seed: number,
+  queryBiases: readonly Float32Array[],
+): Float32Array {
+  const [S, H, d] = shape;
+  if (kind === 'zeros') return new Float32Array(S * H * d);
+  if (kind === 'normal') return normal(S * H * d, ZERO_INIT_STD, seed);
+  const keys = new Float32Array(S * H * d);
+  for (const [slot, bias] of queryBiases.entries()) {
+    for (let head = 0; head < H; head++) {
+      const b = bias.subarray(head * d, (head + 1) * d);
+      const squared = b.reduce((sum, value) => sum + value * value, 0);
+      const factor = (-ZERO_INIT_BETA * Math.sqrt(d)) / (squared + 1e-6);
+      keys.set(
+        b.map((value) => factor * value),
+        (slot * H + head) * d,
+      );
+    }
+  }
+  return keys;
+}
+
+/** Gaussian values by Box and Muller's transform. */
+function normal(count: number, std: number, seed: number): Float32Array {
+  const random = xoroshiro128plus(seed);
+  return Float32Array.from({length: count}, () => {
+    const radius = Math.sqrt(-2 * Math.log(1 - uniformFloat64(random)));
+    return std * radius * Math.cos(2 * Math.PI * uniformFloat64(random));
+  });
+}

@@ -1,0 +1,122 @@
+import {createRequire} from 'node:module';
+import {availableParallelism, cpus} from 'node:os';
+import type {KernelBackend} from '@tensorflow/tfjs-core';
+import {EngineError} from '../errors.js';
+
+/** The engines in the order that `auto` prefers them; `cpu` is the plain-JavaScript reference, never chosen. */
+export const ENGINES = ['tensorflow', 'webgpu', 'native', 'wasm', 'cpu'] as const;
+export type EngineName = (typeof ENGINES)[number];
+
+/** An engine as it was found on this machine. */
+export interface EngineInfo {
+  name: EngineName;
+  /** The tfjs backend's name. */
+  backend: string;
+  device: string;
+  version: string;
+  threads: number;
+}
+
+/** How to bring up each engine. Throws EngineError where it cannot run here. */
+export const STARTERS: Record<EngineName, (threads: number | undefined) => Promise<EngineInfo>> = {
+  tensorflow: startTensorflow,
+  webgpu: () =>
+    unavailable(
+      'webgpu',
+      'this version of ztt has no webgpu engine; use wasm, or tensorflow on an NVIDIA GPU.',
+    ),
+  native: () => unavailable('native', 'this version of ztt has no native engine; use wasm.'),
+  wasm: startWasm,
+  cpu: startCpu,
+};
+
+function unavailable(name: EngineName, why: string): Promise<EngineInfo> {
+  return Promise.reject(new EngineError(`engine ${name} cannot run: ${why}`));
+}
+
+/** The version of an installed package. */
+function packageVersion(name: string): string {
+  return (createRequire(import.meta.url)(`${name}/package.json`) as {version: string}).version;
+}
+
+function processor(): string {
+  return `${cpus()[0]?.model.trim() ?? 'CPU'} (${availableParallelism()} cores)`;
+}
+
+/** tfjs, told not to advertise its native package on the console. */
+async function loadTfjs() {
+  const tf = await import('@tensorflow/tfjs-core');
+  tf.enableProdMode();
+  return tf;
+}
+
+/** tfjs's WebAssembly and JavaScript backends run on one thread under Node. */
+function requireOneThread(name: EngineName, threads: number | undefined): void {
+  if (threads !== undefined && threads !== 1) {
+    throw new EngineError(
+      `engine ${name} runs on one thread under Node; --threads ${threads} needs another engine.`,
+    );
+  }
+}
+
+async function startWasm(threads: number | undefined): Promise<EngineInfo> {
+  requireOneThread('wasm', threads);
+  const tf = await loadTfjs();
+  await import('@tensorflow/tfjs-backend-wasm');
+  const {installFastMatMul} = await import('./wasm-matmul.js');
+  if (!(await tf.setBackend('wasm')))
+    throw new EngineError('engine wasm cannot run: WebAssembly did not start.');
+  installFastMatMul();
+  const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT');
+  return {
+    name: 'wasm',
+    backend: 'wasm',
+    device: `${processor()}, ${simd ? 'SIMD' : 'no SIMD'}`,
+    version: packageVersion('@tensorflow/tfjs-backend-wasm'),
+    threads: 1,
+  };
+}
+
+async function startCpu(threads: number | undefined): Promise<EngineInfo> {
+  requireOneThread('cpu', threads);
+  await loadTfjs();
+  await import('@tensorflow/tfjs-backend-cpu');
+  return {
+    name: 'cpu',
+    backend: 'cpu',
+    device: processor(),
+    version: packageVersion('@tensorflow/tfjs-backend-cpu'),
+    threads: 1,
+  };
+}
+
+interface TensorflowBackend extends KernelBackend {
+  isUsingGpuDevice?: boolean;
+}
+
+async function startTensorflow(threads: number | undefined): Promise<EngineInfo> {
+  // TensorFlow reads its thread counts from the environment when it is loaded.
+  if (threads !== undefined) process.env.TF_NUM_INTRAOP_THREADS = String(threads);
+  for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
+    const loaded: unknown = await import(name).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ERR_MODULE_NOT_FOUND') return null;
+      throw new EngineError(
+        `engine tensorflow cannot run: ${name} is installed but does not load: ${error.message}`,
+      );
+    });
+    if (loaded === null) continue;
+    const tf = await import('@tensorflow/tfjs-core');
+    const backend = tf.findBackend('tensorflow') as TensorflowBackend | undefined;
+    if (!backend) throw new EngineError(`engine tensorflow cannot run: ${name} registered no backend.`);
+    return {
+      name: 'tensorflow',
+      backend: 'tensorflow',
+      device: backend.isUsingGpuDevice ? 'CUDA GPU' : processor(),
+      version: packageVersion(name),
+      threads: threads ?? availableParallelism(),
+    };
+  }
+  throw new EngineError(
+    'engine tensorflow cannot run: @tensorflow/tfjs-node-gpu is not installed; `npm install @tensorflow/tfjs-node-gpu` gets it (half a gigabyte, CUDA 11).',
+  );
+}

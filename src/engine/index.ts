@@ -1,0 +1,100 @@
+/** Choosing and loading an engine: a tfjs backend, by name or by what works. */
+import {EngineError, UsageError} from '../errors.js';
+import {ENGINES, STARTERS, type EngineInfo, type EngineName} from './engines.js';
+
+export {ENGINES, type EngineInfo, type EngineName} from './engines.js';
+
+export interface EngineOptions {
+  /** An engine's name, or `auto` (default): a real GPU if one works, else native, else wasm. */
+  engine?: string;
+  /** Threads for a CPU engine; default: as many as it can use. */
+  threads?: number;
+}
+
+/** An engine in use. */
+export interface Engine extends EngineInfo {
+  /** One line: which engine was taken and why. */
+  why: string;
+}
+
+/** What `ztt engines` lists. */
+export interface EngineStatus {
+  name: EngineName;
+  /** The engine, or null where it cannot run. */
+  info: EngineInfo | null;
+  /** Why it cannot run, and how to get it; null where it can. */
+  reason: string | null;
+}
+
+const started = new Map<string, Promise<EngineInfo>>();
+
+function start(name: EngineName, threads: number | undefined): Promise<EngineInfo> {
+  const key = `${name} ${threads ?? ''}`;
+  const running = started.get(key) ?? STARTERS[name](threads);
+  started.set(key, running);
+  return running;
+}
+
+/**
+ * Starts an engine and makes it tfjs's backend.
+ * @throws UsageError for an unknown name or a wrong thread count, EngineError where it cannot run here.
+ */
+export async function useEngine(options: EngineOptions = {}): Promise<Engine> {
+  const {engine = 'auto', threads} = options;
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
+    throw new UsageError(`threads is ${threads}; it must be a whole number from 1 to 1024.`);
+  }
+  const {info, why} =
+    engine === 'auto'
+      ? await choose(threads)
+      : {info: await start(engineName(engine), threads), why: 'as asked'};
+  await activate(info);
+  return {...info, why: `engine ${info.name} (${info.device}): ${why}`};
+}
+
+/** Makes a started engine tfjs's backend again, in case another model used another since. */
+export async function activate(info: EngineInfo): Promise<void> {
+  const tf = await import('@tensorflow/tfjs-core');
+  if (tf.getBackend() !== info.backend) await tf.setBackend(info.backend);
+}
+
+/** Every engine, with its device and version or the reason why it cannot run. */
+export async function listEngines(): Promise<EngineStatus[]> {
+  const statuses: EngineStatus[] = [];
+  for (const name of ENGINES) {
+    statuses.push(
+      await start(name, undefined).then(
+        (info) => ({name, info, reason: null}),
+        (error: Error) => ({name, info: null, reason: error.message}),
+      ),
+    );
+  }
+  return statuses;
+}
+
+function engineName(name: string): EngineName {
+  const known = ENGINES.find((engine) => engine === name);
+  if (!known) throw new UsageError(`there is no engine ${name}; there are auto, ${ENGINES.join(', ')}.`);
+  return known;
+}
+
+/** The first engine that runs; TensorFlow counts only with a GPU, since on a CPU the others serve. */
+async function choose(threads: number | undefined): Promise<{info: EngineInfo; why: string}> {
+  const reasons: string[] = [];
+  const skipped: string[] = [];
+  for (const name of ENGINES.filter((engine) => engine !== 'cpu')) {
+    try {
+      const info = await start(name, threads);
+      if (name !== 'tensorflow' || info.device.includes('GPU')) {
+        const why =
+          skipped.length > 0 ? `the best that runs here, without ${skipped.join(', ')}` : 'the best';
+        return {info, why};
+      }
+      skipped.push(name);
+    } catch (error) {
+      skipped.push(name);
+      reasons.push((error as Error).message);
+    }
+  }
+  throw new EngineError(`no engine can run here. ${reasons.join(' ')}`);
+}

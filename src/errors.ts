@@ -1,0 +1,38 @@
+/**
+ * The errors a user can meet. A message names what was wrong, where (file, tensor, line, flag, value), and
+ * what to do. The command line prints the message alone and exits with `exitCode`.
+ */
+export class ZttError extends Error {
+  /** The process exit code: 1 failed, 2 wrong usage, 130 interrupted. */
+  readonly exitCode: number = 1;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** An option, flag or argument that cannot be. */
+export class UsageError extends ZttError {
+  override readonly exitCode = 2;
+}
+
+/** A file or folder that is missing, unreadable, or would be overwritten. */
+export class FileError extends ZttError {}
+
+/** A checkpoint, config, index or tokenizer file whose content breaks its format's rules. */
+export class FormatError extends ZttError {}
+
+/** A well-formed checkpoint of a kind that ztt does not handle. */
+export class UnsupportedError extends ZttError {}
+
+/** An engine that was asked for and cannot run here. */
+export class EngineError extends ZttError {}
+
+/** A refusal or failure of the Hugging Face Hub. */
+export class HubError extends ZttError {}
+
+/** A job stopped by the user; what was done is saved and the message says how to go on. */
+export class InterruptedError extends ZttError {
+  override readonly exitCode = 130;
+}

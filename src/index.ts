@@ -1,0 +1,16 @@
+/**
+ * ztt as a library: convert a checkpoint, load it, run it.
+ *
+ * ```ts
+ * import {convert, load} from 'ztt';
+ * await convert({source: 'gpt2', output: 'gpt2-ztt', layout: 'ztt', cycles: 2});
+ * const model = await load('gpt2-ztt', {engine: 'auto'});
+ * const {logits, slots} = await model.logits([[464, 3290]], {threshold: 0.5});
+ * ```
+ */
+export {Checkpoint, SafetensorsFile, writeSafetensors} from './checkpoint/index.js';
+export * from './convert/index.js';
+export {ENGINES, listEngines, useEngine, type Engine, type EngineOptions} from './engine/index.js';
+export * from './errors.js';
+export * from './model/index.js';
+export {Tokenizer} from './tokenizer/index.js';

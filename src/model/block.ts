@@ -1,0 +1,125 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {
+  activation,
+  attentionWeights,
+  layerNorm,
+  linear,
+  mergeHeads,
+  splitHeads,
+  weightedValues,
+} from '../ops/index.js';
+import type {Architecture} from './architecture.js';
+import type {Weights} from './weights.js';
+
+// Shapes: B batch, T tokens, D width, H heads, d = D / H, Z 1 with a zero token and 0 without.
+
+/** One executed layer: which block's weights, its attention scale and its zero key. */
+export type BlockRun = {
+  /** What the block's tensor names begin with. */
+  prefix: string;
+  scale: number;
+  /** [H, d], where there is a zero token. */
+  zeroKey?: tf.Tensor;
+};
+
+/** A layer's attention before its values are used: all that an exit check needs. */
+export type Attention = {
+  /** The normed input [B, T, D], from which the values are made. */
+  input: tf.Tensor3D;
+  /** [B, H, T, Z + T] */
+  weights: tf.Tensor4D;
+  /** [B, H, T, d]; left to `finish` to make by `check`. */
+  values?: tf.Tensor4D;
+};
+
+/** What is done to a layer's branches in training, for dropout; the identity otherwise. */
+export type BranchHook = <T extends tf.Tensor>(x: T) => T;
+
+const identity: BranchHook = (x) => x;
+
+/** The blocks of a model, of either family, over its weights. */
+export class Blocks {
+  constructor(
+    private readonly arch: Architecture,
+    private readonly weights: Weights,
+  ) {}
+
+  /** A whole layer: x [B, T, D] to [B, T, D]. */
+  run(x: tf.Tensor3D, run: BlockRun, mask: tf.Tensor2D, hook: BranchHook = identity): tf.Tensor3D {
+    return this.finish(x, this.attend(x, run, mask), run, hook);
+  }
+
+  /** The first part: attention weights, and values with them where q, k and v are one product. */
+  attend(x: tf.Tensor3D, run: BlockRun, mask: tf.Tensor2D): Attention {
+    const input = this.attentionInput(x, run);
+    const [q, k, values] = this.queryKeyValue(input, run);
+    return {input, weights: attentionWeights(q, k, run.zeroKey, run.scale, mask), values};
+  }
+
+  /** The first part without the values, for a layer that may be skipped: its cost is 4 D^2 + 2 D keys a token. */
+  check(x: tf.Tensor3D, run: BlockRun, mask: tf.Tensor2D): Attention {
+    const input = this.attentionInput(x, run);
+    const q = this.projection('q', input, run);
+    const k = this.projection('k', input, run);
+    return {input, weights: attentionWeights(q, k, run.zeroKey, run.scale, mask)};
+  }
+
+  /** The rest of a layer, from its input and its attention. */
+  finish(x: tf.Tensor3D, attention: Attention, run: BlockRun, hook: BranchHook = identity): tf.Tensor3D {
+    const {block, normFirst} = this.arch;
+    const values = attention.values ?? this.projection('v', attention.input, run);
+    const mixed = mergeHeads(weightedValues(hook(attention.weights), values));
+    const attended = tf.add<tf.Tensor3D>(x, hook(this.linear(mixed, run, block.attentionOut)));
+    const middle = normFirst ? attended : this.norm(attended, run, block.attentionNorm);
+    const input = normFirst ? this.norm(middle, run, block.mlpNorm) : middle;
+    const up = activation(this.linear(input, run, block.up), this.arch.activation);
+    const out = tf.add<tf.Tensor3D>(middle, hook(this.linear(up, run, block.down)));
+    return normFirst ? out : this.norm(out, run, block.mlpNorm);
+  }
+
+  private attentionInput(x: tf.Tensor3D, run: BlockRun): tf.Tensor3D {
+    return this.arch.normFirst ? this.norm(x, run, this.arch.block.attentionNorm) : x;
+  }
+
+  private queryKeyValue(input: tf.Tensor3D, run: BlockRun): [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D] {
+    const {qkv} = this.arch.block;
+    if (!('fused' in qkv)) {
+      return [
+        this.projection('q', input, run),
+        this.projection('k', input, run),
+        this.projection('v', input, run),
+      ];
+    }
+    const parts: tf.Tensor3D[] = tf.split(this.linear(input, run, qkv.fused), 3, -1);
+    return parts.map((part) => splitHeads(part, this.arch.heads)) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+  }
+
+  /** One of q, k and v alone, [B, H, T, d]. From a fused weight it takes the columns, so not for training. */
+  private projection(part: 'q' | 'k' | 'v', input: tf.Tensor3D, run: BlockRun): tf.Tensor4D {
+    const {qkv} = this.arch.block;
+    const D = this.arch.width;
+    if (!('fused' in qkv)) return splitHeads(this.linear(input, run, qkv[part]), this.arch.heads);
+    const start = {q: 0, k: D, v: 2 * D}[part];
+    const weight = tf.slice(this.weights.get(`${run.prefix}${qkv.fused}.weight`), [0, start], [D, D]);
+    const bias = tf.slice(this.weights.get(`${run.prefix}${qkv.fused}.bias`), [start], [D]);
+    return splitHeads(linear(input, weight, bias, this.arch.weightLayout), this.arch.heads);
+  }
+
+  private linear(x: tf.Tensor3D, run: BlockRun, name: string): tf.Tensor3D {
+    const weight = this.weights.get(`${run.prefix}${name}.weight`);
+    const bias = this.weights.find(`${run.prefix}${name}.bias`);
+    return linear(x, weight, bias, this.arch.weightLayout);
+  }
+
+  private norm(x: tf.Tensor3D, run: BlockRun, name: string): tf.Tensor3D {
+    return norm(x, this.weights, `${run.prefix}${name}`, this.arch);
+  }
+}
+
+/** Layer norm by the module's name; without weight and bias where the family has none. */
+export function norm<T extends tf.Tensor>(x: T, weights: Weights, name: string, arch: Architecture): T {
+  const affine = arch.normAffine
+    ? {weight: weights.get(`${name}.weight`), bias: weights.get(`${name}.bias`)}
+    : null;
+  return layerNorm(x, affine, arch.normEpsilon);
+}

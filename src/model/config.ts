@@ -1,0 +1,121 @@
+import {join} from 'node:path';
+import {z} from 'zod';
+import {parseWith, readJson} from '../checkpoint/index.js';
+import {FormatError} from '../errors.js';
+import type {Architecture} from './architecture.js';
+import {parseArchitecture} from './families/index.js';
+import {checkArrangement, LAYOUTS, MAX_CYCLES, type Arrangement} from './layout.js';
+
+/** How K middle layers are made of the source's m; `keep` keeps all. */
+export const SHARES = ['keep', 'first', 'last', 'stepwise', 'average'] as const;
+export type Share = (typeof SHARES)[number];
+
+export const ZERO_INITS = ['normal', 'zeros', 'aligned'] as const;
+export type ZeroInit = (typeof ZERO_INITS)[number];
+
+const layerIndex = z.number().int().nonnegative();
+
+/** The `ztt` entry of our config.json. */
+const zttSchema = z.object({
+  version: z.literal(1, 'this version of ztt reads config version 1'),
+  layout: z.enum(LAYOUTS),
+  head: z.number().int().nonnegative(),
+  /** Middle layers stored. */
+  middle: z.number().int().positive(),
+  tail: z.number().int().nonnegative(),
+  cycles: z.number().int().positive().max(MAX_CYCLES),
+  share: z.enum(SHARES),
+  /** For each middle layer, the source layers it came from. */
+  middle_sources: z.array(z.array(layerIndex).nonempty()),
+  /** Exit when the mean zero attention exceeds it; 1 never exits. */
+  threshold: z.number().positive().default(1),
+  /** The first cycle (1-based) in which the exit is checked. */
+  exit_from_cycle: z.number().int().positive().default(2),
+  /** Overrides the base config's dropouts in fine-tuning. */
+  dropout: z.number().min(0).lt(1).default(0),
+  /** How the zero keys were first set; null where there are none. */
+  zero_init: z.object({kind: z.enum(ZERO_INITS), seed: z.number().int()}).nullable(),
+  source: z.object({
+    /** The source folder's or repo's name. */
+    name: z.string(),
+    revision: z.string().nullable(),
+    /** sha256 of each weight file of the source, in hex. */
+    sha256: z.record(z.string(), z.string()),
+    /** What the source's tensor names began with. */
+    prefix: z.string(),
+    /** Buffers of the source that were left out. */
+    dropped: z.array(z.string()),
+  }),
+});
+
+export type ZttConfig = z.output<typeof zttSchema>;
+
+const modelSchema = z.looseObject({
+  model_type: z.literal('ztt'),
+  base_config: z.looseObject({}),
+  ztt: zttSchema,
+});
+
+/** A checkpoint's config, parsed: a ZTT model's, or a source model's, which then stands for `vanilla`. */
+export interface ModelConfig {
+  arch: Architecture;
+  arrangement: Arrangement;
+  /** The source's whole config. */
+  base: Record<string, unknown>;
+  /** Null for a source checkpoint. */
+  ztt: ZttConfig | null;
+}
+
+/**
+ * Reads a folder's config.json.
+ * @throws FileError if there is none, UnsupportedError for another family, FormatError for broken values.
+ */
+export async function readModelConfig(folder: string): Promise<ModelConfig> {
+  const path = join(folder, 'config.json');
+  const raw = await readJson(path, z.looseObject({}));
+  if (raw.model_type !== 'ztt') {
+    const arch = parseArchitecture(raw, path);
+    return {arch, arrangement: vanilla(arch.layers), base: raw, ztt: null};
+  }
+  const {base_config: base, ztt} = parseWith(modelSchema, raw, path);
+  const arch = parseArchitecture(base, `${path} (base_config)`);
+  return {arch, arrangement: arrangementOf(ztt, arch, path), base, ztt};
+}
+
+/** The config.json of a ZTT model. */
+export function modelConfigJson(base: Record<string, unknown>, ztt: ZttConfig): Record<string, unknown> {
+  return {
+    model_type: 'ztt',
+    architectures: ['ZttForCausalLM'],
+    base_config: base,
+    ztt: zttSchema.parse(ztt),
+  };
+}
+
+/** Every layer once. */
+export function vanilla(layers: number): Arrangement {
+  return {
+    layout: 'vanilla',
+    head: 0,
+    tail: 0,
+    cycles: 1,
+    middleSources: Array.from({length: layers}, (_, i) => [i]),
+    sourceLayers: layers,
+  };
+}
+
+function arrangementOf(ztt: ZttConfig, arch: Architecture, path: string): Arrangement {
+  const {layout, head, tail, cycles, middle_sources: middleSources} = ztt;
+  const arrangement = {layout, head, tail, cycles, middleSources, sourceLayers: arch.layers};
+  try {
+    checkArrangement(arrangement);
+  } catch (error) {
+    throw new FormatError(`${path}: ${(error as Error).message}`, {cause: error});
+  }
+  if (middleSources.length !== ztt.middle || middleSources.flat().some((layer) => layer >= arch.layers)) {
+    throw new FormatError(
+      `${path}: middle_sources does not describe ${ztt.middle} of ${arch.layers} layers.`,
+    );
+  }
+  return arrangement;
+}

@@ -1,0 +1,39 @@
+/** The network: config, layouts, GPT-2 and OPT blocks, the ZTT forward pass, FLOPs. tfjs is loaded by `load` only. */
+export {LM_HEAD, type Architecture, type TensorSpec} from './architecture.js';
+export {
+  modelConfigJson,
+  readModelConfig,
+  SHARES,
+  vanilla,
+  ZERO_INITS,
+  type ModelConfig,
+  type Share,
+  type ZeroInit,
+  type ZttConfig,
+} from './config.js';
+export {familyOf, parseArchitecture, type Family} from './families/index.js';
+export {exitCheckFlops, flopsPerToken, headFlops, rowFlops, slotFlops, type RowCost} from './flops.js';
+export {
+  blocks,
+  checkArrangement,
+  hasHeadAndTail,
+  hasZeroTokens,
+  LAYOUTS,
+  slots,
+  type Arrangement,
+  type Layout,
+  type Part,
+  type Slot,
+} from './layout.js';
+export {load} from './load.js';
+export type {
+  BatchOptions,
+  ForwardOptions,
+  LogitsOptions,
+  LogitsResult,
+  Model,
+  RowScore,
+  ScoreRow,
+} from './model.js';
+export {countParameters, mapTensors, modelTensors, ZERO_KEYS, type TensorMap} from './tensors.js';
+export type {BranchHook} from './block.js';

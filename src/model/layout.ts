@@ -1,0 +1,99 @@
+import {UsageError} from '../errors.js';
+
+/** How the layers are arranged: each once, all in cycles, or head once, middle in cycles, tail once. */
+export const LAYOUTS = ['vanilla', 'bc', 'htc', 'ztt'] as const;
+export type Layout = (typeof LAYOUTS)[number];
+
+export type Part = 'head' | 'middle' | 'tail';
+
+/** The arrangement of a model's layers. */
+export interface Arrangement {
+  layout: Layout;
+  /** Head and tail layers, each run once; 0 for `vanilla` and `bc`. */
+  head: number;
+  tail: number;
+  cycles: number;
+  /** For each middle layer, the source layers that it came from: one, or several that were averaged. */
+  middleSources: number[][];
+  /** Layers in the source model. */
+  sourceLayers: number;
+}
+
+/** One executed layer. */
+export type Slot = {
+  part: Part;
+  /** 1-based. */
+  cycle: number;
+  /** The layer's index within its part. */
+  place: number;
+  /** The block's tensor names begin with this, for example `middle.3.`. */
+  prefix: string;
+  /** The source layers that the block came from. */
+  sources: number[];
+};
+
+/** Upper bound on cycles: far beyond use, and a guard against a hostile config. */
+export const MAX_CYCLES = 1000;
+
+/** The blocks that are stored, in source order, each with the slots' cycle 1. */
+export function blocks(arrangement: Arrangement): Slot[] {
+  const {head, tail, middleSources, sourceLayers} = arrangement;
+  const block = (part: Part, place: number, sources: number[]): Slot => ({
+    part,
+    cycle: 1,
+    place,
+    prefix: `${part}.${place}.`,
+    sources,
+  });
+  return [
+    ...Array.from({length: head}, (_, i) => block('head', i, [i])),
+    ...middleSources.map((sources, i) => block('middle', i, sources)),
+    ...Array.from({length: tail}, (_, i) => block('tail', i, [sourceLayers - tail + i])),
+  ];
+}
+
+/** The executed layers, in order (see `slots` in the reference): head, the middle `cycles` times, tail. */
+export function slots(arrangement: Arrangement): Slot[] {
+  const stored = blocks(arrangement);
+  const of = (part: Part) => stored.filter((slot) => slot.part === part);
+  const cycles = Array.from({length: arrangement.cycles}, (_, i) => i + 1);
+  return [
+    ...of('head'),
+    ...cycles.flatMap((cycle) => of('middle').map((slot) => ({...slot, cycle}))),
+    ...of('tail'),
+  ];
+}
+
+/** Whether the executed layers have zero tokens. */
+export const hasZeroTokens = (layout: Layout): boolean => layout === 'ztt';
+
+/** Whether a layout has head and tail layers outside the cycles. */
+export const hasHeadAndTail = (layout: Layout): boolean => layout === 'htc' || layout === 'ztt';
+
+/**
+ * Checks an arrangement's numbers.
+ * @throws UsageError naming the option and what it may be.
+ */
+export function checkArrangement(arrangement: Arrangement): void {
+  const {layout, head, tail, cycles, sourceLayers} = arrangement;
+  whole('cycles', cycles, 1, MAX_CYCLES);
+  whole('head', head, 0, sourceLayers);
+  whole('tail', tail, 0, sourceLayers);
+  if (layout === 'vanilla' && cycles !== 1) {
+    throw new UsageError(`layout vanilla runs every layer once; cycles ${cycles} needs bc, htc or ztt.`);
+  }
+  if (!hasHeadAndTail(layout) && head + tail > 0) {
+    throw new UsageError(`layout ${layout} has neither head nor tail layers; leave head and tail out.`);
+  }
+  if (head + tail >= sourceLayers) {
+    throw new UsageError(
+      `head ${head} + tail ${tail} leave no middle layer of the model's ${sourceLayers}; together they must be fewer.`,
+    );
+  }
+}
+
+function whole(option: string, value: number, min: number, max: number): void {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new UsageError(`${option} is ${value}; it must be a whole number from ${min} to ${max}.`);
+  }
+}

@@ -1,0 +1,364 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {activate, type Engine} from '../engine/index.js';
+import {UsageError} from '../errors.js';
+import {crossEntropy, logProbabilities} from '../ops/index.js';
+import type {BranchHook} from './block.js';
+import type {ModelConfig} from './config.js';
+import {runSlots, type DepthOptions, type DepthResult, type RowDepth} from './exit.js';
+import {rowFlops} from './flops.js';
+import {Network} from './network.js';
+import type {Weights} from './weights.js';
+
+// Shapes: B batch, T tokens, D width, H heads, S slots, V vocabulary.
+
+export interface ForwardOptions {
+  /** Exit when the mean zero attention exceeds it; 1 never exits. Default: the checkpoint's, usually 1. */
+  threshold?: number;
+  /** The first cycle (1-based) in which the exit is checked. Default: the checkpoint's, usually 2. */
+  exitFromCycle?: number;
+}
+
+export interface LogitsOptions extends ForwardOptions {
+  /** Tokens whose zero attention decides the exit. Default: all of the row. */
+  contextLength?: number;
+}
+
+export interface BatchOptions extends ForwardOptions {
+  /** As in `LogitsOptions`, for every row or one a row. */
+  contextLength?: number | readonly number[];
+}
+
+export interface LogitsResult {
+  /** [B, T, V] */
+  logits: Float32Array;
+  shape: [number, number, number];
+  /** Indices of the slots that ran, in order. */
+  slots: number[];
+  /** [slots run, B, H, T], or null for a layout without zero tokens. */
+  zeroAttention: Float32Array | null;
+}
+
+/** A row whose tokens from `from` on are scored, each given all before it. */
+export interface ScoreRow {
+  ids: readonly number[];
+  /** Index of the first scored token, at least 1. */
+  from: number;
+  /** Tokens whose zero attention decides the exit. */
+  contextLength: number;
+}
+
+export interface RowScore {
+  /** The log-probability of each scored token, in nats. */
+  logProbabilities: Float32Array;
+  /** Whether each scored token is the most likely one. */
+  greedy: boolean[];
+  /** Slots that ran. */
+  slots: number;
+  exited: boolean;
+  /** The mean zero attention in each slot where an exit could be; see `RowDepth`. Empty unless asked for. */
+  exitScores: number[];
+  flops: number;
+}
+
+/** Logits computed at a time, at most: bounds memory whatever the vocabulary. */
+const MAX_LOGITS = 1 << 24;
+
+/** A loaded model. Methods that compute are asynchronous, since a GPU's results come so. */
+export class Model {
+  private readonly network: Network;
+
+  constructor(
+    readonly config: ModelConfig,
+    readonly engine: Engine,
+    private readonly weights: Weights,
+  ) {
+    this.network = new Network(config, weights);
+  }
+
+  /**
+   * The logits of rows of equal length.
+   * @param ids - [B, T]; with a threshold below 1, one row: rows exit alone, see `logitsBatch`
+   * @throws UsageError for ids out of range, rows that are too long, or options that cannot be
+   */
+  async logits(ids: readonly (readonly number[])[], options: LogitsOptions = {}): Promise<LogitsResult> {
+    const T = ids[0]?.length ?? 0;
+    const ragged = ids.findIndex((row) => row.length !== T);
+    if (ragged >= 0) {
+      throw new UsageError(
+        `row ${ragged} has ${ids[ragged]!.length} tokens and row 0 has ${T}; logitsBatch takes both.`,
+      );
+    }
+    if (this.forwardOptions(options).threshold < 1 && ids.length > 1) {
+      throw new UsageError(
+        `a threshold below 1 takes one row, not ${ids.length}; logitsBatch lets each exit alone.`,
+      );
+    }
+    const results = await this.logitsBatch(ids, options);
+    const B = results.length;
+    const V = this.config.arch.vocabulary;
+    const {slots} = results[0]!;
+    const {heads: H} = this.config.arch;
+    const logits = new Float32Array(B * T * V);
+    const zeroAttention = results[0]!.zeroAttention && new Float32Array(slots.length * B * H * T);
+    for (const [row, result] of results.entries()) {
+      logits.set(result.logits, row * T * V);
+      for (let s = 0; zeroAttention && s < slots.length; s++) {
+        const z = result.zeroAttention!.subarray(s * H * T, (s + 1) * H * T);
+        zeroAttention.set(z, (s * B + row) * H * T);
+      }
+    }
+    return {logits, shape: [B, T, V], slots, zeroAttention};
+  }
+
+  /**
+   * The logits of rows of any length, each as it would be by itself: padding is on the right and counts in no
+   * mean, and each row exits alone.
+   * @throws UsageError as `logits`
+   */
+  async logitsBatch(
+    rows: readonly (readonly number[])[],
+    options: BatchOptions = {},
+  ): Promise<LogitsResult[]> {
+    const lengths = rows.map((row) => row.length);
+    const contextLengths = contextsOf(lengths, options.contextLength);
+    const {hidden, rows: depths} = await this.run(rows, {
+      ...this.forwardOptions(options),
+      contextLengths,
+      keepZeroAttention: true,
+    });
+    const T = hidden.shape[1];
+    const V = this.config.arch.vocabulary;
+    const results: LogitsResult[] = [];
+    for (const [row, depth] of depths.entries()) {
+      const length = lengths[row]!;
+      const logits = new Float32Array(length * V);
+      await this.headOver(rowStates(hidden, [{row, start: 0, end: length}]), async (chunk, start) => {
+        logits.set(await chunk.data(), start * V);
+      });
+      const zeroAttention = this.network.zeroTokens ? joinZeroAttention(depth, T, length) : null;
+      results.push({logits, shape: [1, length, V], slots: depth.slots, zeroAttention});
+    }
+    hidden.dispose();
+    return results;
+  }
+
+  /**
+   * Scores the ends of rows of any length. The LM head runs where a token is scored and nowhere else.
+   * @param options - with `exitScores`, the zero attention that decides exits is returned at every threshold
+   * @throws UsageError as `logits`
+   */
+  async score(
+    rows: readonly ScoreRow[],
+    options: ForwardOptions & {exitScores?: boolean} = {},
+  ): Promise<RowScore[]> {
+    for (const [i, {from, ids}] of rows.entries()) {
+      if (!(Number.isInteger(from) && from >= 1 && from < ids.length)) {
+        throw new UsageError(`row ${i}: tokens from ${from} of ${ids.length} cannot be scored.`);
+      }
+    }
+    // The last token is predicted, not read.
+    const inputs = rows.map(({ids}) => ids.slice(0, -1));
+    const {hidden, rows: depths} = await this.run(inputs, {
+      ...this.forwardOptions(options),
+      contextLengths: contextsOf(
+        inputs.map((row) => row.length),
+        rows.map((row) => row.contextLength),
+      ),
+      keepZeroAttention: options.exitScores ?? false,
+    });
+    const spans = rows.map(({ids, from}, row) => ({row, start: from - 1, end: ids.length - 1}));
+    const targets = rows.flatMap(({ids, from}) => ids.slice(from));
+    const {logProbs, greedy} = await this.scoreStates(rowStates(hidden, spans), targets);
+    hidden.dispose();
+    let done = 0;
+    return rows.map(({ids, from}, row) => {
+      const depth = depths[row]!;
+      const count = ids.length - from;
+      const span = [done, (done += count)] as const;
+      const cost = {tokens: ids.length - 1, slots: depth.slots.length, exited: depth.exited, scored: count};
+      return {
+        logProbabilities: logProbs.slice(...span),
+        greedy: greedy.slice(...span),
+        slots: depth.slots.length,
+        exited: depth.exited,
+        exitScores: depth.exitScores,
+        flops: rowFlops(this.config.arch, this.config.arrangement, cost),
+      };
+    });
+  }
+
+  /**
+   * The mean next-token cross-entropy over all B (T - 1) positions, in nats.
+   * @throws UsageError as `logits`, and for rows of fewer than two tokens
+   */
+  async loss(ids: readonly (readonly number[])[]): Promise<number> {
+    await activate(this.engine);
+    const loss = tf.tidy(() => this.nextTokenLoss(this.tensor(ids, 2)));
+    const [value] = await loss.data();
+    loss.dispose();
+    return value!;
+  }
+
+  /**
+   * The gradient of `loss` by every parameter, in the parameter's own layout, by its name in our checkpoints
+   * (a source checkpoint's are those of its `vanilla` conversion). A tied embedding has one, of both its uses.
+   */
+  async gradients(ids: readonly (readonly number[])[]): Promise<Map<string, Float32Array>> {
+    await activate(this.engine);
+    const input = this.tensor(ids, 2);
+    const {grads, value} = tf.variableGrads(() => this.nextTokenLoss(input), [...this.parameters().values()]);
+    const result = new Map<string, Float32Array>();
+    for (const [name, variable] of this.parameters()) {
+      result.set(name, (await grads[variable.name]!.data()) as Float32Array);
+    }
+    tf.dispose([input, value, grads]);
+    return result;
+  }
+
+  /** The parameters as tfjs variables, by their names in our checkpoints: what a trainer updates. */
+  parameters(): Map<string, tf.Variable> {
+    return new Map(this.weights.entries());
+  }
+
+  /**
+   * The loss as a tensor, for a trainer: call it inside `tf.variableGrads` or `tf.tidy`.
+   * @param ids - [B, T] int32
+   * @param hook - applied to the embedding, attention weights and residual branches, for dropout
+   */
+  nextTokenLoss(ids: tf.Tensor2D, hook?: BranchHook): tf.Scalar {
+    const [B, T] = ids.shape;
+    const hidden = this.network.hidden(ids, hook);
+    const logits = this.network.logits(tf.reshape(hidden, [B * T, this.config.arch.width]));
+    // The last position has no next token: it is computed with the rest and weighs nothing.
+    const next = tf.pad(tf.slice(ids, [0, 1], [B, T - 1]), [
+      [0, 0],
+      [0, 1],
+    ]);
+    const weights = tf.tensor1d(
+      Float32Array.from({length: B * T}, (_, i) => (i % T === T - 1 ? 0 : 1 / (B * (T - 1)))),
+    );
+    return crossEntropy(logits, tf.reshape(next, [B * T]), weights);
+  }
+
+  /** Frees the weights. The model cannot be used afterwards. */
+  dispose(): void {
+    this.weights.dispose();
+  }
+
+  private forwardOptions(options: ForwardOptions) {
+    const {ztt} = this.config;
+    const threshold = options.threshold ?? ztt?.threshold ?? 1;
+    const exitFromCycle = options.exitFromCycle ?? ztt?.exit_from_cycle ?? 2;
+    if (!(threshold > 0))
+      throw new UsageError(`threshold is ${threshold}; it must be above 0, and 1 never exits.`);
+    if (!(Number.isInteger(exitFromCycle) && exitFromCycle >= 1)) {
+      throw new UsageError(`exitFromCycle is ${exitFromCycle}; it must be a whole number from 1.`);
+    }
+    return {threshold, exitFromCycle};
+  }
+
+  private async run(rows: readonly (readonly number[])[], options: DepthOptions): Promise<DepthResult> {
+    await activate(this.engine);
+    const ids = this.tensor(rows, 1);
+    try {
+      return await runSlots(this.network, ids, options);
+    } finally {
+      ids.dispose();
+    }
+  }
+
+  /** Checked ids as [B, T] int32, padded on the right with 0. */
+  private tensor(rows: readonly (readonly number[])[], minTokens: number): tf.Tensor2D {
+    const {vocabulary, maxPositions} = this.config.arch;
+    if (rows.length === 0) throw new UsageError('there are no rows; give at least one.');
+    const T = Math.max(...rows.map((row) => row.length));
+    const ids = new Int32Array(rows.length * T);
+    for (const [row, tokens] of rows.entries()) {
+      if (tokens.length < minTokens || tokens.length > maxPositions) {
+        throw new UsageError(
+          `row ${row} has ${tokens.length} tokens; this model takes ${minTokens} to ${maxPositions}.`,
+        );
+      }
+      for (const [i, id] of tokens.entries()) {
+        if (!(Number.isInteger(id) && id >= 0 && id < vocabulary)) {
+          throw new UsageError(`row ${row}, token ${i}: id ${id} is not in the vocabulary of ${vocabulary}.`);
+        }
+        ids[row * T + i] = id;
+      }
+    }
+    return tf.tensor2d(ids, [rows.length, T], 'int32');
+  }
+
+  /** Runs the LM head over states [N, D] in chunks, and disposes of both. */
+  private async headOver(
+    states: tf.Tensor2D,
+    use: (logits: tf.Tensor2D, start: number, end: number) => Promise<void>,
+  ): Promise<void> {
+    const size = Math.max(1, Math.floor(MAX_LOGITS / this.config.arch.vocabulary));
+    const N = states.shape[0];
+    for (let start = 0; start < N; start += size) {
+      const end = Math.min(start + size, N);
+      const logits = tf.tidy(() => this.network.logits(tf.slice(states, [start, 0], [end - start, -1])));
+      await use(logits, start, end);
+      logits.dispose();
+    }
+    states.dispose();
+  }
+
+  private async scoreStates(states: tf.Tensor2D, targets: number[]) {
+    const logProbs = new Float32Array(targets.length);
+    const greedy: boolean[] = [];
+    await this.headOver(states, async (logits, start, end) => {
+      const wanted = targets.slice(start, end);
+      const {scores, best} = tf.tidy(() => ({
+        scores: logProbabilities(logits, tf.tensor1d(wanted, 'int32')),
+        best: tf.argMax(logits, -1),
+      }));
+      logProbs.set(await scores.data(), start);
+      for (const [i, id] of (await best.data()).entries()) greedy.push(id === wanted[i]);
+      tf.dispose([scores, best]);
+    });
+    return {logProbs, greedy};
+  }
+}
+
+function contextsOf(lengths: number[], context: number | readonly number[] | undefined): number[] {
+  return lengths.map((length, row) => {
+    const value = typeof context === 'number' ? context : (context?.[row] ?? length);
+    if (!(Number.isInteger(value) && value >= 1 && value <= length)) {
+      throw new UsageError(
+        `row ${row}: contextLength is ${value}; it must be from 1 to the row's ${length} tokens.`,
+      );
+    }
+    return value;
+  });
+}
+
+/** States of spans of rows, [N, D], from hidden [B, T, D]. */
+function rowStates(hidden: tf.Tensor3D, spans: {row: number; start: number; end: number}[]): tf.Tensor2D {
+  const D = hidden.shape[2];
+  return tf.tidy(() =>
+    tf.concat(
+      spans.map(({row, start, end}) =>
+        tf.reshape(tf.slice(hidden, [row, start, 0], [1, end - start, D]), [end - start, D]),
+      ),
+    ),
+  );
+}
+
+/** A row's zero attention [slots run, 1, H, length], without the padding to T. */
+function joinZeroAttention(depth: RowDepth, T: number, length: number): Float32Array {
+  const perSlot = depth.zeroAttention.map((z) =>
+    Float32Array.from(
+      {length: (z.length / T) * length},
+      (_, i) => z[Math.floor(i / length) * T + (i % length)]!,
+    ),
+  );
+  const joined = new Float32Array(perSlot.reduce((n, z) => n + z.length, 0));
+  let filled = 0;
+  for (const z of perSlot) {
+    joined.set(z, filled);
+    filled += z.length;
+  }
+  return joined;
+}

@@ -1,0 +1,91 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {causalMask, consecutiveRows, embedding, linear} from '../ops/index.js';
+import {LM_HEAD} from './architecture.js';
+import {Blocks, norm, type BlockRun, type BranchHook} from './block.js';
+import type {ModelConfig} from './config.js';
+import {hasZeroTokens, slots, type Slot} from './layout.js';
+import {ZERO_KEYS} from './tensors.js';
+import type {Weights} from './weights.js';
+
+/** A slot, ready to run. */
+export type NetworkSlot = Slot & BlockRun;
+
+/** The network over its weights: embedding, slots, LM head. Tensors in, tensors out; no state, no exits. */
+export class Network {
+  readonly blocks: Blocks;
+  readonly zeroTokens: 0 | 1;
+  private readonly order: Slot[];
+
+  constructor(
+    readonly config: ModelConfig,
+    readonly weights: Weights,
+  ) {
+    this.blocks = new Blocks(config.arch, weights);
+    this.order = slots(config.arrangement);
+    this.zeroTokens = hasZeroTokens(config.arrangement.layout) ? 1 : 0;
+  }
+
+  /** The executed layers, in order, each with its zero key: `unstack` of the pool keeps its gradient. */
+  slots(): NetworkSlot[] {
+    const keys = this.zeroTokens ? splitRows(this.weights.get(ZERO_KEYS)) : null;
+    return this.order.map((slot, index) => ({
+      ...slot,
+      scale: this.scale(slot),
+      zeroKey: keys?.[index],
+    }));
+  }
+
+  /** ids [B, T] to [B, T, D]. */
+  embed(ids: tf.Tensor2D): tf.Tensor3D {
+    const {outer, positionOffset} = this.config.arch;
+    const tokens = embedding(this.weights.get(`${outer.tokens}.weight`), ids);
+    const x = outer.projectIn ? this.project(tokens, outer.projectIn) : tokens;
+    const positions = consecutiveRows(
+      this.weights.get(`${outer.positions}.weight`),
+      positionOffset,
+      ids.shape[1],
+    );
+    return tf.add(x, positions);
+  }
+
+  /** What slots add to their attention logits for T tokens: [T, Z + T]. */
+  mask(tokens: number): tf.Tensor2D {
+    return causalMask(tokens, this.zeroTokens);
+  }
+
+  /** All slots: ids [B, T] to the last hidden state [B, T, D]. */
+  hidden(ids: tf.Tensor2D, hook?: BranchHook): tf.Tensor3D {
+    const mask = this.mask(ids.shape[1]);
+    const embedded = this.embed(ids);
+    let x = hook ? hook(embedded) : embedded;
+    for (const slot of this.slots()) x = this.blocks.run(x, slot, mask, hook);
+    return x;
+  }
+
+  /** The LM head: hidden states [N, D] to logits [N, V]. */
+  logits(x: tf.Tensor2D): tf.Tensor2D {
+    const {arch} = this.config;
+    const {outer} = arch;
+    const normed = outer.finalNorm ? norm(x, this.weights, outer.finalNorm, arch) : x;
+    const state = outer.projectOut ? this.project(normed, outer.projectOut) : normed;
+    return linear(state, this.weights.get(arch.tied ? `${outer.tokens}.weight` : LM_HEAD), null, 'oi');
+  }
+
+  private project<T extends tf.Tensor>(x: T, name: string): T {
+    return linear(x, this.weights.get(`${name}.weight`), null, 'oi');
+  }
+
+  /** The factor on a slot's attention logits. Averaged layers have the source's inverse scale in their weights. */
+  private scale(slot: Slot): number {
+    const {arch, ztt} = this.config;
+    const scale = arch.scaleAttention ? 1 / Math.sqrt(arch.width / arch.heads) : 1;
+    const folded = slot.part === 'middle' && ztt?.share === 'average';
+    return arch.inverseLayerScale && !folded ? scale / (slot.sources[0]! + 1) : scale;
+  }
+}
+
+/** x [S, H, d] as S tensors [H, d]. */
+function splitRows(x: tf.Tensor): tf.Tensor[] {
+  const [S, H, d] = x.shape as [number, number, number];
+  return tf.split(x, S, 0).map((row) => tf.reshape(row, [H, d]));
+}

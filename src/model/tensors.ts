@@ -1,0 +1,108 @@
+import {elementCount, isFloatDtype, type Checkpoint} from '../checkpoint/index.js';
+import {FormatError} from '../errors.js';
+import {blockTensors, LM_HEAD, outerTensors, type Architecture, type TensorSpec} from './architecture.js';
+import type {ModelConfig} from './config.js';
+import {familyOf} from './families/index.js';
+import {blocks, hasZeroTokens, slots, type Arrangement} from './layout.js';
+
+/** The zero-token pool: one key a slot, [S, H, D/H]. */
+export const ZERO_KEYS = 'zero_tokens.key';
+
+/** Where a model's parameters lie in a checkpoint. */
+export interface TensorMap {
+  /** The checkpoint's tensor for each parameter, by the parameter's name in our checkpoints. */
+  stored: Map<string, string>;
+  /** What the checkpoint's names begin with ('' in ours). */
+  prefix: string;
+  /** Tensors that are no parameters and are left out on purpose. */
+  dropped: string[];
+}
+
+/** Every parameter of a model, by its name in our checkpoints. */
+export function modelTensors(arch: Architecture, arrangement: Arrangement): TensorSpec[] {
+  const perBlock = blockTensors(arch);
+  const zero = hasZeroTokens(arrangement.layout)
+    ? [{name: ZERO_KEYS, shape: [slots(arrangement).length, arch.heads, arch.width / arch.heads]}]
+    : [];
+  return [
+    ...outerTensors(arch),
+    ...blocks(arrangement).flatMap(({prefix}) =>
+      perBlock.map(({name, shape}) => ({name: prefix + name, shape})),
+    ),
+    ...zero,
+  ];
+}
+
+/** The number of parameters, each once: all, and without the token and position embeddings. */
+export function countParameters(arch: Architecture, arrangement: Arrangement) {
+  const embeddings = [`${arch.outer.tokens}.weight`, `${arch.outer.positions}.weight`];
+  let all = 0;
+  let embedding = 0;
+  for (const {name, shape} of modelTensors(arch, arrangement)) {
+    all += elementCount(shape);
+    if (embeddings.includes(name)) embedding += elementCount(shape);
+  }
+  return {all, withoutEmbeddings: all - embedding};
+}
+
+/**
+ * Matches a checkpoint's tensors with the model that its config describes, before any is read.
+ * @throws FormatError that lists the missing, unexpected and mismatched tensors together.
+ */
+export function mapTensors(checkpoint: Checkpoint, config: ModelConfig): TensorMap {
+  const {arch, arrangement} = config;
+  const specs = modelTensors(arch, arrangement);
+  const map = config.ztt
+    ? {stored: new Map(specs.map(({name}) => [name, name])), prefix: '', dropped: [] as string[]}
+    : mapSource(checkpoint, arch, specs);
+  // A tied config decides, also over a stored head: it is kept in conversions and not used.
+  const tiedHead = arch.tied && checkpoint.tensors.has(LM_HEAD) ? [LM_HEAD] : [];
+  const known = new Set([...map.stored.values(), ...map.dropped, ...tiedHead]);
+  const missing = specs
+    .map(({name}) => map.stored.get(name)!)
+    .filter((name) => !checkpoint.tensors.has(name));
+  const unexpected = [...checkpoint.tensors.keys()].filter((name) => !known.has(name));
+  const mismatched = specs.flatMap(({name, shape}) => {
+    const info = checkpoint.tensors.get(map.stored.get(name)!);
+    if (!info) return [];
+    if (!isFloatDtype(info.dtype)) return [`${info.name} is ${info.dtype}, not F32, F16 or BF16`];
+    if (info.shape.join() === shape.join()) return [];
+    return [`${info.name} is [${info.shape.join(', ')}], not [${shape.join(', ')}]`];
+  });
+  const problems = [
+    ['missing', missing],
+    ['unexpected', unexpected],
+    ['mismatched', mismatched],
+  ] as const;
+  if (problems.some(([, names]) => names.length > 0)) {
+    const text = problems
+      .filter(([, names]) => names.length > 0)
+      .map(([what, names]) => describe(what, names));
+    throw new FormatError(
+      `${checkpoint.folder}: the tensors do not fit the ${arch.family} model that config.json describes: ${text.join('; ')}.`,
+    );
+  }
+  return map;
+}
+
+function mapSource(checkpoint: Checkpoint, arch: Architecture, specs: TensorSpec[]): TensorMap {
+  const family = familyOf(arch);
+  const tokens = `${arch.outer.tokens}.weight`;
+  const prefix = family.prefixes.find((candidate) => checkpoint.tensors.has(candidate + tokens)) ?? '';
+  const stored = new Map(
+    specs.map(({name}) => [name, name === LM_HEAD ? LM_HEAD : prefix + sourceName(name, family.layerPrefix)]),
+  );
+  const dropped = [...checkpoint.tensors.keys()].filter(
+    (name) =>
+      name.startsWith(prefix) && family.buffers.some((buffer) => buffer.test(name.slice(prefix.length))),
+  );
+  return {stored, prefix, dropped};
+}
+
+/** The family's own name for a parameter of a `vanilla` model: `middle.3.x` is layer 3's `x`. */
+const sourceName = (name: string, layerPrefix: string): string => name.replace(/^middle\./, layerPrefix);
+
+function describe(what: string, names: string[]): string {
+  const shown = names.slice(0, 8).join(', ');
+  return `${names.length} ${what} (${shown}${names.length > 8 ? ', …' : ''})`;
+}

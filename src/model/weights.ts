@@ -1,0 +1,46 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type {Checkpoint} from '../checkpoint/index.js';
+import {FormatError} from '../errors.js';
+import type {TensorSpec} from './architecture.js';
+
+/** A model's parameters on the engine, in float32, by their names in our checkpoints. */
+export class Weights {
+  private constructor(private readonly variables: ReadonlyMap<string, tf.Variable>) {}
+
+  /** Reads each parameter from the checkpoint, one at a time. */
+  static async read(
+    checkpoint: Checkpoint,
+    specs: readonly TensorSpec[],
+    stored: ReadonlyMap<string, string>,
+  ): Promise<Weights> {
+    const variables = new Map<string, tf.Variable>();
+    for (const {name, shape} of specs) {
+      const values = await checkpoint.readFloat32(stored.get(name)!);
+      variables.set(
+        name,
+        tf.tidy(() => tf.variable(tf.tensor(values, shape, 'float32'))),
+      );
+    }
+    return new Weights(variables);
+  }
+
+  /** A parameter. @throws FormatError if the model has none of this name. */
+  get(name: string): tf.Variable {
+    const variable = this.variables.get(name);
+    if (!variable) throw new FormatError(`the model has no parameter ${name}.`);
+    return variable;
+  }
+
+  /** A parameter, or null for one that the family does without (a bias, say). */
+  find(name: string): tf.Variable | null {
+    return this.variables.get(name) ?? null;
+  }
+
+  entries(): IterableIterator<[string, tf.Variable]> {
+    return this.variables.entries();
+  }
+
+  dispose(): void {
+    for (const variable of this.variables.values()) variable.dispose();
+  }
+}

@@ -1,0 +1,52 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {customOp} from './custom.js';
+
+/**
+ * log(sum(exp(logits))) of each row [N, 1] from its softmax: max(logits) - log(max(p)). The largest p is at
+ * least 1 / V, so nothing underflows, and no exponential is computed twice.
+ */
+function logSumExp(logits: tf.Tensor, p: tf.Tensor): tf.Tensor {
+  return tf.sub(tf.max(logits, 1, true), tf.log(tf.max(p, 1, true)));
+}
+
+/** The entry of each row of x [N, V] at its column [N], as [N, 1]. */
+function pick(x: tf.Tensor, columns: tf.Tensor): tf.Tensor {
+  const rows = tf.range(0, x.shape[0], 1, 'int32');
+  return tf.reshape(tf.gatherND(x, tf.stack([rows, columns], 1)), [-1, 1]);
+}
+
+/**
+ * The log-probability of each row's target, in nats.
+ * @param logits - [N, V]
+ * @param targets - [N] int32
+ * @returns [N]
+ */
+export function logProbabilities(logits: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
+  return tf.tidy(() =>
+    tf.reshape(tf.sub(pick(logits, targets), logSumExp(logits, tf.softmax(logits))), [-1]),
+  );
+}
+
+/**
+ * The weighted mean cross-entropy, in nats.
+ * @param logits - [N, V]
+ * @param targets - [N] int32, each in [0, V)
+ * @param weights - [N], each row's share of the mean; they add up to 1. A row of weight 0 does not count.
+ * @returns a scalar
+ */
+export function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor1D, weights: tf.Tensor1D): tf.Scalar {
+  const V = logits.shape[1];
+  return customOp([logits], (logits) => {
+    const p = tf.softmax(logits);
+    const losses = tf.sub(logSumExp(logits, p), pick(logits, targets));
+    const column = tf.reshape(weights, [-1, 1]);
+    return {
+      value: tf.sum(tf.mul(losses, column)),
+      saved: [p, targets, column],
+      gradient: (dy, saved) => {
+        const [p, targets, column] = saved as [tf.Tensor, tf.Tensor1D, tf.Tensor];
+        return [tf.mul(tf.sub(p, tf.oneHot(targets, V)), tf.mul(column, dy))];
+      },
+    };
+  }) as tf.Scalar;
+}

@@ -1,0 +1,36 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {customOp} from './custom.js';
+import {sumRows} from './structure.js';
+
+/**
+ * Layer norm over the last axis, with the biased variance (Ba et al., arXiv 1607.06450).
+ * @param x - [..., C]
+ * @param affine - weight and bias, each [C], or null for none
+ */
+export function layerNorm<T extends tf.Tensor>(
+  x: T,
+  affine: {weight: tf.Tensor; bias: tf.Tensor} | null,
+  epsilon: number,
+): T {
+  const inputs = affine ? [x, affine.weight, affine.bias] : [x];
+  return customOp(inputs, (x, weight, bias) => {
+    const centred = tf.sub(x, tf.mean(x, -1, true));
+    const variance = tf.mean(tf.square(centred), -1, true);
+    const scale = tf.rsqrt(tf.add(variance, epsilon));
+    const normal = tf.mul(centred, scale);
+    return {
+      value: weight && bias ? tf.add(tf.mul(normal, weight), bias) : normal,
+      saved: weight ? [normal, scale, weight] : [normal, scale],
+      gradient: (dy, saved) => {
+        const [normal, scale, weight] = saved as [tf.Tensor, tf.Tensor, tf.Tensor?];
+        const dNormal = weight ? tf.mul(dy, weight) : dy;
+        const along = tf.mean(tf.mul(dNormal, normal), -1, true);
+        const centredGrad = tf.sub(tf.sub(dNormal, tf.mean(dNormal, -1, true)), tf.mul(normal, along));
+        const dx = tf.mul(centredGrad, scale);
+        if (!weight) return [dx];
+        const rows = (t: tf.Tensor) => sumRows(tf.reshape(t, [-1, t.shape.at(-1)!]));
+        return [dx, rows(tf.mul(dy, normal)), rows(dy)];
+      },
+    };
+  }) as T;
+}

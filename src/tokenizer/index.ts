@@ -1,0 +1,2 @@
+/** Text to token ids and back, through @huggingface/tokenizers. */
+export {Tokenizer} from './tokenizer.js';

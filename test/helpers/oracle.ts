@@ -1,0 +1,83 @@
+import {readdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {z} from 'zod';
+import {SafetensorsFile} from '../../src/checkpoint/index.js';
+import type {Layout} from '../../src/index.js';
+
+/** The repository's fixtures. */
+export const FIXTURES = fileURLToPath(new URL('../../fixtures/', import.meta.url));
+
+/** The oracle cases: checkpoints and what Transformers and the reference give for them (see fixtures/README.md). */
+export const ORACLE = join(FIXTURES, 'oracle');
+
+/** A PyTorch pickle, which is refused. */
+export const PICKLE_CASE = 'opt-bin';
+
+export const CASES = readdirSync(ORACLE).filter((name) => name !== PICKLE_CASE);
+
+/** The variants each case has expected values for. */
+export const VARIANTS = ['vanilla', 'bc2', 'htc2', 'ztt1', 'ztt2', 'ztt3-head2'] as const;
+export type Variant = (typeof VARIANTS)[number];
+
+export const THRESHOLDS = [0.05, 0.1, 0.2, 0.3, 0.5];
+
+const shapeSchema = z.object({
+  layout: z.enum(['bc', 'htc', 'ztt']),
+  cycles: z.number(),
+  head: z.number(),
+  tail: z.number(),
+});
+
+/** What a case expects, by name. */
+export class Expected {
+  private constructor(private readonly file: SafetensorsFile) {}
+
+  static async open(name: string): Promise<Expected> {
+    return new Expected(await SafetensorsFile.open(join(ORACLE, name, 'expected.safetensors')));
+  }
+
+  has(name: string): boolean {
+    return this.file.tensors.has(name);
+  }
+
+  names(prefix: string): string[] {
+    return [...this.file.tensors.keys()].filter((name) => name.startsWith(prefix));
+  }
+
+  shape(name: string): number[] {
+    return this.file.tensors.get(name)!.shape;
+  }
+
+  async floats(name: string): Promise<Float32Array> {
+    return this.file.readFloat32(this.file.tensors.get(name)!);
+  }
+
+  /** An int64 tensor's values. */
+  async integers(name: string): Promise<number[]> {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of this.file.chunks(this.file.tensors.get(name)!)) chunks.push(chunk);
+    const bytes = Buffer.concat(chunks);
+    return Array.from({length: bytes.byteLength / 8}, (_, i) => Number(bytes.readBigInt64LE(8 * i)));
+  }
+
+  /** The rows that all expectations are of. */
+  async ids(): Promise<number[][]> {
+    const flat = await this.integers('input_ids');
+    const [B, T] = this.shape('input_ids') as [number, number];
+    return Array.from({length: B}, (_, row) => flat.slice(row * T, (row + 1) * T));
+  }
+
+  metadata(name: string): string {
+    return this.file.metadata[name]!;
+  }
+
+  arrangement(variant: Variant): {layout: Layout; cycles: number; head: number; tail: number} {
+    if (variant === 'vanilla') return {layout: 'vanilla', cycles: 1, head: 0, tail: 0};
+    return shapeSchema.parse(JSON.parse(this.metadata(`${variant}.shape`)));
+  }
+
+  async close(): Promise<void> {
+    await this.file.close();
+  }
+}

@@ -1,0 +1,71 @@
+import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import type {Model} from '../../src/index.js';
+import {expectClose, expectNormClose} from '../helpers/close.js';
+import {CASES, Expected, THRESHOLDS, VARIANTS} from '../helpers/oracle.js';
+import {loadVariant, sourceName} from '../helpers/variant.js';
+
+/** The engines that every machine has. */
+const ENGINES = ['wasm', 'cpu'];
+
+describe.each(ENGINES)('engine %s', (engine) => {
+  describe.each(CASES)('%s', (name) => {
+    let expected: Expected;
+    let ids: number[][];
+
+    beforeAll(async () => {
+      expected = await Expected.open(name);
+      ids = await expected.ids();
+    });
+    afterAll(() => expected.close());
+
+    describe.each(VARIANTS)('%s', (variant) => {
+      let model: Model;
+
+      beforeAll(async () => {
+        model = await loadVariant(name, variant, expected, engine);
+      });
+      afterAll(() => model.dispose());
+
+      it('has the reference logits and zero attention', async () => {
+        const {logits, shape, slots, zeroAttention} = await model.logits(ids);
+        expect(shape).toEqual(expected.shape(`${variant}.logits`));
+        expectClose(logits, await expected.floats(`${variant}.logits`), 1e-4, 'logit');
+        if (!expected.has(`${variant}.zero_attention`)) {
+          expect(zeroAttention).toBeNull();
+          return;
+        }
+        expect(slots).toEqual(slots.map((_, i) => i));
+        expectClose(zeroAttention!, await expected.floats(`${variant}.zero_attention`), 1e-5, 'zero attention');
+      });
+
+      it('has the reference loss', async () => {
+        expectClose([await model.loss(ids)], [Number(expected.metadata(`${variant}.loss`))], 1e-5, 'loss');
+      });
+
+      it('has the reference gradients', async () => {
+        const gradients = await model.gradients(ids);
+        const wanted = expected.names(`${variant}.grad.`);
+        for (const [parameter, gradient] of gradients) {
+          const key =
+            parameter === 'zero_tokens.key'
+              ? `${variant}.grad.zero_keys`
+              : `${variant}.grad.${sourceName(parameter, model)}`;
+          if (wanted.includes(key)) {
+            expectNormClose(gradient, await expected.floats(key), 1e-4, 1e-6, key);
+          }
+        }
+        const compared = [...gradients.keys()].length;
+        // The expectations hold every parameter's gradient for vanilla and ztt2, and the zero keys' for the others.
+        if (variant === 'vanilla' || variant === 'ztt2') expect(wanted).toHaveLength(compared);
+      });
+
+      if (variant === 'ztt2') {
+        it.each(THRESHOLDS)('exits where the reference does at threshold %d', async (threshold) => {
+          const {logits, slots} = await model.logits([ids[0]!], {threshold, contextLength: 9});
+          expect(slots).toEqual(JSON.parse(expected.metadata(`ztt2.exit-${threshold}.slots`)));
+          expectClose(logits, await expected.floats(`ztt2.exit-${threshold}.logits`), 1e-4, 'logit');
+        });
+      }
+    });
+  });
+});
