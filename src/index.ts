@@ -12,5 +12,6 @@ export {Checkpoint, SafetensorsFile, writeSafetensors} from './checkpoint/index.
 export * from './convert/index.js';
 export {ENGINES, listEngines, useEngine, type Engine, type EngineOptions} from './engine/index.js';
 export * from './errors.js';
+export {finetune, type FinetuneOptions, type FinetuneReport} from './finetune/index.js';
 export * from './model/index.js';
 export {Tokenizer} from './tokenizer/index.js';

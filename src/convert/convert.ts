@@ -107,7 +107,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
       tail: arrangement.tail,
       cycles: arrangement.cycles,
       share,
-      middle_sources: arrangement.middleSources as ZttConfig['middle_sources'],
+      middle_sources: arrangement.middleSources,
       threshold: 1,
       exit_from_cycle: 2,
       dropout: 0,

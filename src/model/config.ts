@@ -92,6 +92,25 @@ export function modelConfigJson(base: Record<string, unknown>, ztt: ZttConfig): 
   };
 }
 
+/** The `ztt` entry of a source that is kept as `vanilla`. */
+export function vanillaConfig({arrangement}: ModelConfig, source: ZttConfig['source']): ZttConfig {
+  return {
+    version: 1,
+    layout: 'vanilla',
+    head: 0,
+    middle: arrangement.middleSources.length,
+    tail: 0,
+    cycles: 1,
+    share: 'keep',
+    middle_sources: arrangement.middleSources,
+    threshold: 1,
+    exit_from_cycle: 2,
+    dropout: 0,
+    zero_init: null,
+    source,
+  };
+}
+
 /** Every layer once. */
 export function vanilla(layers: number): Arrangement {
   return {

@@ -5,6 +5,7 @@ export {
   readModelConfig,
   SHARES,
   vanilla,
+  vanillaConfig,
   ZERO_INITS,
   type ModelConfig,
   type Share,
@@ -13,6 +14,7 @@ export {
 } from './config.js';
 export {familyOf, parseArchitecture, type Family} from './families/index.js';
 export {exitCheckFlops, flopsPerToken, headFlops, rowFlops, slotFlops, type RowCost} from './flops.js';
+export {generate, type GeneratedToken, type GenerateOptions} from './generate.js';
 export {
   blocks,
   checkArrangement,

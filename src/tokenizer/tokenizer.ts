@@ -1,14 +1,26 @@
 import {join} from 'node:path';
-import {Tokenizer as HubTokenizer} from '@huggingface/tokenizers';
+import * as tokenizers from '@huggingface/tokenizers';
 import {z} from 'zod';
 import {exists, readJson} from '../checkpoint/index.js';
 import {FileError, FormatError} from '../errors.js';
 
 const schema = z.looseObject({});
 
+/** What is used of the package; its own types cannot be resolved by Node's rules (imports without extensions). */
+interface Encoder {
+  encode(text: string, options: {add_special_tokens: boolean}): {ids: number[]};
+  decode(
+    ids: number[],
+    options: {clean_up_tokenization_spaces: boolean; skip_special_tokens: boolean},
+  ): string;
+}
+const {Tokenizer: HubTokenizer} = tokenizers as unknown as {
+  Tokenizer: new (json: object, config: object) => Encoder;
+};
+
 /** Text to token ids and back, as the checkpoint's tokenizer.json says. */
 export class Tokenizer {
-  private constructor(private readonly inner: HubTokenizer) {}
+  private constructor(private readonly inner: Encoder) {}
 
   /**
    * Reads a folder's tokenizer.json, and tokenizer_config.json if it is there.

@@ -1,19 +1,8 @@
-import {mkdtemp, rm} from 'node:fs/promises';
-import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import {convert, load, type Model} from '../../src/index.js';
+import {makeTempFolder} from './temp.js';
 import {ORACLE, type Expected, type Variant} from './oracle.js';
-
-/** A temporary folder, removed when `use` is done. */
-export async function withTempFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'ztt-test-'));
-  try {
-    return await use(folder);
-  } finally {
-    await rm(folder, {recursive: true, force: true});
-  }
-}
 
 /** A case converted to a variant, loaded, with the zero keys that its expectations were computed with. */
 export async function loadVariant(
@@ -22,19 +11,19 @@ export async function loadVariant(
   expected: Expected,
   engine: string,
 ): Promise<Model> {
-  return withTempFolder(async (folder) => {
-    const output = join(folder, variant);
-    await convert({source: join(ORACLE, name), output, ...expected.arrangement(variant)});
-    const model = await load(output, {engine});
-    if (expected.has(`${variant}.zero_keys`)) {
-      const keys = await expected.floats(`${variant}.zero_keys`);
-      tf.tidy(() => {
-        const pool = model.parameters().get('zero_tokens.key')!;
-        pool.assign(tf.tensor(keys, pool.shape));
-      });
-    }
-    return model;
-  });
+  const temp = await makeTempFolder();
+  const output = temp.path(variant);
+  await convert({source: join(ORACLE, name), output, ...expected.arrangement(variant)});
+  const model = await load(output, {engine});
+  await temp.remove();
+  if (expected.has(`${variant}.zero_keys`)) {
+    const keys = await expected.floats(`${variant}.zero_keys`);
+    tf.tidy(() => {
+      const pool = model.parameters().get('zero_tokens.key')!;
+      pool.assign(tf.tensor(keys, pool.shape));
+    });
+  }
+  return model;
 }
 
 /** The source's name for one of our parameters, as Transformers names it. */

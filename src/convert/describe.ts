@@ -1,0 +1,118 @@
+import {stat} from 'node:fs/promises';
+import {basename} from 'node:path';
+import {Checkpoint, elementCount} from '../checkpoint/index.js';
+import {
+  countParameters,
+  flopsPerToken,
+  hasZeroTokens,
+  mapTensors,
+  readModelConfig,
+  slots,
+  vanilla,
+  type Architecture,
+  type Layout,
+  type Share,
+  type Slot,
+  type ZttConfig,
+} from '../model/index.js';
+
+/** What a checkpoint is, as its headers tell it. */
+export interface ModelDescription {
+  path: string;
+  /** A converted model, or a source checkpoint as it was published. */
+  kind: 'ztt' | 'source';
+  family: Architecture['family'];
+  layout: Layout;
+  head: number;
+  /** Middle layers stored. */
+  middle: number;
+  tail: number;
+  cycles: number;
+  share: Share;
+  /** For each middle layer, the source layers it came from. */
+  middleSources: number[][];
+  sizes: Pick<
+    Architecture,
+    'layers' | 'width' | 'heads' | 'feedForward' | 'vocabulary' | 'maxPositions' | 'embeddingWidth'
+  >;
+  /** Whether the LM head is the token embedding. */
+  tied: boolean;
+  /** The executed layers, in order. */
+  slots: Pick<Slot, 'part' | 'place' | 'cycle' | 'sources'>[];
+  /** Exit when the mean zero attention exceeds it; 1 never exits. */
+  threshold: number;
+  exitFromCycle: number;
+  zeroInit: ZttConfig['zero_init'];
+  /** Each once; `source` is the source model's. */
+  parameters: {all: number; withoutEmbeddings: number; source: number};
+  /** At full depth and full length, LM head included. */
+  flopsPerToken: {all: number; source: number; ratioToSource: number};
+  /** Stored tensors by dtype. */
+  dtypes: {dtype: string; tensors: number; elements: number}[];
+  /** Where a converted model came from. */
+  source: Pick<ZttConfig['source'], 'name' | 'revision' | 'sha256'> | null;
+  /** The weight files. */
+  files: {name: string; bytes: number}[];
+}
+
+/**
+ * Describes a ZTT model or a source checkpoint. Reads its config and the headers of its weights, and checks
+ * that they fit each other.
+ * @throws FileError, FormatError or UnsupportedError as `load`
+ */
+export async function describe(path: string): Promise<ModelDescription> {
+  const checkpoint = await Checkpoint.open(path);
+  try {
+    const config = await readModelConfig(checkpoint.folder);
+    mapTensors(checkpoint, config);
+    const {arch, arrangement, ztt} = config;
+    const {layers, width, heads, feedForward, vocabulary, maxPositions, embeddingWidth} = arch;
+    const flops = flopsPerToken(arch, arrangement, maxPositions);
+    const sourceFlops = flopsPerToken(arch, vanilla(layers), maxPositions);
+    return {
+      path,
+      kind: ztt ? 'ztt' : 'source',
+      family: arch.family,
+      layout: arrangement.layout,
+      head: arrangement.head,
+      middle: arrangement.middleSources.length,
+      tail: arrangement.tail,
+      cycles: arrangement.cycles,
+      share: ztt?.share ?? 'keep',
+      middleSources: arrangement.middleSources,
+      sizes: {layers, width, heads, feedForward, vocabulary, maxPositions, embeddingWidth},
+      tied: arch.tied,
+      slots: slots(arrangement).map(({part, place, cycle, sources}) => ({part, place, cycle, sources})),
+      threshold: ztt?.threshold ?? 1,
+      exitFromCycle: ztt?.exit_from_cycle ?? 2,
+      zeroInit: hasZeroTokens(arrangement.layout) ? (ztt?.zero_init ?? null) : null,
+      parameters: {
+        ...countParameters(arch, arrangement),
+        source: countParameters(arch, vanilla(layers)).all,
+      },
+      flopsPerToken: {all: flops, source: sourceFlops, ratioToSource: flops / sourceFlops},
+      dtypes: dtypesOf(checkpoint),
+      source: ztt && {
+        name: ztt.source.name,
+        revision: ztt.source.revision,
+        sha256: ztt.source.sha256,
+      },
+      files: await Promise.all(
+        checkpoint.paths.map(async (file) => ({name: basename(file), bytes: (await stat(file)).size})),
+      ),
+    };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+function dtypesOf(checkpoint: Checkpoint): ModelDescription['dtypes'] {
+  const found = new Map<string, {dtype: string; tensors: number; elements: number}>();
+  for (const {dtype, shape} of checkpoint.tensors.values()) {
+    const entry = found.get(dtype) ?? {dtype, tensors: 0, elements: 0};
+    entry.tensors += 1;
+    entry.elements += elementCount(shape);
+    found.set(dtype, entry);
+  }
+  return [...found.values()].sort((a, b) => b.elements - a.elements);
+}

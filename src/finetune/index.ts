@@ -1,0 +1,12 @@
+/** Fine-tuning: data, AdamW, run folders, resume. tfjs is loaded when a run starts. */
+import type {FinetuneReport} from './finetune.js';
+import type {FinetuneOptions} from './options.js';
+
+export type {FinetuneReport} from './finetune.js';
+export type {FinetuneOptions, RunSettings, StepMetrics} from './options.js';
+
+/** Fine-tunes a model on text; see `finetune` in finetune.ts. */
+export async function finetune(options: FinetuneOptions): Promise<FinetuneReport> {
+  const {finetune: run} = await import('./finetune.js');
+  return run(options);
+}

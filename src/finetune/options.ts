@@ -1,0 +1,81 @@
+import {UsageError} from '../errors.js';
+
+/** What a run is made of; it is kept with its checkpoints, and a resumed run must have the same. */
+export interface RunSettings {
+  steps: number;
+  /** Sequences a step. */
+  batchSize: number;
+  /** Tokens a sequence. */
+  seqLen: number;
+  /** Peak learning rate. */
+  lr: number;
+  /** Steps of linear warm-up. */
+  warmup: number;
+  seed: number;
+}
+
+export interface FinetuneOptions extends Partial<RunSettings> {
+  /** A ZTT model, or a GPT-2 or OPT source, which is trained as `vanilla`. */
+  model: string;
+  /** The run folder. It must not exist, or be empty, unless `resume`. */
+  output: string;
+  /** Text files, or .jsonl files with `text` rows. */
+  data: readonly string[];
+  /** Steps between checkpoints; default 100. */
+  saveEvery?: number;
+  /** Go on from the newest checkpoint in `output`. */
+  resume?: boolean;
+  engine?: string;
+  threads?: number;
+  /** Called after each step. */
+  onStep?: (metrics: StepMetrics & {steps: number}) => void;
+  /** Called with a line a user should know: the engine taken, where a run goes on from. */
+  onNote?: (line: string) => void;
+  /** Aborting it finishes the step, saves a checkpoint and throws InterruptedError. */
+  signal?: AbortSignal;
+}
+
+/** One line of metrics.jsonl. */
+export interface StepMetrics {
+  step: number;
+  /** Mean next-token cross-entropy of the step's batch, in nats, before its update. */
+  loss: number;
+  lr: number;
+  /** Before clipping. */
+  grad_norm: number;
+  tokens_per_second: number;
+}
+
+/**
+ * The settings of a run, with defaults filled in: 200 steps of 8 sequences, as long as the model takes but at
+ * most 256 tokens, peak 3e-4 after a warm-up over a tenth of the steps (at most 100).
+ * @throws UsageError naming the option and what it may be
+ */
+export function runSettings(options: FinetuneOptions, maxPositions: number): RunSettings {
+  const steps = options.steps ?? 200;
+  const settings = {
+    steps,
+    batchSize: options.batchSize ?? 8,
+    seqLen: options.seqLen ?? Math.min(256, maxPositions),
+    lr: options.lr ?? 3e-4,
+    warmup: options.warmup ?? Math.min(100, Math.ceil(steps / 10)),
+    seed: options.seed ?? 0,
+  };
+  whole('steps', settings.steps, 1, 1e9);
+  whole('batch-size', settings.batchSize, 1, 1e6);
+  whole('seq-len', settings.seqLen, 2, maxPositions);
+  whole('warmup', settings.warmup, 0, 1e9);
+  whole('seed', settings.seed, -(2 ** 31), 2 ** 31);
+  whole('save-every', options.saveEvery ?? 100, 1, 1e9);
+  if (!(settings.lr > 0 && settings.lr < 10)) {
+    throw new UsageError(`lr is ${settings.lr}; it must be above 0 and below 10.`);
+  }
+  if (options.data.length === 0) throw new UsageError('there is no data; name at least one file.');
+  return settings;
+}
+
+function whole(option: string, value: number, min: number, max: number): void {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new UsageError(`${option} is ${value}; it must be a whole number from ${min} to ${max}.`);
+  }
+}
