@@ -34,9 +34,20 @@ function unavailable(name: EngineName, why: string): Promise<EngineInfo> {
   return Promise.reject(new EngineError(`engine ${name} cannot run: ${why}`));
 }
 
+const require = createRequire(import.meta.url);
+
 /** The version of an installed package. */
 function packageVersion(name: string): string {
-  return (createRequire(import.meta.url)(`${name}/package.json`) as {version: string}).version;
+  return (require(`${name}/package.json`) as {version: string}).version;
+}
+
+function installed(name: string): boolean {
+  try {
+    require.resolve(`${name}/package.json`);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function processor(): string {
@@ -98,13 +109,12 @@ async function startTensorflow(threads: number | undefined): Promise<EngineInfo>
   // TensorFlow reads its thread counts from the environment when it is loaded.
   if (threads !== undefined) process.env.TF_NUM_INTRAOP_THREADS = String(threads);
   for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
-    const loaded: unknown = await import(name).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ERR_MODULE_NOT_FOUND') return null;
+    if (!installed(name)) continue;
+    await import(name).catch((error: Error) => {
       throw new EngineError(
         `engine tensorflow cannot run: ${name} is installed but does not load: ${error.message}`,
       );
     });
-    if (loaded === null) continue;
     const tf = await import('@tensorflow/tfjs-core');
     const backend = tf.findBackend('tensorflow') as TensorflowBackend | undefined;
     if (!backend) throw new EngineError(`engine tensorflow cannot run: ${name} registered no backend.`);

@@ -120,10 +120,8 @@ export class Model {
     options: BatchOptions = {},
   ): Promise<LogitsResult[]> {
     const lengths = rows.map((row) => row.length);
-    const contextLengths = contextsOf(lengths, options.contextLength);
-    const {hidden, rows: depths} = await this.run(rows, {
+    const {hidden, rows: depths} = await this.run(rows, options.contextLength, {
       ...this.forwardOptions(options),
-      contextLengths,
       keepZeroAttention: true,
     });
     const T = hidden.shape[1];
@@ -158,12 +156,9 @@ export class Model {
     }
     // The last token is predicted, not read.
     const inputs = rows.map(({ids}) => ids.slice(0, -1));
-    const {hidden, rows: depths} = await this.run(inputs, {
+    const contexts = rows.map(({contextLength}) => contextLength);
+    const {hidden, rows: depths} = await this.run(inputs, contexts, {
       ...this.forwardOptions(options),
-      contextLengths: contextsOf(
-        inputs.map((row) => row.length),
-        rows.map((row) => row.contextLength),
-      ),
       keepZeroAttention: options.exitScores ?? false,
     });
     const spans = rows.map(({ids, from}, row) => ({row, start: from - 1, end: ids.length - 1}));
@@ -257,11 +252,19 @@ export class Model {
     return {threshold, exitFromCycle};
   }
 
-  private async run(rows: readonly (readonly number[])[], options: DepthOptions): Promise<DepthResult> {
+  private async run(
+    rows: readonly (readonly number[])[],
+    context: number | readonly number[] | undefined,
+    options: Omit<DepthOptions, 'contextLengths'>,
+  ): Promise<DepthResult> {
     await activate(this.engine);
     const ids = this.tensor(rows, 1);
     try {
-      return await runSlots(this.network, ids, options);
+      const contextLengths = contextsOf(
+        rows.map((row) => row.length),
+        context,
+      );
+      return await runSlots(this.network, ids, {...options, contextLengths});
     } finally {
       ids.dispose();
     }

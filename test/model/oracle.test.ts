@@ -35,7 +35,12 @@ describe.each(ENGINES)('engine %s', (engine) => {
           return;
         }
         expect(slots).toEqual(slots.map((_, i) => i));
-        expectClose(zeroAttention!, await expected.floats(`${variant}.zero_attention`), 1e-5, 'zero attention');
+        expectClose(
+          zeroAttention!,
+          await expected.floats(`${variant}.zero_attention`),
+          1e-5,
+          'zero attention',
+        );
       });
 
       it('has the reference loss', async () => {
