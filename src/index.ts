@@ -12,6 +12,15 @@ export {Checkpoint, SafetensorsFile, writeSafetensors} from './checkpoint/index.
 export * from './convert/index.js';
 export {ENGINES, listEngines, useEngine, type Engine, type EngineOptions} from './engine/index.js';
 export * from './errors.js';
+export {
+  calibrationThresholds,
+  evaluate,
+  evaluateHeldOut,
+  type EvalOptions,
+  type EvalReport,
+  type HeldOutOptions,
+  type HeldOutResult,
+} from './eval/index.js';
 export {finetune, type FinetuneOptions, type FinetuneReport} from './finetune/index.js';
 export * from './model/index.js';
 export {Tokenizer} from './tokenizer/index.js';

@@ -1,4 +1,5 @@
 import {basename, resolve} from 'node:path';
+import {setImmediate} from 'node:timers/promises';
 import {Checkpoint, requireFreeOutput} from '../checkpoint/index.js';
 import {BlockBatches, streamSha256, tokenStream} from '../data/index.js';
 import {FileError, InterruptedError} from '../errors.js';
@@ -102,6 +103,8 @@ async function train(training: Training): Promise<number | null> {
   await run.truncateMetrics(from);
   let last: number | null = null;
   for (let step = from + 1; step <= steps; step++) {
+    // Engines that compute at once never yield: a Ctrl-C gets its turn here.
+    await setImmediate();
     const begun = performance.now();
     const {loss, lr, gradNorm} = await trainer.step(step, batches.batch(step - 1));
     const perSecond = (batchSize * seqLen * 1000) / (performance.now() - begun);

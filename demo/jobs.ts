@@ -1,0 +1,152 @@
+import {readFile} from 'node:fs/promises';
+import {
+  calibrationThresholds,
+  convert,
+  evaluate,
+  evaluateHeldOut,
+  finetune,
+  load,
+  Tokenizer,
+  type Layout,
+} from '../src/index.js';
+import {
+  CYCLES,
+  EXIT_SHARES,
+  HELD_OUT_TEXT,
+  QUESTIONS,
+  SEED,
+  SOURCE,
+  TRAINING_TEXT,
+  WINDOW,
+} from './settings.js';
+import type {Sizes} from './settings.js';
+
+/** Converts the source to a layout and fine-tunes it. */
+export interface TrainJob {
+  kind: 'train';
+  layout: Layout;
+  /** Where the converted model goes, and the run. */
+  converted: string;
+  run: string;
+  sizes: Sizes;
+}
+
+/** Evaluates a model on the held-out text and the questions, at one threshold. */
+export interface EvalJob {
+  kind: 'eval';
+  /** The row of the table. */
+  name: string;
+  model: string;
+  threshold: number;
+  /** Whether to find the thresholds at which given shares of the calibration text exit. */
+  calibrate: boolean;
+  sizes: Sizes;
+}
+
+export type Job = TrainJob | EvalJob;
+
+export interface TrainResult {
+  seconds: number;
+  /** Training loss of the first and the last step, in nats. */
+  firstLoss: number;
+  lastLoss: number;
+}
+
+/** One row of the table. */
+export interface EvalResult {
+  name: string;
+  threshold: number;
+  parameters: number;
+  /** Mean slots run, over windows and over questions' rows. */
+  textSlots: number;
+  questionSlots: number;
+  /** FLOPs of all that was scored, and of the source model for the same. */
+  flops: number;
+  sourceFlops: number;
+  perplexity: number;
+  nextTokenAccuracy: number;
+  accuracy: number;
+  accuracyError: number;
+  /** Wall time of scoring. */
+  seconds: number;
+  /** One for each of `EXIT_SHARES`, if asked for. */
+  calibrated: number[];
+}
+
+/** Tells how much of a job is done, from 0 to 1. */
+type Report = (share: number) => void;
+
+export async function runTrainJob(job: TrainJob, report: Report): Promise<TrainResult> {
+  const cycles = job.layout === 'vanilla' ? undefined : CYCLES;
+  await convert({source: SOURCE, output: job.converted, layout: job.layout, cycles, seed: SEED});
+  const {steps, batchSize, seqLen, lr} = job.sizes;
+  const losses: number[] = [];
+  const {seconds} = await finetune({
+    model: job.converted,
+    output: job.run,
+    data: [TRAINING_TEXT],
+    steps,
+    batchSize,
+    seqLen,
+    lr,
+    saveEvery: steps,
+    seed: SEED,
+    onStep: ({step, loss}) => {
+      losses.push(loss);
+      report(step / steps);
+    },
+  });
+  return {seconds, firstLoss: losses[0]!, lastLoss: losses.at(-1)!};
+}
+
+export async function runEvalJob(job: EvalJob, report: Report): Promise<EvalResult> {
+  const {threshold, sizes} = job;
+  const model = await load(job.model);
+  const tokenizer = await Tokenizer.load(job.model);
+  const tokens = tokenizer.encode(await readFile(HELD_OUT_TEXT, 'utf8'));
+  // The calibration text comes first and the scored text after it: they share no token.
+  const stride = WINDOW.window - WINDOW.context;
+  const cut = sizes.windows * stride + WINDOW.context;
+  const text = {...WINDOW, limit: sizes.windows};
+  let calibrated: number[] = [];
+  if (job.calibrate) {
+    const whole = await evaluateHeldOut(model, tokens.slice(0, cut), {
+      ...text,
+      threshold: 1,
+      exitScores: true,
+    });
+    calibrated = calibrationThresholds(whole.exit_scores, EXIT_SHARES);
+  }
+  const held = await evaluateHeldOut(model, tokens.slice(cut), {
+    ...text,
+    threshold,
+    onProgress: (done, total) => report((0.5 * done) / total),
+  });
+  const answers = await evaluate(model, tokenizer, {
+    tasks: [QUESTIONS],
+    thresholds: [threshold],
+    limit: sizes.questions,
+    onProgress: (done, total) => report(0.5 + (0.5 * done) / total),
+  });
+  const [asked] = answers.ztt.thresholds;
+  const [scores] = Object.values(answers.results);
+  model.dispose();
+  const flops = held.flops_per_token * held.tokens + asked!.flops_per_token * asked!.tokens;
+  return {
+    name: job.name,
+    threshold,
+    parameters: answers.config.model_num_parameters,
+    textSlots: held.mean_slots,
+    questionSlots: asked!.mean_slots,
+    flops,
+    sourceFlops:
+      (held.flops_per_token * held.tokens) / held.flops_ratio_to_source +
+      (asked!.flops_per_token * asked!.tokens) / asked!.flops_ratio_to_source,
+    perplexity: held.perplexity,
+    nextTokenAccuracy: held.accuracy,
+    accuracy: Number(scores!['acc,none']),
+    accuracyError: Number(scores!['acc_stderr,none']),
+    seconds: held.seconds + asked!.seconds,
+    calibrated,
+  };
+}
