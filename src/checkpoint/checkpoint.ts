@@ -43,6 +43,11 @@ export class Checkpoint {
     }
   }
 
+  /** The paths of the weight files. */
+  get paths(): string[] {
+    return this.files.map((file) => file.path);
+  }
+
   /** A tensor's description. @throws FormatError if there is none of this name. */
   info(name: string): TensorInfo {
     const info = this.tensors.get(name);

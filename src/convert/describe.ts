@@ -46,7 +46,7 @@ export interface ModelDescription {
   /** Each once; `source` is the source model's. */
   parameters: {all: number; withoutEmbeddings: number; source: number};
   /** At full depth and full length, LM head included. */
-  flopsPerToken: {all: number; source: number; ratioToSource: number};
+  flopsPerToken: {fullDepth: number; source: number; ratioToSource: number};
   /** Stored tensors by dtype. */
   dtypes: {dtype: string; tensors: number; elements: number}[];
   /** Where a converted model came from. */
@@ -60,7 +60,7 @@ export interface ModelDescription {
  * that they fit each other.
  * @throws FileError, FormatError or UnsupportedError as `load`
  */
-export async function describe(path: string): Promise<ModelDescription> {
+export async function describeModel(path: string): Promise<ModelDescription> {
   const checkpoint = await Checkpoint.open(path);
   try {
     const config = await readModelConfig(checkpoint.folder);
@@ -90,7 +90,7 @@ export async function describe(path: string): Promise<ModelDescription> {
         ...countParameters(arch, arrangement),
         source: countParameters(arch, vanilla(layers)).all,
       },
-      flopsPerToken: {all: flops, source: sourceFlops, ratioToSource: flops / sourceFlops},
+      flopsPerToken: {fullDepth: flops, source: sourceFlops, ratioToSource: flops / sourceFlops},
       dtypes: dtypesOf(checkpoint),
       source: ztt && {
         name: ztt.source.name,

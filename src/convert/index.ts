@@ -1,6 +1,6 @@
 /** Source checkpoints to layouts and back: sharing, zero keys, verification. */
 export {convert, type ConvertOptions, type ConvertReport, type LedgerEntry} from './convert.js';
-export {describe, type ModelDescription} from './describe.js';
+export {describeModel, type ModelDescription} from './describe.js';
 export type {Divergence} from './divergence.js';
 export {revert, type RevertOptions, type RevertReport} from './revert.js';
 export {arrange, middleSources, type ArrangeOptions} from './share.js';

@@ -1,0 +1,153 @@
+import {Flags} from '@oclif/core';
+import {ENGINES} from '../engine/index.js';
+import type {FinetuneReport} from '../finetune/index.js';
+import {
+  BaseCommand,
+  engineFlag,
+  facts,
+  format,
+  modelArg,
+  realNumber,
+  someText,
+  threadsFlag,
+  wholeNumber,
+} from '../ui/index.js';
+
+/** `ztt finetune`: trains a model on text. */
+export default class Finetune extends BaseCommand {
+  static override summary = 'Fine-tune a model on text; interrupt it and go on with --resume.';
+  static override description =
+    'The output folder is a run: metrics.jsonl, checkpoints/step-N, and at the end the model itself. ' +
+    'The first Ctrl-C saves the step and stops; the same command with --resume goes on from there, ' +
+    'and gives the same weights as an uninterrupted run.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> gpt2-ztt --output run --data train.txt',
+    {
+      description: 'Longer, on two files, saved every 50 steps',
+      command:
+        '<%= config.bin %> <%= command.id %> gpt2-ztt -o run --data a.txt b.jsonl --steps 1000 --save-every 50',
+    },
+    {
+      description: 'Go on after an interruption',
+      command: '<%= config.bin %> <%= command.id %> gpt2-ztt --output run --data train.txt --resume',
+    },
+  ];
+
+  static override args = {
+    model: modelArg({
+      description: 'A ZTT model, or a source checkpoint, which is trained as vanilla.',
+      required: true,
+    }),
+  };
+
+  static override flags = {
+    output: someText({
+      char: 'o',
+      description: 'The run folder; it must not exist, or be empty, unless --resume.',
+      helpValue: 'DIR',
+      required: true,
+    }),
+    data: someText({
+      description: 'Text files, or .jsonl files with text rows.',
+      helpValue: 'FILE',
+      required: true,
+      multiple: true,
+    }),
+    resume: Flags.boolean({description: 'Go on from the newest checkpoint in the run folder.'}),
+    steps: wholeNumber({
+      description: 'Optimiser steps; 200 unless given.',
+      helpGroup: 'TRAINING',
+      min: 1,
+      max: 1e9,
+    }),
+    'batch-size': wholeNumber({
+      description: 'Sequences a step; 8 unless given.',
+      helpGroup: 'TRAINING',
+      min: 1,
+      max: 1e6,
+    }),
+    'seq-len': wholeNumber({
+      description: 'Tokens a sequence; what the model takes, at most 256, unless given.',
+      helpGroup: 'TRAINING',
+      min: 2,
+      max: 1e7,
+    }),
+    lr: realNumber({
+      description: 'Peak learning rate; 3e-4 unless given.',
+      helpGroup: 'TRAINING',
+      above: 0,
+      max: 1,
+    }),
+    warmup: wholeNumber({
+      description: 'Steps of linear warm-up; a tenth of the steps, at most 100, unless given.',
+      helpGroup: 'TRAINING',
+      min: 0,
+      max: 1e9,
+    }),
+    'save-every': wholeNumber({
+      description: 'Steps between checkpoints; 100 unless given.',
+      helpGroup: 'TRAINING',
+      min: 1,
+      max: 1e9,
+    }),
+    seed: wholeNumber({
+      description: 'Seed of the order of the data and of dropout; 0 unless given.',
+      helpGroup: 'TRAINING',
+      min: -(2 ** 31),
+      max: 2 ** 31,
+    }),
+    engine: engineFlag(ENGINES),
+    threads: threadsFlag,
+  };
+
+  override async run(): Promise<FinetuneReport> {
+    const {args, flags} = await this.parse(Finetune);
+    const {finetune} = await import('../finetune/index.js');
+    const progress = await this.progress({title: `Fine-tuning ${args.model}`});
+    const report = await finetune({
+      model: args.model,
+      output: flags.output,
+      data: flags.data,
+      steps: flags.steps,
+      batchSize: flags['batch-size'],
+      seqLen: flags['seq-len'],
+      lr: flags.lr,
+      warmup: flags.warmup,
+      saveEvery: flags['save-every'],
+      seed: flags.seed,
+      resume: flags.resume,
+      engine: flags.engine,
+      threads: flags.threads,
+      onStep: ({step, steps, loss, tokens_per_second: speed}) =>
+        progress.update(step, steps, `loss ${loss.toFixed(3)} · ${format.count(speed)} tokens/s`),
+      onNote: (line) => this.note(line),
+      signal: this.interruptible('stopped before the first step; run the same command again.'),
+    });
+    progress.stop();
+    this.print(report);
+    if (!report.alreadyFinished) {
+      this.note(`Next: ztt eval ${report.output} --tasks FILE, or ztt push ${report.output} USER/NAME`);
+    }
+    return report;
+  }
+
+  private print(report: FinetuneReport): void {
+    const {output, steps, resumedFrom, alreadyFinished, loss, dataTokens, trainedTokens, seconds} = report;
+    this.log(output);
+    if (alreadyFinished) {
+      this.log(facts([['steps', `${format.count(steps)}, done before; nothing was left to do`]]));
+      return;
+    }
+    this.log(
+      facts([
+        [
+          'steps',
+          `${format.count(steps)}${resumedFrom > 0 ? `, resumed from ${format.count(resumedFrom)}` : ''}`,
+        ],
+        ['loss', loss === null ? 'none' : `${loss.toFixed(4)} nats a token in the last step`],
+        ['tokens', `${format.count(trainedTokens)} trained on, ${format.count(dataTokens)} in the data`],
+        ['time', format.duration(seconds)],
+      ]),
+    );
+  }
+}

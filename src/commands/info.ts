@@ -1,0 +1,81 @@
+import type {ModelDescription} from '../convert/index.js';
+import {BaseCommand, facts, format, layoutOf, modelArg, slotsOf} from '../ui/index.js';
+
+/** `ztt info`: what a checkpoint is. */
+export default class Info extends BaseCommand {
+  static override summary = 'Show what a checkpoint is: layout, sizes, parameters, FLOPs, source.';
+  static override description =
+    'Reads the config and the headers of the weights, no weights. Takes ZTT models and sources.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> gpt2-ztt',
+    '<%= config.bin %> <%= command.id %> gpt2-ztt --json',
+  ];
+
+  static override args = {
+    model: modelArg({description: 'A ZTT model or a source checkpoint.', required: true}),
+  };
+
+  override async run(): Promise<ModelDescription> {
+    const {args} = await this.parse(Info);
+    const {describeModel} = await import('../convert/index.js');
+    const model = await describeModel(args.model);
+    this.print(model);
+    return model;
+  }
+
+  private print(model: ModelDescription): void {
+    const {sizes, parameters, flopsPerToken, files} = model;
+    const kind = model.kind === 'ztt' ? 'ZTT model' : 'source checkpoint, which runs as vanilla';
+    this.log(`${model.path}: ${model.family}, ${kind}`);
+    this.log(
+      facts([
+        ['layout', layoutOf(model)],
+        ['slots', `${model.slots.length}: ${slotsOf(model)}`],
+        ['early exit', earlyExit(model)],
+        [
+          'sizes',
+          `width ${sizes.width}, ${sizes.heads} heads, feed-forward ${sizes.feedForward}, vocabulary ${format.count(sizes.vocabulary)}, ` +
+            `up to ${format.count(sizes.maxPositions)} tokens, LM head ${model.tied ? 'tied' : 'untied'}`,
+        ],
+        [
+          'parameters',
+          `${format.count(parameters.all)} (${format.count(parameters.withoutEmbeddings)} without embeddings), ` +
+            `${format.ratio(parameters.all / parameters.source)} the source's`,
+        ],
+        [
+          'FLOPs a token',
+          `${format.flops(flopsPerToken.fullDepth)}, ${format.ratio(flopsPerToken.ratioToSource)} the source's, at full depth and length`,
+        ],
+        [
+          'dtypes',
+          model.dtypes.map(({dtype, tensors}) => `${dtype} (${format.plural(tensors, 'tensor')})`).join(', '),
+        ],
+        ...sourceFacts(model),
+        ['files', files.map(({name, bytes}) => `${name} (${format.bytes(bytes)})`).join('\n')],
+      ]),
+    );
+  }
+}
+
+function earlyExit({layout, threshold, exitFromCycle, zeroInit}: ModelDescription): string {
+  if (layout !== 'ztt') return 'none: the layout has no zero tokens';
+  const when =
+    threshold < 1
+      ? `threshold ${threshold}, from cycle ${exitFromCycle}`
+      : 'off (threshold 1) unless asked for';
+  const keys = zeroInit
+    ? `; zero keys began as ${zeroInit.kind}${zeroInit.kind === 'normal' ? `, seed ${zeroInit.seed}` : ''}`
+    : '';
+  return when + keys;
+}
+
+function sourceFacts({source, middleSources, share}: ModelDescription): [string, string][] {
+  if (!source) return [];
+  const revision = source.revision ? ` at ${source.revision}` : '';
+  const digests = Object.entries(source.sha256).map(([file, sha256]) => `${file} sha256 ${sha256}`);
+  const places = middleSources.map((layers) => layers.join('+')).join(' ');
+  return [
+    ['source', [`${source.name}${revision}`, ...digests].join('\n')],
+    ...(share === 'keep' ? [] : ([['middle from', `source layers ${places}`]] as [string, string][])),
+  ];
+}

@@ -1,0 +1,81 @@
+import {Flags} from '@oclif/core';
+import type {RevertReport} from '../convert/index.js';
+import {ENGINES} from '../engine/index.js';
+import {BaseCommand, engineFlag, facts, modelArg, outputFlag} from '../ui/index.js';
+
+/** `ztt revert`: a converted model back to a plain checkpoint. */
+export default class Revert extends BaseCommand {
+  static override summary = 'Write a ZTT model as a plain GPT-2 or OPT checkpoint.';
+  static override description =
+    "The plain checkpoint has the source's tensor names and the model's bytes, and loads wherever the " +
+    'source does. Layers in cycles must be written out one by one (--unroll), and zero tokens cannot ' +
+    'be kept (--drop-zero-tokens): what that costs is measured as the KL divergence of the ' +
+    'predictions.';
+  static override examples = [
+    {
+      description: 'Back to the source, byte for byte, from one cycle of all layers',
+      command: '<%= config.bin %> <%= command.id %> gpt2-vanilla --output gpt2-again',
+    },
+    {
+      description: 'A deeper plain model from cycles with zero tokens',
+      command: '<%= config.bin %> <%= command.id %> gpt2-ztt --output gpt2-plain --unroll --drop-zero-tokens',
+    },
+  ];
+
+  static override args = {
+    model: modelArg({description: "A ZTT model's folder.", required: true}),
+  };
+
+  static override flags = {
+    output: outputFlag,
+    unroll: Flags.boolean({description: 'Write cycles out as layers.'}),
+    'drop-zero-tokens': Flags.boolean({
+      description: 'Leave the zero tokens out, which changes what the model computes.',
+    }),
+    engine: engineFlag(ENGINES),
+  };
+
+  override async run(): Promise<RevertReport> {
+    const {args, flags} = await this.parse(Revert);
+    const {revert} = await import('../convert/index.js');
+    const progress = await this.progress({title: `Reverting ${args.model}`});
+    const report = await revert({
+      model: args.model,
+      output: flags.output,
+      unroll: flags.unroll,
+      dropZeroTokens: flags['drop-zero-tokens'],
+      engine: flags.engine,
+      signal: this.interruptible('stopped; nothing was written.'),
+    });
+    progress.stop();
+    this.print(report);
+    return report;
+  }
+
+  private print({output, layers, unrolled, divergence, droppedBuffers, folded}: RevertReport): void {
+    this.log(output);
+    this.log(
+      facts([
+        ['layers', `${layers}${unrolled ? ', cycles written out' : ''}`],
+        [
+          'zero tokens',
+          divergence
+            ? `dropped; mean KL ${divergence.meanNats.toPrecision(3)} nats a token over ${divergence.tokens} tokens of ${divergence.probe}`
+            : 'there were none',
+        ],
+        [
+          'folded',
+          folded.length > 0
+            ? `the attention scale into the query part of ${folded.length} tensors: ${folded.join(', ')}`
+            : 'nothing; every tensor has the bytes it had',
+        ],
+        [
+          'dropped',
+          droppedBuffers.length > 0
+            ? `${droppedBuffers.length} buffers of the source that are no parameters: ${droppedBuffers.join(', ')}`
+            : 'nothing',
+        ],
+      ]),
+    );
+  }
+}

@@ -1,0 +1,20 @@
+/** What Python calls white space in a str: JavaScript's differs in U+001C to U+001F, U+0085 and U+FEFF. */
+const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+
+const spaces = new RegExp(`[${SPACE}]+`, 'u');
+const leadingText = new RegExp(`^[^]*[^${SPACE}]`, 'u');
+
+/** A text's length without its trailing white space, in UTF-16 units: Python's `len(text.rstrip())`. */
+export function strippedLength(text: string): number {
+  return leadingText.exec(text)?.[0].length ?? 0;
+}
+
+/** Words as the harness counts them, `len(re.split(r"\s+", text))`: empty pieces at the ends count. */
+export function countWords(text: string): number {
+  return text.split(spaces).length;
+}
+
+/** A text's length in Unicode code points: Python's `len`. */
+export function codePoints(text: string): number {
+  return Array.from(text).length;
+}

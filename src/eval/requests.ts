@@ -1,0 +1,156 @@
+import {FormatError, UsageError} from '../errors.js';
+import type {Architecture, ScoreRow} from '../model/index.js';
+import type {Tokenizer} from '../tokenizer/index.js';
+import {strippedLength} from './python-text.js';
+import type {Task} from './tasks.js';
+
+// Rows of text to rows of tokens, as lm-evaluation-harness 0.4.13 makes its requests. L is the model's longest
+// input in tokens.
+
+/** What requests need of a tokenizer. */
+export type TextEncoder = Pick<Tokenizer, 'encode' | 'decode'>;
+
+/** A continuation to score, and what stands before it; both in tokens, neither empty. */
+export interface Pair {
+  context: readonly number[];
+  continuation: readonly number[];
+}
+
+/** Text to pairs for one model. */
+export class Encoder {
+  private readonly prefix: number | null;
+  /** The prefix token's text: a text that begins with it gets no special tokens. */
+  private readonly prefixText: string | null;
+
+  constructor(
+    private readonly tokenizer: TextEncoder,
+    /** The model's longest input and its BOS and EOS ids. */
+    private readonly arch: Pick<Architecture, 'maxPositions' | 'bosTokenId' | 'eosTokenId'>,
+  ) {
+    this.prefix = arch.bosTokenId ?? arch.eosTokenId;
+    this.prefixText = this.prefix === null ? null : tokenizer.decode([this.prefix]);
+  }
+
+  /**
+   * A context and its continuation. White space at the context's end goes to the continuation, and the
+   * continuation's tokens are those of the whole text after as many as the context has alone: where a merge
+   * crosses the boundary, the two are not the whole text's tokens. An empty context is the prefix token.
+   * @throws FormatError naming `where` for a context of white space alone and a continuation of no token
+   */
+  pair(context: string, continuation: string, where: string): Pair {
+    const pair = context === '' ? this.afterPrefix(continuation) : this.split(context, continuation);
+    if (pair.context.length === 0) {
+      throw new FormatError(`${where}: the context is white space alone; leave it empty or say something.`);
+    }
+    if (pair.continuation.length === 0) {
+      throw new FormatError(`${where}: ${JSON.stringify(continuation)} has no token that could be scored.`);
+    }
+    const {maxPositions: L} = this.arch;
+    if (pair.continuation.length > L) {
+      throw new FormatError(
+        `${where}: what is to be scored has ${pair.continuation.length} tokens; this model reads at most ${L}.`,
+      );
+    }
+    return pair;
+  }
+
+  /**
+   * A document's windows: together they score each of its tokens once. The first follows the prefix token; a
+   * full later one has one token of context, and the last is filled up with context to the left. With OPT the
+   * text's tokens begin with `</s>`, which the prefix then stands before: so does the harness.
+   */
+  windows(page: string): Pair[] {
+    const tokens = this.encode(page);
+    const {maxPositions: L} = this.arch;
+    if (tokens.length === 0) return [];
+    const first = Math.min(L, tokens.length);
+    const pairs: Pair[] = [{context: [this.requirePrefix()], continuation: tokens.slice(0, first)}];
+    for (let done = first; done < tokens.length;) {
+      const end = Math.min(done + L, tokens.length);
+      pairs.push({context: tokens.slice(end - L - 1, done), continuation: tokens.slice(done, end)});
+      done = end;
+    }
+    return pairs;
+  }
+
+  private split(context: string, continuation: string): Pair {
+    const kept = strippedLength(context);
+    const contextTokens = this.encode(context.slice(0, kept));
+    return {
+      context: contextTokens,
+      continuation: this.encode(context + continuation).slice(contextTokens.length),
+    };
+  }
+
+  private afterPrefix(continuation: string): Pair {
+    const prefix = this.requirePrefix();
+    const tokens = this.tokenizer.encode(continuation, false);
+    return {context: [prefix], continuation: tokens[0] === prefix ? tokens.slice(1) : tokens};
+  }
+
+  private encode(text: string): number[] {
+    return this.tokenizer.encode(text, this.prefixText === null || !text.startsWith(this.prefixText));
+  }
+
+  private requirePrefix(): number {
+    if (this.prefix !== null) return this.prefix;
+    throw new UsageError(
+      'the model has neither a BOS nor an EOS token to begin a text with; set bos_token_id in its config.json.',
+    );
+  }
+}
+
+/**
+ * The rows of one question or document. Each keeps the last L + 1 tokens of its pair, of which the model reads
+ * all but the last. The exit is decided by the tokens that all contexts of the question begin with, as far as
+ * a row keeps them: no answer has a say, and choices run equally deep. Only where the question is longer than
+ * the model reads may choices of unlike length part, for each keeps another end of it.
+ * @param pairs - a question's choices, or one window of a document
+ */
+export function questionRows(pairs: readonly Pair[], maxPositions: number): ScoreRow[] {
+  const shared = commonPrefix(pairs.map(({context}) => context));
+  return pairs.map(({context, continuation}) => {
+    const whole = [...context, ...continuation];
+    const dropped = Math.max(0, whole.length - (maxPositions + 1));
+    return {
+      ids: whole.slice(dropped),
+      from: context.length - dropped,
+      contextLength: Math.max(1, shared - dropped),
+    };
+  });
+}
+
+function commonPrefix(lists: readonly (readonly number[])[]): number {
+  const [first, ...others] = lists;
+  if (!first) return 0;
+  const end = first.findIndex((token, i) => others.some((list) => list[i] !== token));
+  return end < 0 ? first.length : end;
+}
+
+/**
+ * A task's token rows: for each of its rows one a choice, one for the last word, or one a window.
+ * @throws FormatError naming the file's line for a row that the model cannot score; UsageError if the model
+ *   has no token to begin a text with and one is needed
+ */
+export function taskRequests(task: Task, tokenizer: TextEncoder, arch: Architecture): ScoreRow[][] {
+  const encoder = new Encoder(tokenizer, arch);
+  const where = (line: number) => `${task.path}, line ${line}`;
+  const L = arch.maxPositions;
+  switch (task.kind) {
+    case 'multiple-choice':
+      return task.rows.map(({query, choices, line}) =>
+        questionRows(
+          choices.map((choice) => encoder.pair(query, ` ${choice}`, where(line))),
+          L,
+        ),
+      );
+    case 'last-word':
+      return task.rows.map(({text, line}) => {
+        const cut = text.lastIndexOf(' ');
+        const pair = encoder.pair(text.slice(0, Math.max(cut, 0)), ` ${text.slice(cut + 1)}`, where(line));
+        return questionRows([pair], L);
+      });
+    case 'rolling':
+      return task.rows.map(({page}) => encoder.windows(page).flatMap((window) => questionRows([window], L)));
+  }
+}

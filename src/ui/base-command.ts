@@ -1,0 +1,83 @@
+import {Command, Errors, Flags} from '@oclif/core';
+import {asUsageError, failureOf} from './failure.js';
+import {interruption, type Interruption} from './interrupt.js';
+import {Progress, type ProgressOptions} from './progress.js';
+
+/**
+ * What every command shares: `--json`, notes and progress on stderr, Ctrl-C.
+ *
+ * `run` returns the result. Under `--json` it goes to stdout as one JSON document and nothing else does; an
+ * error is then `{"error": {"name", "message", "exitCode"}}` there, and still a line on stderr. Exit codes are
+ * the same with and without it.
+ */
+export abstract class BaseCommand extends Command {
+  static override enableJsonFlag = true;
+  static override baseFlags = {
+    json: Flags.boolean({description: 'Print the result as one JSON document.', helpGroup: 'GLOBAL'}),
+  };
+
+  private interrupted: Interruption | null = null;
+  private shown: Progress | null = null;
+
+  protected override async init(): Promise<void> {
+    await super.init();
+    if (this.jsonEnabled()) keepStdoutForResult();
+  }
+
+  /** Prints a line for people: on stderr, and not where only a program reads. */
+  protected note(line: string): void {
+    if (this.quiet) return;
+    if (this.shown) this.shown.note(line);
+    else process.stderr.write(`${line}\n`);
+  }
+
+  /** Shows a job's progress until the command ends. */
+  protected async progress(options: ProgressOptions): Promise<Progress> {
+    this.shown?.stop();
+    this.shown = await Progress.start({quiet: this.quiet, ...options});
+    return this.shown;
+  }
+
+  /**
+   * Lets the first Ctrl-C stop a library's work in order; the second quits at once. Exit code 130.
+   * @param outcome - what the user should know then
+   */
+  protected interruptible(outcome: string): AbortSignal {
+    this.interrupted ??= interruption(outcome, (line) => this.note(line));
+    return this.interrupted.signal;
+  }
+
+  protected override logJson(json: unknown): void {
+    process.stdout.write(`${JSON.stringify(json, null, 2)}\n`);
+  }
+
+  protected override catch(error: Error): Promise<never> {
+    this.release();
+    const told = asUsageError(error, `${this.config.bin} ${this.id}`);
+    if (this.jsonEnabled() && !(told instanceof Errors.ExitError)) this.logJson({error: failureOf(told)});
+    return Promise.reject(told);
+  }
+
+  protected override finally(): Promise<void> {
+    this.release();
+    return Promise.resolve();
+  }
+
+  private get quiet(): boolean {
+    return this.jsonEnabled() && !process.stderr.isTTY;
+  }
+
+  private release(): void {
+    this.shown?.stop();
+    this.shown = null;
+    this.interrupted?.release();
+    this.interrupted = null;
+  }
+}
+
+/** Sends what libraries write to the console to stderr: on stdout it would break the JSON document. */
+function keepStdoutForResult(): void {
+  for (const method of ['log', 'info', 'debug'] as const) {
+    console[method] = (...values: unknown[]) => console.error(...values);
+  }
+}

@@ -1,0 +1,125 @@
+import {access} from 'node:fs/promises';
+import {basename} from 'node:path';
+import {Args, Flags} from '@oclif/core';
+import {FileError, UsageError} from '../errors.js';
+
+type WholeRange = {min: number; max: number};
+
+/** A flag that takes a whole number in a range. */
+export const wholeNumber = Flags.custom<number, WholeRange>({
+  helpValue: 'N',
+  parse(input, _context, {name, min, max}) {
+    const value = Number(input);
+    if (!/^[+-]?\d+$/.test(input) || value < min || value > max) {
+      throw new UsageError(
+        `--${name} is ${JSON.stringify(input)}; it must be a whole number from ${min} to ${max}.`,
+      );
+    }
+    return Promise.resolve(value);
+  },
+});
+
+type RealRange = {
+  /** It must be above this. */
+  above: number;
+  /** And at most this. */
+  max: number;
+  /** A word on what the bounds mean. */
+  hint?: string;
+};
+
+const parseReal = (input: string, {name, above, max, hint}: RealRange & {name: string}): number => {
+  const value = Number(input);
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(input) || !(value > above && value <= max)) {
+    const bounds = `it must be a number above ${above} and at most ${max}`;
+    throw new UsageError(`--${name} is ${JSON.stringify(input)}; ${bounds}${hint ? ` (${hint})` : ''}.`);
+  }
+  return value;
+};
+
+/** A flag that takes a number in a range. */
+export const realNumber = Flags.custom<number, RealRange>({
+  helpValue: 'X',
+  parse: (input, _context, options) => Promise.resolve(parseReal(input, options)),
+});
+
+/** A flag that takes some text, not none. */
+export const someText = Flags.custom<string>({
+  parse(input, _context, {name}) {
+    if (input === '') throw new UsageError(`--${name} is empty; give it a value.`);
+    return Promise.resolve(input);
+  },
+});
+
+/** `--output`, for commands that write a folder. */
+export const outputFlag = someText({
+  char: 'o',
+  description: 'The folder to write; it must not exist, or be empty.',
+  helpValue: 'DIR',
+  required: true,
+});
+
+/** `--engine`, for commands that compute. Which there are, the caller knows. */
+export const engineFlag = (engines: readonly string[]) =>
+  someText({
+    description:
+      'What computes: a real GPU if one works, else the fastest on this machine, unless given. See `<%= config.bin %> engines`.',
+    helpGroup: 'ENGINE',
+    options: ['auto', ...engines],
+  });
+
+/** `--threads`, for commands that compute. */
+export const threadsFlag = wholeNumber({
+  description: 'Threads for a CPU engine; as many as it can use unless given.',
+  helpGroup: 'ENGINE',
+  min: 1,
+  max: 1024,
+});
+
+const THRESHOLD = {above: 0, max: 1, hint: '1 never exits'};
+
+/** `--threshold P`, for commands that run a model once. */
+export const thresholdFlag = realNumber({
+  ...THRESHOLD,
+  description:
+    "Exit early where the mean zero attention exceeds it; smaller exits earlier, 1 never. The model's own (usually 1) unless given.",
+  helpValue: 'P',
+});
+
+/** `--threshold P,P,...`, for commands that run a model at several. */
+export const thresholdsFlag = realNumber({
+  ...THRESHOLD,
+  description: 'Early-exit thresholds to measure at, each by itself; smaller exits earlier, 1 never.',
+  helpValue: 'P,P',
+  multiple: true,
+  multipleNonGreedy: true,
+  delimiter: ',',
+});
+
+/** `gpt2` or `user/repo`, perhaps with `@revision`: what a Hub repo is called, and hardly ever a path. */
+const REPO = /^([A-Za-z0-9][\w.-]*\/)?[A-Za-z0-9][\w.-]*(@[\w./-]+)?$/;
+
+/** An argument that is a model's path. A Hub repo's name is told apart from a mistyped path. */
+export const modelArg = Args.custom<string>({
+  ignoreStdin: true,
+  async parse(input, _context, {name}) {
+    if (input === '')
+      throw new UsageError(`${name.toUpperCase()} is empty; give the path of a model's folder.`);
+    const there = await access(input).then(
+      () => true,
+      () => false,
+    );
+    if (!there && REPO.test(input)) throw new FileError(hubHint(input));
+    return input;
+  },
+});
+
+function hubHint(input: string): string {
+  const [repo, revision] = input.split('@') as [string, string?];
+  const folder = basename(repo);
+  const at = revision ? ` --revision ${revision}` : '';
+  return (
+    `${input} does not exist here. This version of ztt reads local folders and downloads nothing; if it is a ` +
+    `model on the Hugging Face Hub, fetch it first: hf download ${repo}${at} --local-dir ${folder}`
+  );
+}

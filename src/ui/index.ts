@@ -1,0 +1,17 @@
+/** The terminal: the base of all commands, flags, progress, tables and wording. Nothing else writes to it. */
+export {BaseCommand} from './base-command.js';
+export {
+  engineFlag,
+  modelArg,
+  outputFlag,
+  realNumber,
+  someText,
+  thresholdFlag,
+  thresholdsFlag,
+  threadsFlag,
+  wholeNumber,
+} from './flags.js';
+export * as format from './format.js';
+export {layoutOf, slotsOf, type LayoutNumbers} from './layout.js';
+export {Progress, type ProgressOptions} from './progress.js';
+export {facts, table, type Column} from './table.js';

@@ -1,0 +1,132 @@
+import type {Ora} from 'ora';
+import {count, duration} from './format.js';
+
+export interface ProgressOptions {
+  /** What is going on: `Converting`. */
+  title: string;
+  /** How amounts read, `1.50 MB` for instance; default plain counts. */
+  amount?: (n: number) => string;
+  /** Default stderr. */
+  stream?: NodeJS.WriteStream;
+  /** Show nothing. */
+  quiet?: boolean;
+  /** Milliseconds of a clock; for tests. */
+  now?: () => number;
+}
+
+const BAR_CELLS = 20;
+/** Off a terminal: no line sooner than this after the last, */
+const LINE_MS = 10_000;
+/** nor before this share is done since, */
+const LINE_SHARE = 0.1;
+/** unless so much time has passed. */
+const LINE_MAX_MS = 60_000;
+/** On a terminal: the text is made anew this often at most. */
+const FRAME_MS = 80;
+
+interface Mark {
+  at: number;
+  done: number;
+}
+
+/** A job's progress on stderr: a bar with rate and time left on a terminal, now and then a plain line elsewhere. */
+export class Progress {
+  private readonly amount: (n: number) => string;
+  private readonly rate: (perSecond: number) => string;
+  private readonly now: () => number;
+  /** Where the rate is counted from: the first update, since a resumed job begins in the middle. */
+  private first: Mark | null = null;
+  private line: Mark;
+  private frameAt = -Infinity;
+
+  private constructor(
+    private title: string,
+    options: ProgressOptions,
+    private readonly stream: NodeJS.WriteStream,
+    private readonly spinner: Ora | null,
+  ) {
+    const {amount} = options;
+    this.amount = amount ?? count;
+    this.rate = amount ? (perSecond) => `${amount(perSecond)}/s` : countRate;
+    this.now = options.now ?? (() => performance.now());
+    this.line = {at: this.now(), done: 0};
+  }
+
+  /** Begins to show. */
+  static async start(options: ProgressOptions): Promise<Progress> {
+    const stream = options.quiet ? nowhere : (options.stream ?? process.stderr);
+    // Some terminals have no size, over which ora would never finish clearing a line.
+    if (!stream.isTTY || !stream.columns || process.env.TERM === 'dumb') {
+      return new Progress(options.title, options, stream, null);
+    }
+    const {default: ora} = await import('ora');
+    // Raw mode would keep Ctrl-C from us for as long as a step computes.
+    const spinner = ora({text: options.title, stream, discardStdin: false, isEnabled: true}).start();
+    return new Progress(options.title, options, stream, spinner);
+  }
+
+  /** Shows a next part of the job, whose progress begins anew. */
+  begin(title: string): void {
+    this.title = title;
+    this.first = null;
+    this.line = {at: this.now(), done: 0};
+    if (this.spinner) this.spinner.text = title;
+  }
+
+  /** Tells how much is done, of how much, and anything worth seeing beside it. */
+  update(done: number, total: number, detail = ''): void {
+    const at = this.now();
+    this.first ??= {at, done};
+    if (this.spinner) {
+      if (at - this.frameAt < FRAME_MS) return;
+      this.frameAt = at;
+      this.spinner.text = this.text(at, done, total, detail);
+      // Computing may keep the event loop, and with it the spinner's own timer, for long.
+      this.spinner.render();
+      return;
+    }
+    const since = at - this.line.at;
+    const share = (done - this.line.done) / total;
+    if (since < LINE_MS || (share < LINE_SHARE && since < LINE_MAX_MS)) return;
+    this.line = {at, done};
+    this.stream.write(`${this.text(at, done, total, detail)}\n`);
+  }
+
+  /** Prints a line that stays. A spinner makes way for it by itself. */
+  note(line: string): void {
+    this.stream.write(`${line}\n`);
+  }
+
+  /** Takes the bar away. */
+  stop(): void {
+    this.spinner?.stop();
+  }
+
+  private text(at: number, done: number, total: number, detail: string): string {
+    const share = total > 0 ? Math.min(1, done / total) : 1;
+    const filled = Math.round(share * BAR_CELLS);
+    const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_CELLS - filled)} `;
+    const first = this.first!;
+    const perSecond = ((done - first.done) * 1000) / (at - first.at);
+    const speed =
+      at > first.at && perSecond > 0
+        ? [this.rate(perSecond), `${duration((total - done) / perSecond)} left`]
+        : [];
+    const parts = [
+      `${this.title} ${this.spinner ? bar : ''}${Math.floor(share * 100)} %`,
+      `${this.amount(done)} of ${this.amount(total)}`,
+      ...speed,
+      ...(detail ? [detail] : []),
+    ];
+    return parts.join(' · ');
+  }
+}
+
+/** Slow steps read better by the seconds that each takes. */
+function countRate(perSecond: number): string {
+  if (perSecond < 1) return `${duration(1 / perSecond)} each`;
+  return `${perSecond < 100 ? perSecond.toFixed(1) : count(perSecond)}/s`;
+}
+
+/** Takes the place of a stream where nothing is to be shown. */
+const nowhere = {isTTY: false, write: () => true} as unknown as NodeJS.WriteStream;

@@ -1,0 +1,67 @@
+import {readFile} from 'node:fs/promises';
+import {dirname, relative} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {Config, Errors, run, settings, type Interfaces} from '@oclif/core';
+import {asUsageError, failureOf} from './failure.js';
+
+/** The commands beside this file: the built ones, or the sources where those run. */
+const COMMANDS = fileURLToPath(new URL('../commands', import.meta.url));
+
+/**
+ * Runs the command line and ends the process: 0 done, 1 failed, 2 wrong usage, 130 interrupted. An error is one
+ * line on stderr; its stack follows where the environment has DEBUG.
+ * @param entry - the URL of the script in bin/
+ */
+export async function runCli(entry: string): Promise<void> {
+  stayQuietWhenNobodyReads();
+  const exitCode = await runCommand(withHelpShorthands(process.argv.slice(2)), entry).then(() => 0, report);
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  process.exit(exitCode);
+}
+
+async function runCommand(argv: string[], entry: string): Promise<void> {
+  const root = fileURLToPath(new URL('..', entry));
+  // oclif would compile sources by itself where NODE_ENV says so; bin/dev.js does, with tsx.
+  settings.enableAutoTranspile = false;
+  const pjson = JSON.parse(await readFile(`${root}package.json`, 'utf8')) as Interfaces.PJSON;
+  const oclif = {...pjson.oclif, commands: `./${relative(root, COMMANDS)}`};
+  await run(argv, await Config.load({root: dirname(`${root}package.json`), pjson: {...pjson, oclif}}));
+}
+
+/** `ztt help convert` and `ztt convert -h` mean `ztt convert --help`. */
+function withHelpShorthands(argv: string[]): string[] {
+  const [first, ...rest] = argv;
+  if (first === 'help') return [...rest, '--help'];
+  return argv.map((word) => (word === '-h' ? '--help' : word));
+}
+
+/** Tells an error. Returns the exit code. */
+function report(error: unknown): number {
+  if (error instanceof Errors.ExitError) return error.oclif.exit ?? 0;
+  const {message, exitCode} = failureOf(asUsageError(error, 'ztt'));
+  process.stderr.write(`Error: ${message}\n`);
+  if (process.env.DEBUG) process.stderr.write(`${stackOf(error)}\n`);
+  return exitCode;
+}
+
+/** An error's stack, and those of the errors behind it. */
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? '' : `\nCaused by: ${stackOf(error.cause)}`;
+  return `${error.stack ?? error.message}${cause}`;
+}
+
+/** A closed pipe (`ztt … | head`) is no error: stdout's ends the command, stderr's only silences it. */
+function stayQuietWhenNobodyReads(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+  });
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+/** Resolves when all that was written has gone out, or cannot. */
+async function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()));
+}

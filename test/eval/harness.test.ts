@@ -1,0 +1,185 @@
+import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {
+  evaluate,
+  openTask,
+  prepareTask,
+  resultsSchema,
+  scoreTask,
+  taskMetrics,
+  type EvalReport,
+  type Evaluated,
+  type TaskScores,
+} from '../../src/eval/index.js';
+import {choiceHits} from '../../src/eval/metrics.js';
+import {codePoints, countWords} from '../../src/eval/python-text.js';
+import {load, type Model, type RowScore, type ScoreRow} from '../../src/model/index.js';
+import {Tokenizer} from '../../src/tokenizer/index.js';
+import {expectClose} from '../helpers/close.js';
+import {expected, MODEL, TASKS} from './fixtures.js';
+
+let model: Model;
+/** The model, which scores each row once: rows and aggregates are tested on the same scores. */
+let once: Evaluated;
+let tokenizer: Tokenizer;
+beforeAll(async () => {
+  [model, tokenizer] = await Promise.all([load(MODEL, {engine: 'wasm'}), Tokenizer.load(MODEL)]);
+  const known = new Map<string, RowScore>();
+  const key = (row: ScoreRow) => JSON.stringify(row);
+  const score: Evaluated['score'] = async (rows, options) => {
+    const fresh = rows.filter((row) => !known.has(key(row)));
+    const scores = fresh.length > 0 ? await model.score(fresh, options) : [];
+    for (const [i, row] of fresh.entries()) known.set(key(row), scores[i]!);
+    return rows.map((row) => known.get(key(row))!);
+  };
+  once = {config: model.config, engine: model.engine, score};
+});
+afterAll(() => model.dispose());
+
+async function score(
+  on: Evaluated,
+  name: keyof typeof TASKS,
+  options: {limit?: number; batchTokens?: number} = {},
+): Promise<TaskScores> {
+  const task = await openTask(TASKS[name], options.limit);
+  return scoreTask(on, prepareTask(task, tokenizer, on), {batchTokens: options.batchTokens});
+}
+
+/** Sums of float32 log-probabilities in another order: absolute, and relative for long texts. */
+function expectLikelihoods(actual: number[], wanted: number[], row: number): void {
+  for (const [i, value] of wanted.entries()) {
+    expectClose([actual[i]!], [value], Math.max(1e-4, 1e-6 * Math.abs(value)), `row ${row}, choice ${i}`);
+  }
+  expect(actual).toHaveLength(wanted.length);
+}
+
+describe('against lm-evaluation-harness 0.4.13, row by row', () => {
+  it('multiple choice: log-likelihoods, greediness and both accuracies', async () => {
+    const {outcomes} = await score(once, 'choices');
+    const task = await openTask(TASKS.choices);
+    expect(outcomes).toHaveLength(expected.rows.choices.length);
+    for (const [i, row] of expected.rows.choices.entries()) {
+      expectLikelihoods(outcomes[i]!.logLikelihoods, row.ll, i);
+      expect(outcomes[i]!.greedy, `row ${i}`).toEqual(row.greedy);
+      if (task.kind !== 'multiple-choice') throw new Error(task.kind);
+      const {choices, gold} = task.rows[i]!;
+      const hits = choiceHits({
+        logLikelihoods: outcomes[i]!.logLikelihoods,
+        lengths: choices.map(codePoints),
+        gold,
+      });
+      expect(hits, `row ${i}`).toEqual({acc: row.acc, acc_norm: row.acc_norm});
+    }
+  });
+
+  it('last words: log-likelihoods and greediness', async () => {
+    const {outcomes} = await score(once, 'last_words');
+    expect(outcomes).toHaveLength(expected.rows.last_words.length);
+    for (const [i, {ll, greedy}] of expected.rows.last_words.entries()) {
+      expectLikelihoods(outcomes[i]!.logLikelihoods, [ll], i);
+      expect(outcomes[i]!.greedy, `row ${i}`).toEqual([greedy]);
+    }
+  });
+
+  it('documents: log-likelihoods over several windows, words and bytes', async () => {
+    const {outcomes} = await score(once, 'pages');
+    const task = await openTask(TASKS.pages);
+    if (task.kind !== 'rolling') throw new Error(task.kind);
+    expect(outcomes).toHaveLength(expected.rows.pages.length);
+    expect(Math.max(...outcomes.map(({slots}) => slots.length))).toBeGreaterThan(4);
+    for (const [i, {ll, words, bytes}] of expected.rows.pages.entries()) {
+      expectLikelihoods(outcomes[i]!.logLikelihoods, [ll], i);
+      const {page} = task.rows[i]!;
+      expect([countWords(page), Buffer.byteLength(page)], `row ${i}`).toEqual([words, bytes]);
+    }
+  });
+});
+
+describe('against lm-evaluation-harness 0.4.13, over all rows', () => {
+  let report: EvalReport;
+  beforeAll(async () => {
+    report = await evaluate(once, tokenizer, {
+      tasks: Object.values(TASKS),
+      bootstrapIterations: expected.bootstrap_iters,
+      modelName: 'gpt2-books',
+    });
+  });
+
+  it.each(Object.keys(TASKS))('%s: every number and its error', (name) => {
+    const wanted = Object.entries(expected.results[name]!).filter(([key]) => !key.startsWith('acc_bytes'));
+    const actual = report.results[name]!;
+    expect(Object.keys(actual).sort()).toEqual(wanted.map(([key]) => key).sort());
+    for (const [key, value] of wanted) {
+      const found = actual[key];
+      if (typeof value === 'string' || typeof found !== 'number') expect(found, key).toBe(value);
+      // Accuracies are counts; a perplexity carries the rounding of its log-likelihoods.
+      else expectClose([found], [value], (key.startsWith('acc') ? 1e-12 : 1e-4) * Math.abs(value), key);
+    }
+  });
+
+  it('has the shape of the harness', () => {
+    expect(resultsSchema.parse(JSON.parse(JSON.stringify(report)))).toEqual(report);
+    expect(report['n-samples'].pages).toEqual({original: 4, effective: 4});
+    expect(report.higher_is_better).toEqual({
+      choices: {acc: true, acc_norm: true},
+      last_words: {perplexity: false, acc: true},
+      pages: {word_perplexity: false, byte_perplexity: false, bits_per_byte: false},
+    });
+    expect(report.versions).toEqual({choices: 1, last_words: 1, pages: 1});
+    expect(report['n-shot']).toEqual({choices: 0, last_words: 0, pages: 0});
+    expect(report.configs.choices).toMatchObject({output_type: 'multiple_choice', num_fewshot: 0});
+    expect(report.config).toMatchObject({model_num_parameters: 4394880, limit: null, bootstrap_iters: 1000});
+    expect(report.max_length).toBe(256);
+  });
+
+  it('costs what the source costs, at full depth of the source itself', () => {
+    const [only, ...others] = report.ztt.thresholds;
+    expect(others).toEqual([]);
+    expect(only).toMatchObject({threshold: 1, mean_slots: 8, flops_ratio_to_source: 1});
+    expect(only!.exits_by_slot).toEqual({8: only!.rows});
+    expect(only!.results).toEqual(report.results);
+    const rows = Object.values(only!.tasks).map((cost) => cost.rows);
+    expect(rows.reduce((sum, n) => sum + n, 0)).toBe(only!.rows);
+    expect(only!.seconds).toBeGreaterThan(0);
+  });
+});
+
+it('the errors of the same log-likelihoods are the same to the last digits', async () => {
+  const outcome = (ll: number[], greedy: boolean[]) => ({logLikelihoods: ll, greedy, slots: []});
+  const outcomes = {
+    choices: expected.rows.choices.map(({ll, greedy}) => outcome(ll, greedy)),
+    last_words: expected.rows.last_words.map(({ll, greedy}) => outcome([ll], [greedy])),
+    pages: expected.rows.pages.map(({ll}) => outcome([ll], [false])),
+  };
+  for (const name of ['choices', 'last_words', 'pages'] as const) {
+    for (const metric of taskMetrics(await openTask(TASKS[name]), outcomes[name], 1000)) {
+      const want = expected.results[name]!;
+      const pairs = [
+        [metric.value, want[`${metric.name},none`]],
+        [metric.stderr, want[`${metric.name}_stderr,none`]],
+      ];
+      for (const [actual, value] of pairs) {
+        if (typeof actual === 'number') expectClose([actual], [value as number], 1e-12 * actual, metric.name);
+        else expect(actual).toBe(value);
+      }
+    }
+  }
+});
+
+it('batches change nothing', async () => {
+  const whole = await score(model, 'choices', {limit: 12, batchTokens: 100_000});
+  const single = await score(model, 'choices', {limit: 12, batchTokens: 1});
+  for (const [i, {logLikelihoods, greedy}] of whole.outcomes.entries()) {
+    expectClose(single.outcomes[i]!.logLikelihoods, logLikelihoods, 2e-5, `row ${i}`);
+    expect(single.outcomes[i]!.greedy).toEqual(greedy);
+  }
+  expect({...single.cost, seconds: 0}).toEqual({...whole.cost, seconds: 0});
+});
+
+it('takes the first rows with a limit, and says of how many', async () => {
+  const report = await evaluate(model, tokenizer, {tasks: [TASKS.last_words], limit: 3});
+  expect(report['n-samples'].last_words).toEqual({original: expected.rows.last_words.length, effective: 3});
+  const wanted = expected.rows.last_words.slice(0, 3);
+  const perplexity = Math.exp(-wanted.reduce((sum, {ll}) => sum + ll, 0) / 3);
+  expectClose([report.results.last_words!['perplexity,none'] as number], [perplexity], 1e-4 * perplexity);
+  expect(report.config.limit).toBe(3);
+});

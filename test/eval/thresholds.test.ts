@@ -1,0 +1,208 @@
+import {readFileSync} from 'node:fs';
+import {readdir, readFile, writeFile} from 'node:fs/promises';
+import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {convert} from '../../src/convert/index.js';
+import {
+  calibrationThresholds,
+  evaluate,
+  evaluateHeldOut,
+  heldOutWindows,
+  openTask,
+  prepareTask,
+  readResults,
+  sanitiseModelName,
+  scoreRows,
+  scoreTask,
+  writeResults,
+} from '../../src/eval/index.js';
+import {FileError, InterruptedError, UsageError} from '../../src/errors.js';
+import {load, type Model} from '../../src/model/index.js';
+import {Tokenizer} from '../../src/tokenizer/index.js';
+import {expectClose} from '../helpers/close.js';
+import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {MODEL, TASKS} from './fixtures.js';
+
+let temp: TempFolder;
+let model: Model;
+let source: Model;
+let tokenizer: Tokenizer;
+beforeAll(async () => {
+  temp = await makeTempFolder();
+  const output = temp.path('ztt');
+  await convert({source: MODEL, output, layout: 'ztt', cycles: 2, seed: 1});
+  model = await load(output, {engine: 'wasm'});
+  source = await load(MODEL, {engine: 'wasm'});
+  tokenizer = await Tokenizer.load(MODEL);
+});
+afterAll(async () => {
+  model.dispose();
+  source.dispose();
+  await temp.remove();
+});
+
+const limit = 8;
+/** Text that the model has not seen. */
+const heldOut = () => {
+  const lines = readFileSync(TASKS.pages, 'utf8').split('\n');
+  return tokenizer.encode((JSON.parse(lines[1]!) as {page: string}).page).slice(0, 400);
+};
+
+describe('thresholds', () => {
+  it('a small one costs fewer slots and FLOPs', async () => {
+    const report = await evaluate(model, tokenizer, {
+      tasks: [TASKS.choices, TASKS.last_words],
+      thresholds: [0.001, 1],
+      limit,
+    });
+    const [shallow, deep] = report.ztt.thresholds;
+    expect([shallow!.threshold, deep!.threshold]).toEqual([0.001, 1]);
+    const all = report.ztt.slots;
+    expect(deep!.mean_slots).toBe(all);
+    expect(deep!.exits_by_slot).toEqual({[all]: deep!.rows});
+    // Every row leaves before the second cycle.
+    const least = report.ztt.head + report.ztt.middle + report.ztt.tail;
+    expect(shallow!.exits_by_slot).toEqual({[least]: shallow!.rows});
+    expect(shallow!.mean_slots).toBe(least);
+    expect(shallow!.flops_per_token).toBeLessThan(deep!.flops_per_token);
+    expect(shallow!.flops_ratio_to_source).toBeLessThan(deep!.flops_ratio_to_source);
+    expect(deep!.flops_ratio_to_source).toBeGreaterThan(1);
+    expect(report.results).toEqual(deep!.results);
+    expect(report.results).not.toEqual(shallow!.results);
+    expect(report.ztt.results_threshold).toBe(1);
+  });
+
+  // The machine may be busy with something else just then.
+  it('a small one takes less time', {retry: 3}, async () => {
+    const options = {tasks: [TASKS.choices], thresholds: [0.001, 1], limit: 4};
+    const [shallow, deep] = (await evaluate(model, tokenizer, options)).ztt.thresholds;
+    expect(shallow!.seconds).toBeLessThan(deep!.seconds);
+  });
+
+  it('calibrated ones let their share of questions exit, and a question exits as a whole', async () => {
+    const prepared = prepareTask(await openTask(TASKS.choices, limit), tokenizer, model);
+    const first = prepared.requests.map(([row]) => row!);
+    const {scores} = await scoreRows(model, first, {threshold: 1, exitScores: true});
+    const shares = [0.25, 0.5, 0.75];
+    const thresholds = calibrationThresholds(
+      scores.map(({exitScores}) => exitScores),
+      shares,
+    );
+    const full = Math.max(...scores.map(({slots}) => slots));
+    for (const [i, threshold] of thresholds.entries()) {
+      const {outcomes} = await scoreTask(model, prepared, {threshold});
+      const depths = outcomes.map(({slots}) => new Set(slots));
+      expect(depths.map((set) => set.size)).toEqual(depths.map(() => 1));
+      const exited = outcomes.filter(({slots}) => slots[0]! < full).length;
+      expect(exited).toBe(Math.round(shares[i]! * limit));
+    }
+  });
+
+  it('that could change nothing are refused', async () => {
+    const tasks = [TASKS.choices];
+    const run = (on: Model, thresholds: number[], exitFromCycle?: number) =>
+      evaluate(on, tokenizer, {tasks, thresholds, exitFromCycle, limit: 1});
+    await expect(run(source, [1, 0.5])).rejects.toThrow(/layout vanilla has no zero tokens/);
+    await expect(run(model, [0.5], 3)).rejects.toThrow(/from cycle 3 on, and this model has 2/);
+    for (const thresholds of [[0], [-1], [NaN], []]) {
+      await expect(run(model, thresholds)).rejects.toThrow(UsageError);
+    }
+  });
+});
+
+describe('evaluate', () => {
+  it('refuses tasks that share a name, none, and odd numbers', async () => {
+    const copy = temp.path('choices.jsonl');
+    await writeFile(copy, await readFile(TASKS.choices));
+    const run = (options: object) =>
+      evaluate(source, tokenizer, {tasks: [TASKS.choices], limit: 1, ...options});
+    await expect(run({tasks: [TASKS.choices, copy]})).rejects.toThrow(/would both be choices/);
+    await expect(run({tasks: []})).rejects.toThrow(UsageError);
+    await expect(run({tasks: ['piqa']})).rejects.toThrow(/there is no task piqa/);
+    await expect(run({batchTokens: 0})).rejects.toThrow(UsageError);
+    await expect(run({bootstrapIterations: -1})).rejects.toThrow(UsageError);
+  });
+
+  it('reports progress over tasks and thresholds, and stops when told', async () => {
+    const seen: number[][] = [];
+    const stop = new AbortController();
+    const options = {
+      tasks: [TASKS.choices, TASKS.last_words],
+      thresholds: [1, 0.5],
+      limit: 2,
+      batchTokens: 1,
+      signal: stop.signal,
+    };
+    await evaluate(model, tokenizer, {...options, onProgress: (...args) => seen.push(args)});
+    // Two choices a question: four rows, and two of last words.
+    expect(seen).toEqual(Array.from({length: 12}, (_, i) => [i + 1, 12]));
+    const stopped = evaluate(model, tokenizer, {...options, onProgress: () => stop.abort()});
+    await expect(stopped).rejects.toThrow(InterruptedError);
+  });
+
+  it('writes what it reads', async () => {
+    const modelName = 'user/some:model';
+    const report = await evaluate(source, tokenizer, {tasks: [TASKS.choices], limit: 2, modelName});
+    const path = await writeResults(temp.path('out'), report);
+    expect(await readdir(temp.path('out'))).toEqual(['user__some__model']);
+    expect(path).toMatch(/user__some__model\/results_\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.json$/);
+    expect(await readResults(path)).toEqual(report);
+    await writeFile(temp.path('file'), '');
+    await expect(writeResults(temp.path('file'), report)).rejects.toThrow(FileError);
+    expect(['/a/b', '..', '../m', 'a<>b'].map(sanitiseModelName)).toEqual(['__a__b', '__', '..__m', 'a__b']);
+  });
+});
+
+describe('held-out text', () => {
+  it('is cut so that every token after the first context is scored once', () => {
+    const tokens = Array.from({length: 23}, (_, i) => i);
+    const rows = heldOutWindows(tokens, {window: 10, context: 4}, 9);
+    expect(rows.flatMap(({ids, from}) => ids.slice(from))).toEqual(tokens.slice(4));
+    expect(rows.map(({ids}) => ids.length)).toEqual([10, 10, 10, 5]);
+    expect(new Set(rows.map(({contextLength}) => contextLength))).toEqual(new Set([4]));
+    expect(heldOutWindows(tokens.slice(0, 22), {window: 10, context: 4}, 9)).toHaveLength(3);
+    expect(heldOutWindows(tokens, {window: 10, context: 4, limit: 2}, 9)).toHaveLength(2);
+  });
+
+  it('refuses windows that cannot be', () => {
+    const cut =
+      (window: number, context: number, tokens = 20) =>
+      () =>
+        heldOutWindows(new Array<number>(tokens).fill(1), {window, context}, 16);
+    for (const wrong of [cut(18, 4), cut(1, 1), cut(8, 0), cut(8, 8), cut(8, 4, 4)]) {
+      expect(wrong).toThrow(UsageError);
+    }
+    expect(cut(17, 16)).not.toThrow();
+  });
+
+  it('one window of a context of one token has the perplexity of the loss', async () => {
+    const tokens = heldOut().slice(0, 64);
+    const {perplexity, scored_tokens: scored} = await evaluateHeldOut(source, tokens, {
+      window: 64,
+      context: 1,
+    });
+    expect(scored).toBe(63);
+    expectClose([Math.log(perplexity)], [await source.loss([tokens])], 1e-5);
+  });
+
+  it('measures perplexity, accuracy and cost, and never looks ahead', async () => {
+    const tokens = heldOut();
+    const windows = {window: 128, context: 64, limit: 3};
+    const full = await evaluateHeldOut(model, tokens, {...windows, threshold: 1, exitScores: true});
+    expect(full).toMatchObject({rows: 3, scored_tokens: 192, tokens: 3 * 127});
+    expect(full.accuracy).toBeGreaterThan(0);
+    expect(full.perplexity).toBeGreaterThan(1);
+    const [threshold] = calibrationThresholds(full.exit_scores, [1 / 3]);
+    const early = await evaluateHeldOut(model, tokens, {...windows, threshold});
+    expect(Object.values(early.exits_by_slot)).toEqual([1, 2]);
+    expect(early.flops_per_token).toBeLessThan(full.flops_per_token);
+    // A token that is scored changes what comes after it, not what was before, and not the depth.
+    const [row] = heldOutWindows(tokens, windows, 256);
+    const changed = {...row!, ids: row!.ids.map((id, i) => (i === 100 ? id + 1 : id))};
+    const {scores} = await scoreRows(model, [row!, changed], {threshold, batchTokens: 1});
+    const [a, b] = scores.map(({logProbabilities}) => logProbabilities);
+    const at = 100 - windows.context;
+    expectClose(b!.subarray(0, at), a!.subarray(0, at), 1e-5);
+    for (const later of [at, at + 1]) expect(Math.abs(b![later]! - a![later]!)).toBeGreaterThan(1e-3);
+    expect(scores[1]!.slots).toBe(scores[0]!.slots);
+  });
+});
