@@ -54,7 +54,7 @@ const direction = Object.entries(mayImport).map(([folder, allowed]) => {
 });
 
 export default tseslint.config(
-  {ignores: ['dist/', 'fixtures/', 'coverage/', 'node_modules/']},
+  {ignores: ['dist/', 'fixtures/', 'coverage/', 'node_modules/', 'native/build*/']},
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {
@@ -73,7 +73,10 @@ export default tseslint.config(
     rules: {'no-console': 'error'},
   },
   ...direction,
-  {files: ['**/*.js'], ...tseslint.configs.disableTypeChecked},
-  {files: ['**/*.js'], languageOptions: {globals: {process: 'readonly', console: 'readonly'}}},
+  {files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked},
+  {
+    files: ['**/*.js', '**/*.mjs'],
+    languageOptions: {globals: {process: 'readonly', console: 'readonly'}},
+  },
   prettier,
 );
