@@ -1,0 +1,215 @@
+// Causal attention of one head, with or without a zero token, in blocks of queries: no T x T matrix is kept.
+// Included by each kernels_*.cc; see simd_body.h.
+//
+// Shapes: T tokens, d head size; p(x) is x rounded up to whole vectors. The zero token has a key and the zero
+// vector as its value, and every query sees it. Masked weights are exact zeros, so that a row's sums are the same
+// bits whatever tokens follow it.
+
+#if LANES == 8 || (LANES == 4 && !defined(__aarch64__))
+#define TILE_VECTORS 2  // 16 registers
+#else
+#define TILE_VECTORS 4  // 32 registers
+#endif
+#define TILE_ROWS 6
+
+static const int64_t kQueryBlock = 48;
+
+static inline int64_t padded(int64_t n) { return (n + LANES - 1) / LANES * LANES; }
+
+// C [M, N vectors] = A B (+ C if add), where A's element (r, p) is at a[r * a_row + p * a_column].
+template <int M, int N>
+static inline void tile(int64_t k, const float* a, int64_t a_row, int64_t a_column, const float* b, int64_t b_row,
+                        float* c, int64_t c_row, bool add) {
+  vf sums[M][N];
+#pragma GCC unroll 8
+  for (int r = 0; r < M; r++) {
+#pragma GCC unroll 8
+    for (int v = 0; v < N; v++) sums[r][v] = add ? load(c + r * c_row + v * LANES) : vf{};
+  }
+  for (int64_t p = 0; p < k; p++) {
+    vf row[N];
+#pragma GCC unroll 8
+    for (int v = 0; v < N; v++) row[v] = load(b + p * b_row + v * LANES);
+#pragma GCC unroll 8
+    for (int r = 0; r < M; r++) {
+      const vf factor = splat(a[r * a_row + p * a_column]);
+#pragma GCC unroll 8
+      for (int v = 0; v < N; v++) sums[r][v] = fma(factor, row[v], sums[r][v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < M; r++) {
+#pragma GCC unroll 8
+    for (int v = 0; v < N; v++) store(c + r * c_row + v * LANES, sums[r][v]);
+  }
+}
+
+template <int N>
+static void panel(int64_t m, int64_t k, const float* a, int64_t a_row, int64_t a_column, const float* b, int64_t b_row,
+                  float* c, int64_t c_row, bool add) {
+  for (; m >= TILE_ROWS; m -= TILE_ROWS, a += TILE_ROWS * a_row, c += TILE_ROWS * c_row) {
+    tile<TILE_ROWS, N>(k, a, a_row, a_column, b, b_row, c, c_row, add);
+  }
+  switch (m) {
+    case 5: return tile<5, N>(k, a, a_row, a_column, b, b_row, c, c_row, add);
+    case 4: return tile<4, N>(k, a, a_row, a_column, b, b_row, c, c_row, add);
+    case 3: return tile<3, N>(k, a, a_row, a_column, b, b_row, c, c_row, add);
+    case 2: return tile<2, N>(k, a, a_row, a_column, b, b_row, c, c_row, add);
+    case 1: return tile<1, N>(k, a, a_row, a_column, b, b_row, c, c_row, add);
+    default: return;
+  }
+}
+
+// C [m, n] = A B (+ C if add); n is a whole number of vectors.
+static void product(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_row, int64_t a_column, const float* b,
+                    int64_t b_row, float* c, int64_t c_row, bool add) {
+  int64_t j = 0;
+  for (; j + TILE_VECTORS * LANES <= n; j += TILE_VECTORS * LANES) {
+    panel<TILE_VECTORS>(m, k, a, a_row, a_column, b + j, b_row, c + j, c_row, add);
+  }
+  for (; j < n; j += LANES) panel<1>(m, k, a, a_row, a_column, b + j, b_row, c + j, c_row, add);
+}
+
+static float dot(const float* a, const float* b, int64_t n) {
+  vf total = {};
+  FOR_VECTORS(n, total = fma(load(a + i), load(b + i), total),
+              total = fma(load_part(a + i, rest, 0), load_part(b + i, rest, 0), total));
+  return sum_lanes(total);
+}
+
+// y += factor x
+static void add_scaled(float factor, const float* x, float* y, int64_t n) {
+  FOR_VECTORS(n, store(y + i, fma(load(x + i), splat(factor), load(y + i))),
+              store_part(y + i, fma(load_part(x + i, rest, 0), splat(factor), load_part(y + i, rest, 0)), rest));
+}
+
+static void clear(float* x, int64_t n) {
+  for (int64_t i = 0; i < n; i++) x[i] = 0;
+}
+
+// x [T, d] to its transpose [d, p(T)]
+static void pack_columns(const float* x, int64_t stride, int64_t tokens, int64_t size, float* y) {
+  const int64_t width = padded(tokens);
+  for (int64_t block = 0; block < width; block += LANES) {
+    const int64_t end = block + LANES < tokens ? block + LANES : tokens;
+    for (int64_t c = 0; c < size; c++) {
+      float* to = y + c * width;
+      for (int64_t t = block; t < end; t++) to[t] = x[t * stride + c];
+      for (int64_t t = end; t < block + LANES; t++) to[t] = 0;
+    }
+  }
+}
+
+// x [T, d] to [T, p(d)]
+static void pack_rows(const float* x, int64_t stride, int64_t tokens, int64_t size, float* y) {
+  const int64_t width = padded(size);
+  for (int64_t t = 0; t < tokens; t++) {
+    for (int64_t c = 0; c < size; c++) y[t * width + c] = x[t * stride + c];
+    for (int64_t c = size; c < width; c++) y[t * width + c] = 0;
+  }
+}
+
+static int64_t attention_scratch(int64_t tokens, int64_t size, bool gradient) {
+  const int64_t columns = size * padded(tokens), rows = tokens * padded(size);
+  const int64_t logits = kQueryBlock * padded(tokens), block = kQueryBlock * padded(size);
+  return gradient ? 2 * columns + 5 * rows + 2 * logits + block : columns + rows + logits + block;
+}
+
+static void attention(const AttentionHead& h, float* scratch) {
+  const int64_t T = h.tokens, d = h.size, wide = padded(T), deep = padded(d);
+  float* keys = scratch;               // [d, p(T)]
+  float* values = keys + d * wide;     // [T, p(d)]
+  float* weights = values + T * deep;  // [block, p(T)]
+  float* mixed = weights + kQueryBlock * wide;
+  pack_columns(h.k, h.stride, T, d, keys);
+  pack_rows(h.v, h.stride, T, d, values);
+  for (int64_t start = 0; start < T; start += kQueryBlock) {
+    const int64_t end = start + kQueryBlock < T ? start + kQueryBlock : T;
+    const int64_t rows = end - start;
+    product(rows, padded(end), d, h.q + start * h.stride, h.stride, 1, keys, wide, weights, wide, false);
+    float inverse[kQueryBlock];
+    for (int64_t r = 0; r < rows; r++) {
+      const int64_t i = start + r, seen = i + 1;
+      float* row = weights + r * wide;
+      const float zero = h.zero ? dot(h.q + i * h.stride, h.zero, d) * h.scale : 0;
+      float most = h.scale * max(row, seen);
+      if (h.zero && zero > most) most = zero;
+      float total = exponentials(row, row, h.scale, most, seen);
+      clear(row + seen, end - seen);
+      // One lane of the same exponential as the others'.
+      const float at_zero = h.zero ? exponential(splat(zero - most))[0] : 0;
+      total += at_zero;
+      inverse[r] = 1 / total;
+      h.lse[i] = most + __builtin_logf(total);
+      if (h.zero_part) h.zero_part[i] = at_zero * inverse[r];
+    }
+    product(rows, deep, end, weights, wide, 1, values, deep, mixed, deep, false);
+    for (int64_t r = 0; r < rows; r++) {
+      float* out = h.out + (start + r) * h.out_stride;
+      for (int64_t c = 0; c < d; c++) out[c] = mixed[r * deep + c] * inverse[r];
+    }
+  }
+}
+
+// The weights are made again from the logits and their log-sum. With D = out . out_grad of a row, a logit's gradient
+// is weight (out_grad . value - D), and the zero token's, whose value is zero, -weight D.
+static void attention_grad(const AttentionHead& h, float* scratch) {
+  const int64_t T = h.tokens, d = h.size, wide = padded(T), deep = padded(d);
+  float* key_columns = scratch;                    // [d, p(T)]
+  float* value_columns = key_columns + d * wide;   // [d, p(T)]
+  float* keys = value_columns + d * wide;          // [T, p(d)], and the next four
+  float* queries = keys + T * deep;
+  float* out_grad = queries + T * deep;
+  float* k_grad = out_grad + T * deep;
+  float* v_grad = k_grad + T * deep;
+  float* weights = v_grad + T * deep;              // [block, p(T)]
+  float* slopes = weights + kQueryBlock * wide;    // [block, p(T)]
+  float* q_grad = slopes + kQueryBlock * wide;     // [block, p(d)]
+  pack_columns(h.k, h.stride, T, d, key_columns);
+  pack_columns(h.v, h.stride, T, d, value_columns);
+  pack_rows(h.k, h.stride, T, d, keys);
+  pack_rows(h.q, h.stride, T, d, queries);
+  pack_rows(h.out_grad, h.out_stride, T, d, out_grad);
+  clear(k_grad, 2 * T * deep);
+  if (h.zero) clear(h.zero_grad, d);
+  for (int64_t start = 0; start < T; start += kQueryBlock) {
+    const int64_t end = start + kQueryBlock < T ? start + kQueryBlock : T;
+    const int64_t rows = end - start;
+    const float* q = queries + start * deep;
+    const float* dy = out_grad + start * deep;
+    product(rows, padded(end), d, q, deep, 1, key_columns, wide, weights, wide, false);
+    product(rows, padded(end), d, dy, deep, 1, value_columns, wide, slopes, wide, false);
+    float zero_slope[kQueryBlock];
+    for (int64_t r = 0; r < rows; r++) {
+      const int64_t t = start + r, n = t + 1;
+      float* weight = weights + r * wide;
+      float* slope_row = slopes + r * wide;
+      const float along = dot(h.out + t * h.out_stride, dy + r * deep, d);
+      exponentials(weight, weight, h.scale, h.lse[t], n);
+      clear(weight + n, end - n);
+      clear(slope_row + n, end - n);
+      FOR_VECTORS(n, store(slope_row + i, load(weight + i) * (load(slope_row + i) - along) * h.scale),
+                  store_part(slope_row + i,
+                             load_part(weight + i, rest, 0) * (load_part(slope_row + i, rest, 0) - along) * h.scale,
+                             rest));
+      if (!h.zero) continue;
+      const float logit = dot(q + r * deep, h.zero, d) * h.scale;
+      zero_slope[r] = -exponential(splat(logit - h.lse[t]))[0] * along * h.scale;
+      add_scaled(zero_slope[r], q + r * deep, h.zero_grad, d);
+    }
+    product(end, deep, rows, weights, 1, wide, dy, deep, v_grad, deep, true);
+    product(end, deep, rows, slopes, 1, wide, q, deep, k_grad, deep, true);
+    product(rows, deep, end, slopes, wide, 1, keys, deep, q_grad, deep, false);
+    for (int64_t r = 0; r < rows; r++) {
+      float* to = h.q_grad + (start + r) * h.stride;
+      for (int64_t c = 0; c < d; c++) to[c] = q_grad[r * deep + c];
+      if (h.zero) add_scaled(zero_slope[r], h.zero, to, d);
+    }
+  }
+  for (int64_t t = 0; t < T; t++) {
+    for (int64_t c = 0; c < d; c++) {
+      h.k_grad[t * h.stride + c] = k_grad[t * deep + c];
+      h.v_grad[t * h.stride + c] = v_grad[t * deep + c];
+    }
+  }
+}

@@ -1,0 +1,63 @@
+// The kernels of one instruction set: each works on a row or a range, on the calling thread alone.
+#pragma once
+#include <cstdint>
+
+#include "../gemm.h"
+
+namespace ztt {
+
+enum class Unary : int { relu, step, square, sqrt, rsqrt, neg, exp, tanh, erf, sigmoid, gelu_new, gelu, silu, count };
+enum class Binary : int { add, sub, mul, div, count };
+
+// What AdamW does to every element; `scale` is applied to gradients first.
+struct AdamW {
+  float scale, rate, beta1, beta2, epsilon, square_correction, decay;
+};
+
+// One head's attention: row t of q, k and v is at t * stride, rows of the outputs at t * out_stride.
+struct AttentionHead {
+  int64_t tokens, size;
+  int64_t stride, out_stride;
+  const float *q, *k, *v;
+  const float* zero;  // the zero key, [size], or null
+  float scale;
+  float* out;        // [tokens, size]
+  float* lse;        // [tokens]: log of the sum of the exponentials of the scaled logits
+  float* zero_part;  // [tokens]: the zero attention; null if it is not wanted
+  // For the gradient; out and lse are then inputs.
+  const float* out_grad;
+  float *q_grad, *k_grad, *v_grad;
+  float* zero_grad;  // [size]
+};
+
+struct Kernels {
+  void (*unary)(Unary op, const float* x, float* y, int64_t n);
+  // Operands advance by a_step and b_step, each 0 or 1.
+  void (*binary)(Binary op, const float* a, int64_t a_step, const float* b, int64_t b_step, float* y, int64_t n);
+  float (*sum)(const float* x, int64_t n);
+  double (*sum_squares)(const float* x, int64_t n);
+  float (*max)(const float* x, int64_t n);
+  void (*softmax)(const float* x, float* y, int64_t n);
+  // stats: the row's mean and 1 / sqrt(variance + epsilon). Weight and bias may be null.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float epsilon, float* y, float* stats,
+                     int64_t n);
+  void (*layer_norm_grad)(const float* x, const float* stats, const float* weight, const float* dy, float* dx,
+                          int64_t n);
+  // Adds up `columns` columns over `rows` rows: dy into bias, and dy times the normalised x into weight.
+  void (*layer_norm_sums)(const float* x, const float* stats, const float* dy, int64_t rows, int64_t stride,
+                          int64_t columns, float* weight, float* bias);
+  void (*column_sums)(const float* x, int64_t rows, int64_t stride, int64_t columns, float* y);
+  // dz = dy * activation'(z)
+  void (*activation_grad)(Activation activation, const float* z, const float* dy, float* dz, int64_t n);
+  void (*adamw)(const AdamW& options, float* parameter, float* mean, float* square, const float* gradient, int64_t n);
+  // The loss of one row of logits; with `weight`, the row becomes its gradient times *weight.
+  float (*cross_entropy)(float* logits, int64_t n, int64_t target, const float* weight);
+  int64_t (*attention_scratch)(int64_t tokens, int64_t size, bool gradient);  // in floats
+  void (*attention)(const AttentionHead& head, float* scratch);
+  void (*attention_grad)(const AttentionHead& head, float* scratch);
+};
+
+// The kernels for the CPU that this runs on.
+const Kernels& kernels();
+
+}  // namespace ztt

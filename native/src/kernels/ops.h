@@ -1,0 +1,71 @@
+// Operations on whole tensors, on the pool. Lengths are the caller's to check. Results never depend on the threads.
+#pragma once
+#include <cstdint>
+
+#include "kernels.h"
+
+namespace ztt {
+
+enum class Reduction : int { sum, mean, max, count };
+
+void map_unary(Unary op, int64_t n, const float* x, float* y);
+
+// y [outer, inner] = a op b, where element (i, j) of a is a[i * a_outer + j * a_inner]; a_inner is 0 or 1, as b's.
+struct Broadcast {
+  int64_t outer, inner, a_outer, a_inner, b_outer, b_inner;
+};
+void map_binary(Binary op, const Broadcast& shape, const float* a, const float* b, float* y);
+
+// Over rows of x [rows, n].
+void reduce_rows(Reduction op, int64_t rows, int64_t n, const float* x, float* y);
+void softmax_rows(int64_t rows, int64_t n, const float* x, float* y);
+void arg_max_rows(int64_t rows, int64_t n, const float* x, int32_t* y);
+double sum_of_squares(int64_t n, const float* x);
+void column_sums(int64_t rows, int64_t n, const float* x, float* y);
+
+void fill(int64_t n, float value, float* y);
+
+// A copy of a block of four axes; strides are in elements.
+struct Copy {
+  int64_t sizes[4], from[4], to[4];
+};
+void copy_block(const Copy& copy, const float* x, float* y);
+
+// y [n, size] = rows of table, and its gradient: table_grad [rows, size] from dy.
+void gather_rows(int64_t n, int64_t size, const float* table, const int32_t* ids, float* y);
+void scatter_add(int64_t n, int64_t rows, int64_t size, const int32_t* ids, const float* dy, float* table_grad);
+
+// stats [rows, 2]: each row's mean and 1 / standard deviation.
+void layer_norm(int64_t rows, int64_t n, const float* x, const float* weight, const float* bias, float epsilon,
+                float* y, float* stats);
+void layer_norm_grad(int64_t rows, int64_t n, const float* x, const float* stats, const float* weight,
+                     const float* dy, float* dx, float* weight_grad, float* bias_grad);
+
+void activation_grad(Activation activation, int64_t n, const float* z, const float* dy, float* dz);
+
+void adamw(const AdamW& options, int64_t n, float* parameter, float* mean, float* square, const float* gradient);
+
+// q, k and v are [batch, tokens, heads * size] with tokens `stride` apart, and their gradients too; out is dense.
+struct Attention {
+  int64_t batch, tokens, heads, size, stride;
+  const float *q, *k, *v, *zero;  // zero: [heads, size], or null
+  float scale;
+};
+// lse and zero_part: [batch, heads, tokens]; zero_part may be null.
+void attention(const Attention& shape, float* out, float* lse, float* zero_part);
+void attention_grad(const Attention& shape, const float* out, const float* lse, const float* out_grad, float* q_grad,
+                    float* k_grad, float* v_grad, float* zero_grad);
+
+// The weighted sum of the cross-entropies of state [rows, width] times weight [vocabulary, width], transposed, in
+// chunks of rows. With gradients, those of state and weight too. logits: [chunk, vocabulary], to work in.
+struct HeadLoss {
+  int64_t rows, width, vocabulary, chunk;
+  const float *state, *weight;
+  const int32_t* targets;
+  const float* row_weights;
+  float* logits;
+  float *state_grad, *weight_grad;  // null for the loss alone
+};
+double head_loss(const HeadLoss& head);
+
+}  // namespace ztt

@@ -1,0 +1,7 @@
+// The table of the kernels above. Included last by each kernels_*.cc.
+
+static constexpr Kernels table = {
+    unary,           binary,          sum,         sum_squares,     max,   softmax,       layer_norm,
+    layer_norm_grad, layer_norm_sums, column_sums, activation_grad, adamw, cross_entropy, attention_scratch,
+    attention,       attention_grad,
+};
