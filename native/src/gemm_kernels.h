@@ -19,7 +19,9 @@ struct Kernels {
   template <int H, int NV, bool ROWWISE>
   static void micro(const Tile& t) {
     T sum[H][NV];
+#pragma GCC unroll 16
     for (int i = 0; i < H; i++)
+#pragma GCC unroll 4
       for (int j = 0; j < NV; j++) sum[i][j] = V::zero();
 
     // Three rows share a base: the other two are reached by the scaled index of an address.
@@ -51,9 +53,12 @@ struct Kernels {
       }
     }
 
+    // Unrolled, or the sums would go by way of memory.
     const int last = t.cols - (NV - 1) * L;  // lanes of the last vector that are C's
+#pragma GCC unroll 16
     for (int i = 0; i < H; i++) {
       float* c = t.c + i * t.ldc;
+#pragma GCC unroll 4
       for (int j = 0; j < NV; j++, c += L) {
         const int lanes = j + 1 < NV ? L : last;
         if (lanes == L) {

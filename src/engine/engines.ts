@@ -15,6 +15,8 @@ export interface EngineInfo {
   device: string;
   version: string;
   threads: number;
+  /** What its user should know about this start: that it was built just now, say. */
+  note?: string;
 }
 
 /** How to bring up each engine. Throws EngineError where it cannot run here. */
@@ -25,7 +27,7 @@ export const STARTERS: Record<EngineName, (threads: number | undefined) => Promi
       'webgpu',
       'this version of ztt has no webgpu engine; use wasm, or tensorflow on an NVIDIA GPU.',
     ),
-  native: () => unavailable('native', 'this version of ztt has no native engine; use wasm.'),
+  native: startNativeEngine,
   wasm: startWasm,
   cpu: startCpu,
 };
@@ -85,6 +87,26 @@ async function startWasm(threads: number | undefined): Promise<EngineInfo> {
     device: `${processor()}, ${simd ? 'SIMD' : 'no SIMD'}`,
     version: packageVersion('@tensorflow/tfjs-backend-wasm'),
     threads: 1,
+  };
+}
+
+async function startNativeEngine(threads: number | undefined): Promise<EngineInfo> {
+  await loadTfjs();
+  const {startNative} = await import('./native/index.js');
+  const native = await startNative();
+  if (!native.ok) {
+    const [reason] = native.reason.split('\n');
+    throw new EngineError(
+      `engine native cannot run: ${reason}; \`node native/build.mjs\` in ztt's folder shows all of it, and builds it once that is mended.`,
+    );
+  }
+  return {
+    name: 'native',
+    backend: native.backend,
+    device: `${processor()}, ${native.instructions}`,
+    version: (require('../../package.json') as {version: string}).version,
+    threads: threads ?? availableParallelism(),
+    ...(native.built && {note: 'built just now with the C++ compiler that is here'}),
   };
 }
 

@@ -49,13 +49,18 @@ export async function useEngine(options: EngineOptions = {}): Promise<Engine> {
       ? await choose(threads)
       : {info: await start(engineName(engine), threads), why: 'as asked'};
   await activate(info);
-  return {...info, why: `engine ${info.name} (${info.device}): ${why}`};
+  const note = info.note ? `; ${info.note}` : '';
+  return {...info, why: `engine ${info.name} (${info.device}): ${why}${note}`};
 }
 
 /** Makes a started engine tfjs's backend again, in case another model used another since. */
 export async function activate(info: EngineInfo): Promise<void> {
   const tf = await import('@tensorflow/tfjs-core');
   if (tf.getBackend() !== info.backend) await tf.setBackend(info.backend);
+  if (info.name === 'native') {
+    const {setNativeThreads} = await import('./native/index.js');
+    await setNativeThreads(info.threads);
+  }
 }
 
 /** Every engine, with its device and version or the reason why it cannot run. */
@@ -80,7 +85,7 @@ function engineName(name: string): EngineName {
 
 /** The first engine that runs; TensorFlow counts only with a GPU, since on a CPU the others serve. */
 async function choose(threads: number | undefined): Promise<{info: EngineInfo; why: string}> {
-  const reasons: string[] = [];
+  const reasons = new Map<EngineName, string>();
   const skipped: string[] = [];
   for (const name of ENGINES.filter((engine) => engine !== 'cpu')) {
     try {
@@ -88,13 +93,16 @@ async function choose(threads: number | undefined): Promise<{info: EngineInfo; w
       if (name !== 'tensorflow' || info.device.includes('GPU')) {
         const why =
           skipped.length > 0 ? `the best that runs here, without ${skipped.join(', ')}` : 'the best';
-        return {info, why};
+        return {info, why: reasons.has('native') ? `${why}; ${withoutNative(reasons.get('native')!)}` : why};
       }
       skipped.push(name);
     } catch (error) {
       skipped.push(name);
-      reasons.push((error as Error).message);
+      reasons.set(name, (error as Error).message);
     }
   }
-  throw new EngineError(`no engine can run here. ${reasons.join(' ')}`);
+  throw new EngineError(`no engine can run here. ${[...reasons.values()].join(' ')}`);
 }
+
+/** What it costs that the native engine does not run here. */
+const withoutNative = (reason: string): string => `it trains at a fraction of native's speed. ${reason}`;

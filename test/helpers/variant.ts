@@ -1,6 +1,6 @@
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import {convert, load, type Model} from '../../src/index.js';
+import {convert, load, type EngineOptions, type Model} from '../../src/index.js';
 import {makeTempFolder} from './temp.js';
 import {ORACLE, type Expected, type Variant} from './oracle.js';
 
@@ -9,12 +9,12 @@ export async function loadVariant(
   name: string,
   variant: Variant,
   expected: Expected,
-  engine: string,
+  engine: EngineOptions,
 ): Promise<Model> {
   const temp = await makeTempFolder();
   const output = temp.path(variant);
   await convert({source: join(ORACLE, name), output, ...expected.arrangement(variant)});
-  const model = await load(output, {engine});
+  const model = await load(output, engine);
   await temp.remove();
   if (expected.has(`${variant}.zero_keys`)) {
     const keys = await expected.floats(`${variant}.zero_keys`);

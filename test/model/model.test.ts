@@ -20,7 +20,7 @@ describe('a batch', () => {
 
   beforeAll(async () => {
     const expected = await Expected.open('opt');
-    model = await loadVariant('opt', 'ztt2', expected, 'wasm');
+    model = await loadVariant('opt', 'ztt2', expected, {engine: 'wasm'});
     await expected.close();
   });
   afterAll(() => model.dispose());

@@ -4,10 +4,16 @@ import {expectClose, expectNormClose} from '../helpers/close.js';
 import {CASES, Expected, THRESHOLDS, VARIANTS} from '../helpers/oracle.js';
 import {loadVariant, sourceName} from '../helpers/variant.js';
 
-/** The engines that every machine has. */
-const ENGINES = ['wasm', 'cpu'];
+/** The engines that every machine has, and the native one at several thread counts. */
+const ENGINES = [
+  {engine: 'native', threads: 1},
+  {engine: 'native', threads: 2},
+  {engine: 'native', threads: 3},
+  {engine: 'wasm', threads: 1},
+  {engine: 'cpu', threads: 1},
+];
 
-describe.each(ENGINES)('engine %s', (engine) => {
+describe.each(ENGINES)('engine $engine on $threads threads', ({engine, threads}) => {
   describe.each(CASES)('%s', (name) => {
     let expected: Expected;
     let ids: number[][];
@@ -22,7 +28,7 @@ describe.each(ENGINES)('engine %s', (engine) => {
       let model: Model;
 
       beforeAll(async () => {
-        model = await loadVariant(name, variant, expected, engine);
+        model = await loadVariant(name, variant, expected, {engine, threads});
       });
       afterAll(() => model.dispose());
 

@@ -1,0 +1,34 @@
+/** The native engine: a tfjs backend over the addon in `native/`. */
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import {NativeBackend} from './backend.js';
+import {loadBinding} from './binding.js';
+import {COPIES} from './kernels/copies.js';
+import {ELEMENTWISE} from './kernels/elementwise.js';
+import {PRODUCTS} from './kernels/products.js';
+import {BACKEND, inheritKernels, overrideKernels} from './kernels/register.js';
+import {ROWS} from './kernels/rows.js';
+
+/** What `startNative` found. */
+export type NativeStart =
+  | {ok: true; backend: string; instructions: string; built: boolean}
+  | {ok: false; reason: string};
+
+/** Loads the addon, building it where need be, and registers its backend with tfjs. */
+export async function startNative(): Promise<NativeStart> {
+  const loaded = await loadBinding();
+  if (!loaded.ok) return loaded;
+  const {binding, built} = loaded;
+  if (!tf.findBackendFactory(BACKEND)) {
+    inheritKernels();
+    for (const kernels of [ELEMENTWISE, ROWS, COPIES, PRODUCTS]) overrideKernels(kernels);
+    tf.registerBackend(BACKEND, () => new NativeBackend(binding));
+  }
+  return {ok: true, backend: BACKEND, instructions: binding.cpu(), built};
+}
+
+/** Threads for what runs next. */
+export async function setNativeThreads(threads: number): Promise<void> {
+  const loaded = await loadBinding();
+  if (loaded.ok) loaded.binding.setThreads(threads);
+}
