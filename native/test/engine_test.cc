@@ -1,6 +1,6 @@
 // The engine's test program: products against sums in double precision, and what must not change a bit.
 //
-//   engine-test [all | time]      ZTT_CPU chooses the instruction set, ZTT_TEST_THREADS the threads
+//   engine-test [time | serve]    ZTT_CPU chooses the instruction set, ZTT_TEST_THREADS the threads
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -208,6 +208,7 @@ void check_pool() {
 int main(int argc, char** argv) {
   if (const char* count = std::getenv("ZTT_TEST_THREADS")) set_threads(std::atoi(count));
   if (argc > 1 && !std::strcmp(argv[1], "time")) return time_products();
+  if (argc > 1 && !std::strcmp(argv[1], "serve")) return serve_products();
   check_pool();
   check_shapes();
   check_epilogue();

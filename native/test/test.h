@@ -13,3 +13,6 @@ std::vector<float> randoms(int64_t count, uint32_t seed);
 
 // Prints GFLOP/s at GPT-2's shapes.
 int time_products();
+
+// Times the cases that standard input asks for (bench/sgemm.ts).
+int serve_products();

@@ -1,7 +1,8 @@
-// A quick look at the speed; bench/sgemm compares.
+// A quick look at the speed, and the side of bench/sgemm that is ours.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <memory>
 
 #include "cpu.h"
 #include "gemm.h"
@@ -28,27 +29,64 @@ const Case cases[] = {
     {"p v", 48, false, false, 256, 64, 256},        {"p' do", 48, true, false, 256, 64, 256},
 };
 
+using Clock = std::chrono::steady_clock;
+
+// The matrices of one case, and what a call takes.
+class Timed {
+ public:
+  Timed(const Case& t)
+      : t_(t), a_(randoms(t.batch * t.m * t.k, 1)), b_(randoms(t.batch * t.k * t.n, 2)), c_(t.batch * t.m * t.n) {}
+  double seconds() {
+    const auto begun = Clock::now();
+    if (t_.batch == 1) {
+      ztt::sgemm(t_.ta, t_.tb, t_.m, t_.n, t_.k, a_.data(), t_.ta ? t_.m : t_.k, b_.data(), t_.tb ? t_.k : t_.n,
+                 c_.data(), t_.n, false, {});
+    } else {
+      ztt::sgemm_batched(t_.batch, t_.ta, t_.tb, t_.m, t_.n, t_.k, a_.data(), t_.ta ? t_.m : t_.k, t_.m * t_.k,
+                         b_.data(), t_.tb ? t_.k : t_.n, t_.k * t_.n, c_.data(), t_.n, t_.m * t_.n, false);
+    }
+    return std::chrono::duration<double>(Clock::now() - begun).count();
+  }
+
+ private:
+  Case t_;
+  std::vector<float> a_, b_, c_;
+};
+
 }  // namespace
 
 int time_products() {
-  using clock = std::chrono::steady_clock;
   std::printf("%s, %d threads\n", ztt::cpu_name(ztt::cpu()), ztt::threads());
   for (const Case& t : cases) {
-    const auto a = randoms(t.batch * t.m * t.k, 1), b = randoms(t.batch * t.k * t.n, 2);
-    std::vector<float> c(t.batch * t.m * t.n);
+    Timed timed(t);
     std::vector<double> seconds;
-    const auto until = clock::now() + std::chrono::milliseconds(700);
-    while (seconds.size() < 5 || clock::now() < until) {
-      const auto begun = clock::now();
-      ztt::sgemm_batched(t.batch, t.ta, t.tb, t.m, t.n, t.k, a.data(), t.ta ? t.m : t.k, t.m * t.k, b.data(),
-                         t.tb ? t.k : t.n, t.k * t.n, c.data(), t.n, t.m * t.n, false);
-      seconds.push_back(std::chrono::duration<double>(clock::now() - begun).count());
-    }
+    const auto until = Clock::now() + std::chrono::milliseconds(700);
+    while (seconds.size() < 5 || Clock::now() < until) seconds.push_back(timed.seconds());
     std::sort(seconds.begin(), seconds.end());
     const double work = 2.0 * t.batch * t.m * t.n * t.k * 1e-9;
     std::printf("%-14s %3ld x %5ld x %5ld x %5ld: median %7.1f, best %7.1f GFLOP/s\n", t.name, static_cast<long>(t.batch),
                 static_cast<long>(t.m), static_cast<long>(t.n), static_cast<long>(t.k),
                 work / seconds[seconds.size() / 2], work / seconds[0]);
+  }
+  return 0;
+}
+
+// A line "batch ta tb m n k" sets the case; a line "go calls" times that many and answers with their seconds.
+int serve_products() {
+  char line[256];
+  std::unique_ptr<Timed> timed;
+  while (std::fgets(line, sizeof line, stdin)) {
+    long batch, ta, tb, m, n, k, calls;
+    if (std::sscanf(line, "go %ld", &calls) == 1 && timed) {
+      double seconds = 0;
+      for (long i = 0; i < calls; i++) seconds += timed->seconds();
+      std::printf("%.9f\n", seconds);
+    } else if (std::sscanf(line, "%ld %ld %ld %ld %ld %ld", &batch, &ta, &tb, &m, &n, &k) == 6) {
+      timed = std::make_unique<Timed>(Case{"", batch, ta != 0, tb != 0, m, n, k});
+      timed->seconds();
+      std::printf("0\n");
+    }
+    std::fflush(stdout);
   }
   return 0;
 }
