@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import {hasKernel, runFused} from '../ops/index.js';
 
 export interface AdamWOptions {
   beta1: number;
@@ -43,18 +44,16 @@ export class AdamW {
    */
   update(gradients: ReadonlyMap<string, tf.Tensor>, step: number, lr: number, scale: number): void {
     const {beta1, beta2, epsilon, weightDecay} = this.options;
-    const meanCorrection = 1 - beta1 ** step;
-    const squareCorrection = Math.sqrt(1 - beta2 ** step);
+    const update = hasKernel('ZttAdamW') ? updateInPlace : updateComposed;
     for (const [name, parameter] of this.parameters) {
-      const {mean, square} = this.moments.get(name)!;
-      const decay = this.decayed(name) ? 1 - lr * weightDecay : 1;
-      tf.tidy(() => {
-        const gradient = tf.mul(gradients.get(name)!, scale);
-        mean.assign(tf.add(tf.mul(mean, beta1), tf.mul(gradient, 1 - beta1)));
-        square.assign(tf.add(tf.mul(square, beta2), tf.mul(tf.square(gradient), 1 - beta2)));
-        const denominator = tf.add(tf.div(tf.sqrt(square), squareCorrection), epsilon);
-        const change = tf.mul(tf.div(mean, denominator), lr / meanCorrection);
-        parameter.assign(tf.sub(tf.mul(parameter, decay), change));
+      update(parameter, this.moments.get(name)!, gradients.get(name)!, {
+        scale,
+        rate: lr / (1 - beta1 ** step),
+        beta1,
+        beta2,
+        epsilon,
+        squareCorrection: Math.sqrt(1 - beta2 ** step),
+        decay: this.decayed(name) ? 1 - lr * weightDecay : 1,
       });
     }
   }
@@ -74,9 +73,41 @@ export class AdamW {
   }
 }
 
+/** One parameter's update, with the step's numbers in it. */
+type UpdateNumbers = Record<
+  'scale' | 'rate' | 'beta1' | 'beta2' | 'epsilon' | 'squareCorrection' | 'decay',
+  number
+>;
+
+type Update = (parameter: tf.Variable, moments: Moments, gradient: tf.Tensor, numbers: UpdateNumbers) => void;
+
+const updateComposed: Update = (parameter, {mean, square}, gradient, numbers) => {
+  const {scale, rate, beta1, beta2, epsilon, squareCorrection, decay} = numbers;
+  tf.tidy(() => {
+    const scaled = tf.mul(gradient, scale);
+    mean.assign(tf.add(tf.mul(mean, beta1), tf.mul(scaled, 1 - beta1)));
+    square.assign(tf.add(tf.mul(square, beta2), tf.mul(tf.square(scaled), 1 - beta2)));
+    const denominator = tf.add(tf.div(tf.sqrt(square), squareCorrection), epsilon);
+    parameter.assign(tf.sub(tf.mul(parameter, decay), tf.mul(tf.div(mean, denominator), rate)));
+  });
+};
+
+const updateInPlace: Update = (parameter, {mean, square}, gradient, numbers) => {
+  for (const variable of [parameter, mean, square]) unshare(variable);
+  runFused('ZttAdamW', {parameter, mean, square, gradient}, numbers);
+};
+
+/** Gives a variable values of its own where another tensor holds the same, which must not change with it. */
+function unshare(variable: tf.Variable): void {
+  if (tf.backend().refCount(variable.dataId) > 1) tf.tidy(() => variable.assign(tf.mul(variable, 1)));
+}
+
 /** The norm of all gradients together: sqrt of the sum of their squares. */
 export async function globalNorm(gradients: Iterable<tf.Tensor>): Promise<number> {
-  const squares = tf.tidy(() => tf.stack([...gradients].map((gradient) => tf.sum(tf.square(gradient)))));
+  const sumSquares = hasKernel('ZttSumSquares')
+    ? (x: tf.Tensor) => runFused('ZttSumSquares', {x})[0]!
+    : (x: tf.Tensor) => tf.sum(tf.square(x));
+  const squares = tf.tidy(() => tf.stack([...gradients].map((gradient) => sumSquares(gradient))));
   const values = (await squares.data()) as Float32Array;
   squares.dispose();
   return Math.sqrt(values.reduce((sum, value) => sum + value, 0));

@@ -1,12 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {
-  activation,
   attentionWeights,
+  causalAttention,
+  causalAttentionWithZero,
   layerNorm,
   linear,
   mergeHeads,
+  separateHeads,
   splitHeads,
   weightedValues,
+  type ActivationName,
+  type Projections,
 } from '../ops/index.js';
 import type {Architecture} from './architecture.js';
 import type {Weights} from './weights.js';
@@ -22,20 +26,16 @@ export type BlockRun = {
   zeroKey?: tf.Tensor;
 };
 
-/** A layer's attention before its values are used: all that an exit check needs. */
+/** A layer's attention before there are values: all that an exit check needs. */
 export type Attention = {
   /** The normed input [B, T, D], from which the values are made. */
   input: tf.Tensor3D;
   /** [B, H, T, Z + T] */
   weights: tf.Tensor4D;
-  /** [B, H, T, d]; left to `finish` to make by `check`. */
-  values?: tf.Tensor4D;
 };
 
 /** What is done to a layer's branches in training, for dropout; the identity otherwise. */
 export type BranchHook = <T extends tf.Tensor>(x: T) => T;
-
-const identity: BranchHook = (x) => x;
 
 /** The blocks of a model, of either family, over its weights. */
 export class Blocks {
@@ -45,18 +45,25 @@ export class Blocks {
   ) {}
 
   /** A whole layer: x [B, T, D] to [B, T, D]. */
-  run(x: tf.Tensor3D, run: BlockRun, mask: tf.Tensor2D, hook: BranchHook = identity): tf.Tensor3D {
-    return this.finish(x, this.attend(x, run, mask), run, hook);
+  run(x: tf.Tensor3D, run: BlockRun, mask: tf.Tensor2D, hook?: BranchHook): tf.Tensor3D {
+    const projections = this.projections(this.attentionInput(x, run), run);
+    if (!hook) return this.rest(x, causalAttention(projections, this.attention(run, mask)), run);
+    const [q, k, v] = separateHeads(projections, this.arch.heads) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+    const weights = hook(attentionWeights(q, k, run.zeroKey, run.scale, mask));
+    return this.rest(x, mergeHeads(weightedValues(weights, v)), run, hook);
   }
 
-  /** The first part: attention weights, and values with them where q, k and v are one product. */
-  attend(x: tf.Tensor3D, run: BlockRun, mask: tf.Tensor2D): Attention {
-    const input = this.attentionInput(x, run);
-    const [q, k, values] = this.queryKeyValue(input, run);
-    return {input, weights: attentionWeights(q, k, run.zeroKey, run.scale, mask), values};
+  /** A whole layer with its zero attention [B, H, T] if there is a zero token. Not for training. */
+  runWithZero(x: tf.Tensor3D, run: BlockRun, mask: tf.Tensor2D): {x: tf.Tensor3D; zero?: tf.Tensor3D} {
+    const projections = this.projections(this.attentionInput(x, run), run);
+    const {mixed, zero} = causalAttentionWithZero(projections, this.attention(run, mask));
+    return {x: this.rest(x, mixed, run), zero};
   }
 
-  /** The first part without the values, for a layer that may be skipped: its cost is 4 D^2 + 2 D keys a token. */
+  /**
+   * The first part of a layer that may be skipped, without its values: its cost is 4 D^2 + 2 D keys a token. `finish`
+   * is the rest.
+   */
   check(x: tf.Tensor3D, run: BlockRun, mask: tf.Tensor2D): Attention {
     const input = this.attentionInput(x, run);
     const q = this.projection('q', input, run);
@@ -65,33 +72,40 @@ export class Blocks {
   }
 
   /** The rest of a layer, from its input and its attention. */
-  finish(x: tf.Tensor3D, attention: Attention, run: BlockRun, hook: BranchHook = identity): tf.Tensor3D {
-    const {block, normFirst} = this.arch;
-    const values = attention.values ?? this.projection('v', attention.input, run);
-    const mixed = mergeHeads(weightedValues(hook(attention.weights), values));
-    const attended = tf.add<tf.Tensor3D>(x, hook(this.linear(mixed, run, block.attentionOut)));
+  finish(x: tf.Tensor3D, attention: Attention, run: BlockRun): tf.Tensor3D {
+    const values = this.projection('v', attention.input, run);
+    return this.rest(x, mergeHeads(weightedValues(attention.weights, values)), run);
+  }
+
+  /** What follows attention: its output projection, and the MLP. */
+  private rest(x: tf.Tensor3D, mixed: tf.Tensor3D, run: BlockRun, hook?: BranchHook): tf.Tensor3D {
+    const {block, normFirst, activation} = this.arch;
+    const branch = (y: tf.Tensor3D) => (hook ? hook(y) : y);
+    const attended = tf.add<tf.Tensor3D>(x, branch(this.linear(mixed, run, block.attentionOut)));
     const middle = normFirst ? attended : this.norm(attended, run, block.attentionNorm);
     const input = normFirst ? this.norm(middle, run, block.mlpNorm) : middle;
-    const up = activation(this.linear(input, run, block.up), this.arch.activation);
-    const out = tf.add<tf.Tensor3D>(middle, hook(this.linear(up, run, block.down)));
+    const up = this.linear(input, run, block.up, activation);
+    const out = tf.add<tf.Tensor3D>(middle, branch(this.linear(up, run, block.down)));
     return normFirst ? out : this.norm(out, run, block.mlpNorm);
+  }
+
+  private attention({scale, zeroKey}: BlockRun, mask: tf.Tensor2D) {
+    return {heads: this.arch.heads, scale, zeroKey, mask};
   }
 
   private attentionInput(x: tf.Tensor3D, run: BlockRun): tf.Tensor3D {
     return this.arch.normFirst ? this.norm(x, run, this.arch.block.attentionNorm) : x;
   }
 
-  private queryKeyValue(input: tf.Tensor3D, run: BlockRun): [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D] {
+  private projections(input: tf.Tensor3D, run: BlockRun): Projections {
     const {qkv} = this.arch.block;
-    if (!('fused' in qkv)) {
-      return [
-        this.projection('q', input, run),
-        this.projection('k', input, run),
-        this.projection('v', input, run),
-      ];
-    }
-    const parts: tf.Tensor3D[] = tf.split(this.linear(input, run, qkv.fused), 3, -1);
-    return parts.map((part) => splitHeads(part, this.arch.heads)) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+    if ('fused' in qkv) return {qkv: this.linear(input, run, qkv.fused)};
+    const {q, k, v} = qkv;
+    return {
+      q: this.linear(input, run, q),
+      k: this.linear(input, run, k),
+      v: this.linear(input, run, v),
+    };
   }
 
   /** One of q, k and v alone, [B, H, T, d]. From a fused weight it takes the columns, so not for training. */
@@ -105,10 +119,10 @@ export class Blocks {
     return splitHeads(linear(input, weight, bias, this.arch.weightLayout), this.arch.heads);
   }
 
-  private linear(x: tf.Tensor3D, run: BlockRun, name: string): tf.Tensor3D {
+  private linear(x: tf.Tensor3D, run: BlockRun, name: string, through?: ActivationName): tf.Tensor3D {
     const weight = this.weights.get(`${run.prefix}${name}.weight`);
     const bias = this.weights.find(`${run.prefix}${name}.bias`);
-    return linear(x, weight, bias, this.arch.weightLayout);
+    return linear(x, weight, bias, this.arch.weightLayout, through);
   }
 
   private norm(x: tf.Tensor3D, run: BlockRun, name: string): tf.Tensor3D {

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {takeRows, zeroAttention} from '../ops/index.js';
-import type {Attention} from './block.js';
+import type {Attention, Blocks} from './block.js';
 import type {Network, NetworkSlot} from './network.js';
 
 // Shapes: B rows, H heads, T tokens (of the longest row; shorter ones are padded on the right), D width.
@@ -41,6 +41,12 @@ interface Live {
   x: tf.Tensor3D;
 }
 
+/** A slot run to its end: the next hidden state, and the zero attention [B, H, T] if there is a zero token. */
+type Whole = ReturnType<Blocks['runWithZero']>;
+
+/** A slot that may be skipped, as far as its exit check needs it, or one that was run at once. */
+type Begun = {attention: Attention; whole?: undefined} | {whole: Whole; attention?: undefined};
+
 /**
  * Runs the slots over ids [B, T], each row leaving the middle by itself: before a middle layer in a cycle >=
  * exitFromCycle is applied, a row whose zero attention, averaged over heads and the row's context, exceeds
@@ -73,16 +79,15 @@ export async function runSlots(
     const eligible =
       slot.part === 'middle' && slot.cycle >= options.exitFromCycle && network.zeroTokens === 1;
     const checked = eligible && options.threshold < 1;
-    const attention = tf.tidy(() =>
-      checked ? network.blocks.check(live.x, slot, mask) : network.blocks.attend(live.x, slot, mask),
+    const begun = tf.tidy<Begun>(() =>
+      checked
+        ? {attention: network.blocks.check(live.x, slot, mask)}
+        : {whole: network.blocks.runWithZero(live.x, slot, mask)},
     );
-    const z =
-      network.zeroTokens && (checked || options.keepZeroAttention)
-        ? await readZeroAttention(attention)
-        : null;
+    const z = checked || options.keepZeroAttention ? await readZeroAttention(begun) : null;
     const stays = live.rows.map((row, i) => {
       if (!eligible || !z) return true;
-      const score = meanOf(z[i]!, attention, options.contextLengths[row]!);
+      const score = meanOf(z[i]!, network.config.arch.heads, options.contextLengths[row]!);
       rows[row]!.exitScores.push(score);
       return !(checked && score > options.threshold);
     });
@@ -94,12 +99,18 @@ export async function runSlots(
       rows[row]!.slots.push(index);
       if (z && options.keepZeroAttention) rows[row]!.zeroAttention.push(z[i]!);
     }
-    live = step(network, slot, live, attention, stays, gone);
+    live = begun.whole ? advance(live, begun.whole) : step(network, slot, live, begun.attention, stays, gone);
   }
   const hasTail = arrangement.tail > 0;
   if (!hasTail) live = rejoin(live, gone);
   tf.dispose([mask, slots.map((slot) => slot.zeroKey).filter((key) => key !== undefined)]);
   return {hidden: live.x, rows};
+}
+
+/** The rest of a slot that every row runs, of which all is done but to let go of what it came from. */
+function advance(live: Live, {x, zero}: Whole): Live {
+  tf.dispose([live.x, ...(zero ? [zero] : [])]);
+  return {rows: live.rows, x};
 }
 
 /** Applies a slot to the rows that stay; the others keep their state in `gone`. Disposes of what it used. */
@@ -124,11 +135,10 @@ function step(
           const rest: Attention = {
             input: takeRows(attention.input, staying),
             weights: takeRows(attention.weights, staying),
-            values: attention.values && takeRows(attention.values, staying),
           };
           return network.blocks.finish(takeRows(live.x, staying), rest, slot);
         });
-  tf.dispose([live.x, attention.input, attention.weights, ...(attention.values ? [attention.values] : [])]);
+  tf.dispose([live.x, attention.input, attention.weights]);
   return {rows: pick(staying), x};
 }
 
@@ -144,18 +154,19 @@ function rejoin(live: Live, gone: Live[]): Live {
   return {rows: places.map((_, row) => row), x};
 }
 
-/** The zero attention of each row, [H, T] each. */
-async function readZeroAttention(attention: Attention): Promise<Float32Array[]> {
-  const z = tf.tidy(() => zeroAttention(attention.weights));
+/** The zero attention of each row, [H, T] each, or null without a zero token. */
+async function readZeroAttention(begun: Begun): Promise<Float32Array[] | null> {
+  const z = begun.whole ? begun.whole.zero : tf.tidy(() => zeroAttention(begun.attention.weights));
+  if (!z) return null;
   const [B, H, T] = z.shape;
   const values = (await z.data()) as Float32Array;
-  z.dispose();
+  if (!begun.whole) z.dispose();
   return Array.from({length: B}, (_, row) => values.slice(row * H * T, (row + 1) * H * T));
 }
 
 /** The mean of a row's zero attention [H, T] over heads and its first `context` tokens. */
-function meanOf(z: Float32Array, attention: Attention, context: number): number {
-  const [, H, T] = attention.weights.shape;
+function meanOf(z: Float32Array, H: number, context: number): number {
+  const T = z.length / H;
   let sum = 0;
   for (let head = 0; head < H; head++) {
     for (let token = 0; token < context; token++) sum += z[head * T + token]!;

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {activate, type Engine} from '../engine/index.js';
 import {UsageError} from '../errors.js';
-import {crossEntropy, logProbabilities} from '../ops/index.js';
+import {logProbabilities} from '../ops/index.js';
 import type {BranchHook} from './block.js';
 import type {ModelConfig} from './config.js';
 import {runSlots, type DepthOptions, type DepthResult, type RowDepth} from './exit.js';
@@ -223,7 +223,6 @@ export class Model {
   nextTokenLoss(ids: tf.Tensor2D, hook?: BranchHook): tf.Scalar {
     const [B, T] = ids.shape;
     const hidden = this.network.hidden(ids, hook);
-    const logits = this.network.logits(tf.reshape(hidden, [B * T, this.config.arch.width]));
     // The last position has no next token: it is computed with the rest and weighs nothing.
     const next = tf.pad(tf.slice(ids, [0, 1], [B, T - 1]), [
       [0, 0],
@@ -232,7 +231,8 @@ export class Model {
     const weights = tf.tensor1d(
       Float32Array.from({length: B * T}, (_, i) => (i % T === T - 1 ? 0 : 1 / (B * (T - 1)))),
     );
-    return crossEntropy(logits, tf.reshape(next, [B * T]), weights);
+    const states: tf.Tensor2D = tf.reshape(hidden, [B * T, this.config.arch.width]);
+    return this.network.loss(states, tf.reshape(next, [B * T]), weights);
   }
 
   /** Frees the weights. The model cannot be used afterwards. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {causalMask, consecutiveRows, embedding, linear} from '../ops/index.js';
+import {causalMask, consecutiveRows, embedding, headCrossEntropy, linear} from '../ops/index.js';
 import {LM_HEAD} from './architecture.js';
 import {Blocks, norm, type BlockRun, type BranchHook} from './block.js';
 import type {ModelConfig} from './config.js';
@@ -64,11 +64,24 @@ export class Network {
 
   /** The LM head: hidden states [N, D] to logits [N, V]. */
   logits(x: tf.Tensor2D): tf.Tensor2D {
-    const {arch} = this.config;
-    const {outer} = arch;
-    const normed = outer.finalNorm ? norm(x, this.weights, outer.finalNorm, arch) : x;
-    const state = outer.projectOut ? this.project(normed, outer.projectOut) : normed;
-    return linear(state, this.weights.get(arch.tied ? `${outer.tokens}.weight` : LM_HEAD), null, 'oi');
+    return linear(this.headInput(x), this.headWeight(), null, 'oi');
+  }
+
+  /** The weighted mean cross-entropy of the LM head over hidden states [N, D]; see `crossEntropy`. */
+  loss(x: tf.Tensor2D, targets: tf.Tensor1D, weights: tf.Tensor1D): tf.Scalar {
+    return headCrossEntropy(this.headInput(x), this.headWeight(), targets, weights);
+  }
+
+  private headInput(x: tf.Tensor2D): tf.Tensor2D {
+    const {outer} = this.config.arch;
+    const normed = outer.finalNorm ? norm(x, this.weights, outer.finalNorm, this.config.arch) : x;
+    return outer.projectOut ? this.project(normed, outer.projectOut) : normed;
+  }
+
+  /** [V, D] */
+  private headWeight(): tf.Variable {
+    const {tied, outer} = this.config.arch;
+    return this.weights.get(tied ? `${outer.tokens}.weight` : LM_HEAD);
   }
 
   private project<T extends tf.Tensor>(x: T, name: string): T {

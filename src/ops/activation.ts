@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {customOp} from './custom.js';
+import {hasKernel, runFused} from './fused.js';
 
 /** The activations of GPT-2 and OPT checkpoints. */
 export type ActivationName = 'gelu_new' | 'gelu' | 'relu' | 'silu';
@@ -54,12 +55,21 @@ function normalCdf(x: tf.Tensor): tf.Tensor {
   return tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
 }
 
+/** dy times the activation's derivative at x. */
+export function activationGradient(x: tf.Tensor, dy: tf.Tensor, name: ActivationName): tf.Tensor {
+  return hasKernel('ZttActivationGradient')
+    ? runFused('ZttActivationGradient', {x, dy}, {activation: name})[0]!
+    : tf.mul(dy, ACTIVATIONS[name].derivative(x));
+}
+
 /** Applies an activation elementwise. */
 export function activation<T extends tf.Tensor>(x: T, name: ActivationName): T {
-  const {value, derivative} = ACTIVATIONS[name];
+  const value = hasKernel('ZttActivation')
+    ? (x: tf.Tensor) => runFused('ZttActivation', {x}, {activation: name})[0]!
+    : ACTIVATIONS[name].value;
   return customOp([x], (x) => ({
     value: value(x),
     saved: [x],
-    gradient: (dy, [x]) => [tf.mul(dy, derivative(x!))],
+    gradient: (dy, [x]) => [activationGradient(x!, dy, name)],
   })) as T;
 }

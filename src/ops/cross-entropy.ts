@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {customOp} from './custom.js';
+import {gradientsWanted, hasKernel, runFused} from './fused.js';
+import {linear} from './linear.js';
 
 /**
  * log(sum(exp(logits))) of each row [N, 1] from its softmax: max(logits) - log(max(p)). The largest p is at
@@ -46,6 +48,37 @@ export function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor1D, weights:
       gradient: (dy, saved) => {
         const [p, targets, column] = saved as [tf.Tensor, tf.Tensor1D, tf.Tensor];
         return [tf.mul(tf.sub(p, tf.oneHot(targets, V)), tf.mul(column, dy))];
+      },
+    };
+  }) as tf.Scalar;
+}
+
+/**
+ * The cross-entropy of the LM head's logits, state times weight transposed. Where the engine has a kernel for it, the
+ * logits and their gradient are only ever there for some rows at a time.
+ * @param state - [N, D]
+ * @param weight - [V, D]
+ * @param targets - [N] int32, each in [0, V)
+ * @param weights - [N], as for `crossEntropy`
+ */
+export function headCrossEntropy(
+  state: tf.Tensor2D,
+  weight: tf.Tensor,
+  targets: tf.Tensor1D,
+  weights: tf.Tensor1D,
+): tf.Scalar {
+  if (!hasKernel('ZttHeadLoss')) return crossEntropy(linear(state, weight, null, 'oi'), targets, weights);
+  const gradient = gradientsWanted();
+  return customOp([state, weight], (state, weight) => {
+    // The gradients come with the loss, while a row's logits are there.
+    const [value, ...grads] = runFused('ZttHeadLoss', {state, weight, targets, weights}, {gradient});
+    return {
+      value: value!,
+      saved: grads,
+      gradient: (dy, grads) => {
+        // It is 1 but for a loss that is a part of another; a copy of the vocabulary's gradient is worth a look.
+        const [factor] = dy.dataSync();
+        return grads.map((grad) => (factor === 1 ? tf.clone(grad) : tf.mul(grad, dy)));
       },
     };
   }) as tf.Scalar;

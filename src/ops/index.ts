@@ -1,9 +1,20 @@
-/** Tensor operations with their gradients, composed of tfjs kernels: they run on every engine. */
+/**
+ * Tensor operations with their gradients, composed of tfjs kernels: they run on every engine. Where an engine has a
+ * kernel for one, that runs instead (`fused.ts`).
+ */
 export {activation, type ActivationName} from './activation.js';
 export {attentionWeights, causalMask, weightedValues, zeroAttention} from './attention.js';
-export {crossEntropy, logProbabilities} from './cross-entropy.js';
+export {
+  causalAttention,
+  causalAttentionWithZero,
+  separateHeads,
+  type AttentionOptions,
+  type Projections,
+} from './causal-attention.js';
+export {crossEntropy, headCrossEntropy, logProbabilities} from './cross-entropy.js';
 export {dropout} from './dropout.js';
 export {consecutiveRows, embedding} from './embedding.js';
+export {hasKernel, runFused, type FusedKernel} from './fused.js';
 export {layerNorm} from './layer-norm.js';
 export {linear, type Orientation} from './linear.js';
 export {mergeHeads, splitHeads, takeRows} from './structure.js';

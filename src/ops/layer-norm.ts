@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {customOp} from './custom.js';
+import {customOp, type OpResult} from './custom.js';
+import {hasKernel, runFused} from './fused.js';
 import {sumRows} from './structure.js';
 
 /**
@@ -13,24 +14,44 @@ export function layerNorm<T extends tf.Tensor>(
   epsilon: number,
 ): T {
   const inputs = affine ? [x, affine.weight, affine.bias] : [x];
-  return customOp(inputs, (x, weight, bias) => {
-    const centred = tf.sub(x, tf.mean(x, -1, true));
-    const variance = tf.mean(tf.square(centred), -1, true);
-    const scale = tf.rsqrt(tf.add(variance, epsilon));
-    const normal = tf.mul(centred, scale);
-    return {
-      value: weight && bias ? tf.add(tf.mul(normal, weight), bias) : normal,
-      saved: weight ? [normal, scale, weight] : [normal, scale],
-      gradient: (dy, saved) => {
-        const [normal, scale, weight] = saved as [tf.Tensor, tf.Tensor, tf.Tensor?];
-        const dNormal = weight ? tf.mul(dy, weight) : dy;
-        const along = tf.mean(tf.mul(dNormal, normal), -1, true);
-        const centredGrad = tf.sub(tf.sub(dNormal, tf.mean(dNormal, -1, true)), tf.mul(normal, along));
-        const dx = tf.mul(centredGrad, scale);
-        if (!weight) return [dx];
-        const rows = (t: tf.Tensor) => sumRows(tf.reshape(t, [-1, t.shape.at(-1)!]));
-        return [dx, rows(tf.mul(dy, normal)), rows(dy)];
-      },
-    };
-  }) as T;
+  return customOp(inputs, (x, weight, bias) =>
+    (hasKernel('ZttLayerNorm') ? fused : composed)(x, weight, bias, epsilon),
+  ) as T;
 }
+
+type NormOp = (
+  x: tf.Tensor,
+  weight: tf.Tensor | undefined,
+  bias: tf.Tensor | undefined,
+  epsilon: number,
+) => OpResult;
+
+const fused: NormOp = (x, weight, bias, epsilon) => {
+  const [value, stats] = runFused('ZttLayerNorm', {x, weight, bias}, {epsilon}) as [tf.Tensor, tf.Tensor];
+  return {
+    value,
+    saved: weight ? [x, stats, weight] : [x, stats],
+    gradient: (dy, [x, stats, weight]) => runFused('ZttLayerNormGradient', {x, stats, weight, dy}),
+  };
+};
+
+const composed: NormOp = (x, weight, bias, epsilon) => {
+  const centred = tf.sub(x, tf.mean(x, -1, true));
+  const variance = tf.mean(tf.square(centred), -1, true);
+  const scale = tf.rsqrt(tf.add(variance, epsilon));
+  const normal = tf.mul(centred, scale);
+  return {
+    value: weight && bias ? tf.add(tf.mul(normal, weight), bias) : normal,
+    saved: weight ? [normal, scale, weight] : [normal, scale],
+    gradient: (dy, saved) => {
+      const [normal, scale, weight] = saved as [tf.Tensor, tf.Tensor, tf.Tensor?];
+      const dNormal = weight ? tf.mul(dy, weight) : dy;
+      const along = tf.mean(tf.mul(dNormal, normal), -1, true);
+      const centredGrad = tf.sub(tf.sub(dNormal, tf.mean(dNormal, -1, true)), tf.mul(normal, along));
+      const dx = tf.mul(centredGrad, scale);
+      if (!weight) return [dx];
+      const rows = (t: tf.Tensor) => sumRows(tf.reshape(t, [-1, t.shape.at(-1)!]));
+      return [dx, rows(tf.mul(dy, normal)), rows(dy)];
+    },
+  };
+};

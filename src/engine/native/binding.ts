@@ -159,7 +159,9 @@ const BUILD = new URL('native/build.mjs', PACKAGE);
 
 /** What `native/build.mjs` exports. */
 interface BuildModule {
-  buildNative(options: {quiet: boolean}): Promise<{ok: true; built: boolean} | {ok: false; reason: string}>;
+  buildNative: (options: {
+    quiet: boolean;
+  }) => Promise<{ok: true; built: boolean} | {ok: false; reason: string}>;
 }
 
 let loaded: Binding | undefined;

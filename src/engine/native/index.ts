@@ -5,14 +5,14 @@ import {NativeBackend} from './backend.js';
 import {loadBinding} from './binding.js';
 import {COPIES} from './kernels/copies.js';
 import {ELEMENTWISE} from './kernels/elementwise.js';
+import {FUSED} from './kernels/fused.js';
 import {PRODUCTS} from './kernels/products.js';
 import {BACKEND, inheritKernels, overrideKernels} from './kernels/register.js';
 import {ROWS} from './kernels/rows.js';
 
 /** What `startNative` found. */
 export type NativeStart =
-  | {ok: true; backend: string; instructions: string; built: boolean}
-  | {ok: false; reason: string};
+  {ok: true; backend: string; instructions: string; built: boolean} | {ok: false; reason: string};
 
 /** Loads the addon, building it where need be, and registers its backend with tfjs. */
 export async function startNative(): Promise<NativeStart> {
@@ -21,7 +21,7 @@ export async function startNative(): Promise<NativeStart> {
   const {binding, built} = loaded;
   if (!tf.findBackendFactory(BACKEND)) {
     inheritKernels();
-    for (const kernels of [ELEMENTWISE, ROWS, COPIES, PRODUCTS]) overrideKernels(kernels);
+    for (const kernels of [ELEMENTWISE, ROWS, COPIES, PRODUCTS, FUSED]) overrideKernels(kernels);
     tf.registerBackend(BACKEND, () => new NativeBackend(binding));
   }
   return {ok: true, backend: BACKEND, instructions: binding.cpu(), built};

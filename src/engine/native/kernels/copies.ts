@@ -13,7 +13,8 @@ interface Axis {
   to: number;
 }
 
-const stridesOf = (shape: readonly number[]): number[] => shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+const stridesOf = (shape: readonly number[]): number[] =>
+  shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
 
 /** Copies a block between two tensors; false where it has too many axes. Neighbours that run on are one axis. */
 function copy(backend: NativeBackend, x: Info, start: number, y: Info, to: number, axes: Axis[]): boolean {
@@ -124,11 +125,7 @@ export const COPIES: Record<string, Kernel> = {
     if (!allFloat(x)) return null;
     const [along] = util.parseAxisParam(axis as number, x.shape) as [number];
     // prepareSplitSize reads nothing of a tensor but its shape.
-    const sizes = backend_util.prepareSplitSize(
-      x as Parameters<typeof backend_util.prepareSplitSize>[0],
-      numOrSizeSplits as number[] | number,
-      along,
-    );
+    const sizes = backend_util.prepareSplitSize(x, numOrSizeSplits as number[] | number, along);
     const shape = x.shape;
     let at = 0;
     const parts = sizes.map((length) => {
