@@ -93,8 +93,10 @@ struct Product {
 
 void plan(Product& g) {
   const GemmIsa& isa = *g.isa;
-  const bool narrow = g.n <= 2 * isa.lanes || (g.n > 3 * isa.lanes && g.n <= 4 * isa.lanes) ||
-                      (g.n > 6 * isa.lanes && g.n <= 8 * isa.lanes);
+  // Head sizes such as 64 waste columns, or read A twice, in panels of the wide form.
+  const int64_t vectors = ceil_div(g.n, isa.lanes), fit = isa.narrow.vectors;
+  const bool narrow = vectors > isa.wide.vectors && vectors % isa.wide.vectors != 0 && vectors <= 2 * fit &&
+                      ceil_div(vectors, fit) * fit - vectors <= 1;
   const TileShape shape = narrow ? isa.narrow : isa.wide;
   g.height = ceil_div(g.m, ceil_div(g.m, shape.rows));
   g.width = shape.vectors * isa.lanes;

@@ -102,19 +102,29 @@ struct Kernels {
 
   static void pack(const float* src, int64_t ld, int64_t k, int64_t cols, int width, float* dst,
                    int64_t panel_stride) {
+    const int64_t whole = cols / width * width;
     for (int64_t p = 0; p < k; p++) {
       const float* from = src + p * ld;
       float* to = dst + p * width;
-      for (int64_t j = 0; j < cols; j += width, to += panel_stride) {
-        const int64_t count = cols - j < width ? cols - j : width;
-        int64_t i = 0;
-        for (; i + L <= count; i += L) V::store(to + i, V::load(from + j + i));
-        if (i == count) continue;
-        const T rest = V::load_part(from + j + i, static_cast<int>(count - i));
-        if (i + L <= width) V::store(to + i, rest);
-        else V::store_part(to + i, rest, static_cast<int>(width - i));
+      for (int64_t j = 0; j < cols; j += 16) __builtin_prefetch(from + 8 * ld + j);  // rows may be pages apart
+      if (width < L) {
+        for (int64_t j = 0; j < whole; j += width, to += panel_stride) {
+          V::store_part(to, V::load_part(from + j, width), width);
+        }
+      } else {
+        for (int64_t j = 0; j < whole; j += width, to += panel_stride) pack_row(from + j, width, width, to);
       }
+      if (whole < cols) pack_row(from + whole, static_cast<int>(cols - whole), width, to);
     }
+  }
+
+  static void pack_row(const float* from, int count, int width, float* to) {
+    int i = 0;
+    for (; i + L <= count; i += L) V::store(to + i, V::load(from + i));
+    if (i == count) return;
+    const T rest = V::load_part(from + i, count - i);
+    if (i + L <= width) V::store(to + i, rest);
+    else V::store_part(to + i, rest, width - i);
   }
 
   static void pack_transposed(const float* src, int64_t ld, int64_t k, int64_t cols, int width, float* dst,
@@ -126,6 +136,7 @@ struct Kernels {
         const int lanes = static_cast<int>(width - i < L ? width - i : L);
         const float* from = src + (j + i) * ld;
         for (int64_t p = 0; p < k; p += L) {
+          for (int r = 0; r < rows; r++) __builtin_prefetch(from + (r + L) * ld + p, 0, 2);  // the next rows
           V::transpose(from + p, ld, rows, static_cast<int>(k - p < L ? k - p : L), dst + p * width + i, width, lanes);
         }
       }
