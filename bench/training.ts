@@ -1,0 +1,162 @@
+/**
+ * GPT-2 small as ztt with 2 cycles, B 4, T 256: loading, forward, and a training step (forward, backward, clipping,
+ * AdamW), with peak memory, against PyTorch's eager mode where a Python with torch and safetensors is given. Two
+ * processes on the same checkpoint take turns; medians, and the median of the ratios turn by turn.
+ *
+ *   npx tsx bench/training.ts [--python PATH] [--engine native] [--threads N] [--rounds N]
+ *
+ * The checkpoint has random weights and lies in the system's temporary folder while this runs.
+ */
+import {spawn, type ChildProcess} from 'node:child_process';
+import {mkdtemp, mkdir, rm, writeFile} from 'node:fs/promises';
+import {availableParallelism, tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {createInterface} from 'node:readline';
+import {fileURLToPath} from 'node:url';
+import {parseArgs} from 'node:util';
+import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
+import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
+import {z} from 'zod';
+import {convert, modelTensors, parseArchitecture, vanilla, writeSafetensors} from '../src/index.js';
+import {format, table} from '../src/ui/index.js';
+
+const CONFIG = {
+  model_type: 'gpt2',
+  vocab_size: 50257,
+  n_positions: 1024,
+  n_embd: 768,
+  n_layer: 12,
+  n_head: 12,
+  layer_norm_epsilon: 1e-5,
+  activation_function: 'gelu_new',
+};
+const [B, T] = [4, 256];
+
+const {values: flags} = parseArgs({
+  options: {
+    python: {type: 'string'},
+    engine: {type: 'string', default: 'native'},
+    threads: {type: 'string', default: String(availableParallelism())},
+    rounds: {type: 'string', default: '5'},
+  },
+});
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const random = xoroshiro128plus(0);
+
+/** A GPT-2 small with random weights of the usual spread. */
+async function writeSource(folder: string): Promise<void> {
+  await mkdir(folder);
+  await writeFile(join(folder, 'config.json'), JSON.stringify(CONFIG));
+  const arch = parseArchitecture(CONFIG, 'the bench');
+  const tensors = modelTensors(arch, vanilla(arch.layers)).map(({name, shape}) => ({
+    name: name.replace(/^middle\./, 'h.'),
+    dtype: 'F32' as const,
+    shape,
+    chunks: () => {
+      const size = shape.reduce((n, each) => n * each, 1);
+      const centre = /ln_\w+\.weight$/.test(name) ? 1 : 0;
+      const values = Float32Array.from({length: size}, () => centre + 0.07 * (uniformFloat64(random) - 0.5));
+      return [new Uint8Array(values.buffer)];
+    },
+  }));
+  await writeSafetensors(join(folder, 'model.safetensors'), tensors);
+}
+
+const answerSchema = z.object({
+  seconds: z.number().optional(),
+  bytes: z.number().optional(),
+  loss: z.number().optional(),
+});
+
+/** A process that answers a line for each line. */
+class Side {
+  private readonly child: ChildProcess;
+  private readonly lines: AsyncIterableIterator<string>;
+
+  constructor(
+    readonly name: string,
+    command: string,
+    args: string[],
+  ) {
+    this.child = spawn(command, args, {stdio: ['pipe', 'pipe', 'inherit']});
+    this.lines = createInterface({input: this.child.stdout!})[Symbol.asyncIterator]();
+  }
+
+  async ask(question: object): Promise<z.output<typeof answerSchema>> {
+    this.child.stdin!.write(`${JSON.stringify(question)}\n`);
+    const answer = await this.lines.next();
+    if (answer.done) throw new Error(`${this.name} has ended`);
+    return answerSchema.parse(JSON.parse(answer.value));
+  }
+
+  end(): void {
+    this.child.stdin!.end();
+  }
+}
+
+const median = (values: number[]): number => [...values].sort((x, y) => x - y)[values.length >> 1]!;
+const batch = () =>
+  Array.from({length: B}, () =>
+    Array.from({length: T}, () => Math.floor(uniformFloat64(random) * CONFIG.vocab_size)),
+  );
+
+const folder = await mkdtemp(join(tmpdir(), 'ztt-bench-'));
+try {
+  await writeSource(join(folder, 'source'));
+  const checkpoint = join(folder, 'ztt');
+  await convert({source: join(folder, 'source'), output: checkpoint, layout: 'ztt', cycles: 2});
+  const worker = [...process.execArgv, here('./training-worker.ts'), checkpoint, flags.engine, flags.threads];
+  const sides = [new Side('ours', process.execPath, worker)];
+  if (flags.python) {
+    sides.push(new Side('PyTorch', flags.python, [here('./training.py'), checkpoint, flags.threads]));
+  }
+  const rows: string[][] = [];
+  const compare = (what: string, measured: number[][], show: (value: number) => string) => {
+    const ratio =
+      measured.length > 1 ? median(measured[1]!.map((other, i) => other / measured[0]![i]!)) : null;
+    rows.push([what, ...measured.map((each) => show(median(each))), ratio === null ? '' : ratio.toFixed(2)]);
+  };
+  const seconds = (value: number) => `${value.toFixed(2)} s`;
+  const askAll = (question: object) => Promise.all(sides.map((side) => side.ask(question)));
+  compare(
+    'load 0.5 GB',
+    (await askAll({ask: 'load'})).map((answer) => [answer.seconds!]),
+    seconds,
+  );
+  for (const ask of ['forward', 'step']) {
+    const measured: number[][] = sides.map(() => []);
+    for (let round = -1; round < Number(flags.rounds); round++) {
+      const ids = batch();
+      const losses: number[] = [];
+      // Each goes first half of the time; round -1 warms up.
+      const order = round % 2 ? [...sides.keys()].reverse() : [...sides.keys()];
+      for (const i of order) {
+        const answer = await sides[i]!.ask({ask, ids});
+        losses.push(answer.loss!);
+        if (round >= 0) measured[i]!.push(answer.seconds!);
+      }
+      if (losses.some((loss) => !(Math.abs(loss - losses[0]!) < 1e-3 * losses[0]!))) {
+        throw new Error(`the two disagree: losses ${losses.join(' and ')}`);
+      }
+    }
+    compare(ask === 'forward' ? 'forward (loss)' : 'training step', measured, seconds);
+  }
+  compare(
+    'peak memory',
+    (await askAll({ask: 'memory'})).map((answer) => [answer.bytes!]),
+    format.bytes,
+  );
+  for (const side of sides) side.end();
+  const titles = ['', ...sides.map(({name}) => name), ...(sides.length > 1 ? ['PyTorch / ours'] : [])];
+  console.log(
+    `GPT-2 small as ztt, 2 cycles; B ${B}, T ${T}; engine ${flags.engine}, ${flags.threads} threads`,
+  );
+  console.log(
+    table(
+      titles.map((title, i) => ({title, align: i === 0 ? ('left' as const) : ('right' as const)})),
+      rows.map((row) => row.slice(0, titles.length)),
+    ),
+  );
+} finally {
+  await rm(folder, {recursive: true, force: true});
+}
