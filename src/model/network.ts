@@ -7,6 +7,12 @@ import {hasZeroTokens, slots, type Slot} from './layout.js';
 import {ZERO_KEYS} from './tensors.js';
 import type {Weights} from './weights.js';
 
+/**
+ * The hook for a stretch of the forward pass (see `Network.stretches`). It is made anew whenever the stretch runs, so
+ * that one that is computed twice is the same both times.
+ */
+export type HookFor = (stretch: number) => BranchHook;
+
 /** A slot, ready to run. */
 export type NetworkSlot = Slot & BlockRun;
 
@@ -53,13 +59,22 @@ export class Network {
     return causalMask(tokens, this.zeroTokens);
   }
 
-  /** All slots: ids [B, T] to the last hidden state [B, T, D]. */
-  hidden(ids: tf.Tensor2D, hook?: BranchHook): tf.Tensor3D {
-    const mask = this.mask(ids.shape[1]);
-    const embedded = this.embed(ids);
-    let x = hook ? hook(embedded) : embedded;
-    for (const slot of this.slots()) x = this.blocks.run(x, slot, mask, hook);
-    return x;
+  /**
+   * The stretches of a forward pass in training, in order: the embedding, the head, each cycle, the tail. Each takes
+   * the hidden state [B, T, D] before it (the embedding takes none) to the one after it.
+   */
+  stretches(ids: tf.Tensor2D, hookFor?: HookFor): ((x: tf.Tensor3D | null) => tf.Tensor3D)[] {
+    const ends = this.order.flatMap((slot, i) => {
+      const next = this.order[i + 1];
+      return next?.part === slot.part && next.cycle === slot.cycle ? [] : [i + 1];
+    });
+    return [0, ...ends].map((end, stretch, all) => (x) => {
+      const hook = hookFor?.(stretch);
+      if (x === null) return hook ? hook(this.embed(ids)) : this.embed(ids);
+      const mask = this.mask(ids.shape[1]);
+      const slots = this.slots().slice(all[stretch - 1], end);
+      return slots.reduce((state, slot) => this.blocks.run(state, slot, mask, hook), x);
+    });
   }
 
   /** The LM head: hidden states [N, D] to logits [N, V]. */
