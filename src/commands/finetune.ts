@@ -103,7 +103,7 @@ export default class Finetune extends BaseCommand {
   override async run(): Promise<FinetuneReport> {
     const {args, flags} = await this.parse(Finetune);
     const {finetune} = await import('../finetune/index.js');
-    const progress = await this.progress({title: `Fine-tuning ${args.model}`});
+    const progress = await this.progress({title: 'Fine-tuning'});
     const report = await finetune({
       model: args.model,
       output: flags.output,
