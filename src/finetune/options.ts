@@ -67,8 +67,8 @@ export function runSettings(options: FinetuneOptions, maxPositions: number): Run
   whole('warmup', settings.warmup, 0, 1e9);
   whole('seed', settings.seed, -(2 ** 31), 2 ** 31);
   whole('save-every', options.saveEvery ?? 100, 1, 1e9);
-  if (!(settings.lr > 0 && settings.lr < 10)) {
-    throw new UsageError(`lr is ${settings.lr}; it must be above 0 and below 10.`);
+  if (!(settings.lr > 0 && settings.lr <= 1)) {
+    throw new UsageError(`lr is ${settings.lr}; it must be above 0 and at most 1.`);
   }
   if (options.data.length === 0) throw new UsageError('there is no data; name at least one file.');
   return settings;
