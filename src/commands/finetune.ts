@@ -73,7 +73,7 @@ export default class Finetune extends BaseCommand {
       max: 1e7,
     }),
     lr: realNumber({
-      description: 'Peak learning rate; 3e-4 unless given.',
+      description: 'Peak learning rate; 1e-4 unless given.',
       helpGroup: 'TRAINING',
       above: 0,
       max: 1,
