@@ -15,7 +15,7 @@ const mayImport = {
   model: ['ops', 'engine', 'checkpoint'],
   data: ['tokenizer', 'checkpoint'],
   hub: ['checkpoint', 'model'],
-  convert: ['model', 'tokenizer', 'checkpoint'],
+  convert: ['model', 'tokenizer', 'engine', 'checkpoint'],
   finetune: ['model', 'data', 'tokenizer', 'ops', 'engine', 'checkpoint'],
   eval: ['model', 'data', 'tokenizer', 'checkpoint', 'engine'],
   commands: ['hub', 'convert', 'finetune', 'eval', 'model', 'tokenizer', 'engine', 'checkpoint', 'ui'],

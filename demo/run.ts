@@ -50,7 +50,7 @@ async function demo(sizes: Sizes, processes: number): Promise<Results> {
     LAYOUTS.reduce((sum, layout) => sum + scoring(layout) * (layout === 'ztt' ? evaluations : 1), 0);
   const progress = await Progress.start({
     title: 'Demo',
-    amount: (n) => `${Math.round((100 * n) / total)} parts`,
+    amount: (n) => `${(n / 1e6).toFixed(1)} M token-layers`,
   });
   const pool = new Pool(processes, total, (done) => progress.update(done, total));
   const run = (layout: string) => join(OUTPUT, `${layout}-finetuned`);

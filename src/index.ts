@@ -22,5 +22,6 @@ export {
   type HeldOutResult,
 } from './eval/index.js';
 export {finetune, type FinetuneOptions, type FinetuneReport} from './finetune/index.js';
+export {planPush, push, type PushOptions, type PushPlan, type PushReport} from './hub/index.js';
 export * from './model/index.js';
 export {Tokenizer} from './tokenizer/index.js';

@@ -1,7 +1,15 @@
 import {randomBytes} from 'node:crypto';
-import {mkdir, open, readdir, rename, rm} from 'node:fs/promises';
+import {mkdir, open, readdir, rename, rm, rmdir} from 'node:fs/promises';
 import {basename, dirname, join, resolve} from 'node:path';
 import {FileError} from '../errors.js';
+
+/** System errors of a write, in words. */
+const WORDS: Record<string, string> = {
+  ENOSPC: 'the disk is full',
+  EACCES: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOTDIR: 'a part of the path is no folder',
+};
 
 /**
  * Throws if a folder cannot become the output: it exists and holds something, or is a file.
@@ -10,7 +18,8 @@ import {FileError} from '../errors.js';
 export async function requireFreeOutput(output: string): Promise<void> {
   const entries = await readdir(output).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
-    throw new FileError(`${output} cannot be the output folder: ${error.code}.`, {cause: error});
+    const why = WORDS[error.code ?? ''] ?? error.code;
+    throw new FileError(`${output} cannot be the output folder: ${why}.`, {cause: error});
   });
   if (entries.length > 0) {
     throw new FileError(`${output} is not empty; name another output folder or remove this one.`);
@@ -26,8 +35,9 @@ export async function writeFolder<T>(output: string, write: (stage: string) => P
   await requireFreeOutput(output);
   const target = resolve(output);
   const stage = join(dirname(target), `.${basename(target)}.${randomBytes(4).toString('hex')}.partial`);
+  let firstMade: string | undefined;
   try {
-    await mkdir(stage, {recursive: true});
+    firstMade = await mkdir(stage, {recursive: true});
     const result = await write(stage);
     await flush(stage);
     await rename(stage, target);
@@ -35,8 +45,19 @@ export async function writeFolder<T>(output: string, write: (stage: string) => P
     return result;
   } catch (error) {
     await rm(stage, {recursive: true, force: true});
+    await removeMade(dirname(stage), firstMade);
     throw asFileError(error, output);
   }
+}
+
+/** Removes the folders above a stage that were made for it, up to the first, as long as nothing is in them. */
+async function removeMade(folder: string, firstMade: string | undefined): Promise<void> {
+  if (firstMade === undefined || folder.length < firstMade.length) return;
+  const removed = await rmdir(folder).then(
+    () => true,
+    () => false,
+  );
+  if (removed) await removeMade(dirname(folder), firstMade);
 }
 
 /** Replaces one file all or nothing: written beside, flushed, renamed. */
@@ -79,14 +100,8 @@ async function syncPath(path: string): Promise<void> {
 /** System errors of a write, in words; every other error as it is. */
 function asFileError(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException).code;
-  const words: Record<string, string> = {
-    ENOSPC: 'the disk is full',
-    EACCES: 'permission denied',
-    EROFS: 'the file system is read-only',
-    ENOTDIR: 'a part of the path is no folder',
-  };
-  if (error instanceof Error && code && Object.hasOwn(words, code)) {
-    return new FileError(`${path} cannot be written: ${words[code]}.`, {cause: error});
+  if (error instanceof Error && code && Object.hasOwn(WORDS, code)) {
+    return new FileError(`${path} cannot be written: ${WORDS[code]}.`, {cause: error});
   }
   return error;
 }

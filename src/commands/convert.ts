@@ -91,7 +91,7 @@ export default class Convert extends BaseCommand {
   override async run(): Promise<ConvertReport> {
     const {args, flags} = await this.parse(Convert);
     const {convert} = await import('../convert/index.js');
-    const progress = await this.progress({title: `Converting ${args.source}`, amount: format.bytes});
+    const progress = await this.progress({title: 'Converting', amount: format.bytes});
     const report = await convert({
       source: args.source,
       output: flags.output,

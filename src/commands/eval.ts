@@ -68,7 +68,7 @@ export default class Eval extends BaseCommand {
     const tokenizer = await Tokenizer.load(checkpoint.folder);
     const model = await load(args.model, {engine: flags.engine, threads: flags.threads});
     this.note(model.engine.why);
-    const progress = await this.progress({title: `Evaluating ${args.model}`});
+    const progress = await this.progress({title: 'Evaluating'});
     const report = await evaluate(model, tokenizer, {
       tasks: flags.tasks,
       thresholds: flags.threshold,

@@ -73,7 +73,7 @@ export default class Finetune extends BaseCommand {
       max: 1e7,
     }),
     lr: realNumber({
-      description: 'Peak learning rate; 3e-4 unless given.',
+      description: 'Peak learning rate; 1e-4 unless given.',
       helpGroup: 'TRAINING',
       above: 0,
       max: 1,
@@ -103,7 +103,7 @@ export default class Finetune extends BaseCommand {
   override async run(): Promise<FinetuneReport> {
     const {args, flags} = await this.parse(Finetune);
     const {finetune} = await import('../finetune/index.js');
-    const progress = await this.progress({title: `Fine-tuning ${args.model}`});
+    const progress = await this.progress({title: 'Fine-tuning'});
     const report = await finetune({
       model: args.model,
       output: flags.output,

@@ -38,7 +38,7 @@ export default class Revert extends BaseCommand {
   override async run(): Promise<RevertReport> {
     const {args, flags} = await this.parse(Revert);
     const {revert} = await import('../convert/index.js');
-    const progress = await this.progress({title: `Reverting ${args.model}`});
+    const progress = await this.progress({title: 'Reverting'});
     const report = await revert({
       model: args.model,
       output: flags.output,

@@ -5,6 +5,7 @@ import {
   writeModelFiles,
   type TensorSource,
 } from '../checkpoint/index.js';
+import {useEngine} from '../engine/index.js';
 import {UnsupportedError, UsageError} from '../errors.js';
 import {
   blocks,
@@ -63,6 +64,9 @@ export async function revert(options: RevertOptions): Promise<RevertReport> {
     if (!ztt) throw new UnsupportedError(`${options.model} is a plain ${config.arch.family} model already.`);
     mapTensors(checkpoint, config);
     requirePermission(config, ztt, options);
+    const {engine} = options;
+    // What the zero tokens cost is measured at the end: an engine that cannot run is told before the work.
+    if (hasZeroTokens(ztt.layout)) await useEngine({engine});
     const unrolled = needsUnroll(config, ztt);
     const layers = unrolled ? slots(config.arrangement) : blocks(config.arrangement);
     const foldScale = unrolled && config.arch.inverseLayerScale;
@@ -75,7 +79,7 @@ export async function revert(options: RevertOptions): Promise<RevertReport> {
         {tensors: sources, config: base, carryFrom: checkpoint.folder},
         {signal: options.signal},
       );
-      return hasZeroTokens(ztt.layout) ? divergence(options.model, stage, options.engine) : null;
+      return hasZeroTokens(ztt.layout) ? divergence(options.model, stage, engine) : null;
     });
     return {
       output: options.output,

@@ -48,7 +48,7 @@ export interface StepMetrics {
 
 /**
  * The settings of a run, with defaults filled in: 200 steps of 8 sequences, as long as the model takes but at
- * most 256 tokens, peak 3e-4 after a warm-up over a tenth of the steps (at most 100).
+ * most 256 tokens, peak 1e-4 after a warm-up over a tenth of the steps (at most 100).
  * @throws UsageError naming the option and what it may be
  */
 export function runSettings(options: FinetuneOptions, maxPositions: number): RunSettings {
@@ -57,7 +57,7 @@ export function runSettings(options: FinetuneOptions, maxPositions: number): Run
     steps,
     batchSize: options.batchSize ?? 8,
     seqLen: options.seqLen ?? Math.min(256, maxPositions),
-    lr: options.lr ?? 3e-4,
+    lr: options.lr ?? 1e-4,
     warmup: options.warmup ?? Math.min(100, Math.ceil(steps / 10)),
     seed: options.seed ?? 0,
   };
@@ -67,8 +67,8 @@ export function runSettings(options: FinetuneOptions, maxPositions: number): Run
   whole('warmup', settings.warmup, 0, 1e9);
   whole('seed', settings.seed, -(2 ** 31), 2 ** 31);
   whole('save-every', options.saveEvery ?? 100, 1, 1e9);
-  if (!(settings.lr > 0 && settings.lr < 10)) {
-    throw new UsageError(`lr is ${settings.lr}; it must be above 0 and below 10.`);
+  if (!(settings.lr > 0 && settings.lr <= 1)) {
+    throw new UsageError(`lr is ${settings.lr}; it must be above 0 and at most 1.`);
   }
   if (options.data.length === 0) throw new UsageError('there is no data; name at least one file.');
   return settings;

@@ -1,3 +1,4 @@
+import {setImmediate} from 'node:timers/promises';
 import {UsageError} from '../errors.js';
 import type {Model} from './model.js';
 
@@ -34,6 +35,8 @@ export async function* generate(
   if (ids.length === 0) throw new UsageError('there are no tokens to continue; give a longer prompt.');
   const row = [...ids];
   for (let made = 0; made < maxNewTokens; made++) {
+    // An engine may answer without ever letting go of the event loop, and with it Ctrl-C.
+    await setImmediate();
     signal?.throwIfAborted();
     const {logits, shape, slots} = await model.logits([row.slice(-maxPositions)], {threshold});
     const id = mostLikely(logits.subarray((shape[1] - 1) * shape[2]));

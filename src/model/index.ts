@@ -33,9 +33,9 @@ export type {
   ForwardOptions,
   LogitsOptions,
   LogitsResult,
-  Model,
   RowScore,
   ScoreRow,
-} from './model.js';
+} from './forward.js';
+export type {Model} from './model.js';
 export {countParameters, mapTensors, modelTensors, ZERO_KEYS, type TensorMap} from './tensors.js';
 export type {BranchHook} from './block.js';

@@ -35,6 +35,9 @@ export type Slot = {
 /** Upper bound on cycles: far beyond use, and a guard against a hostile config. */
 export const MAX_CYCLES = 1000;
 
+/** Upper bound on executed layers, for the same reasons. */
+const MAX_SLOTS = 100_000;
+
 /** The blocks that are stored, in source order, each with the slots' cycle 1. */
 export function blocks(arrangement: Arrangement): Slot[] {
   const {head, tail, middleSources, sourceLayers} = arrangement;
@@ -79,6 +82,12 @@ export function checkArrangement(arrangement: Arrangement): void {
   whole('cycles', cycles, 1, MAX_CYCLES);
   whole('head', head, 0, sourceLayers);
   whole('tail', tail, 0, sourceLayers);
+  const executed = head + tail + cycles * arrangement.middleSources.length;
+  if (executed > MAX_SLOTS) {
+    throw new UsageError(
+      `${executed} layers would be executed; at most ${MAX_SLOTS} can be: use fewer cycles.`,
+    );
+  }
   if (layout === 'vanilla' && cycles !== 1) {
     throw new UsageError(`layout vanilla runs every layer once; cycles ${cycles} needs bc, htc or ztt.`);
   }

@@ -4,61 +4,21 @@ import {UsageError} from '../errors.js';
 import {logProbabilities} from '../ops/index.js';
 import type {BranchHook} from './block.js';
 import type {ModelConfig} from './config.js';
-import {runSlots, type DepthOptions, type DepthResult, type RowDepth} from './exit.js';
+import {runSlots, type DepthOptions, type DepthResult} from './exit.js';
 import {rowFlops} from './flops.js';
+import type {
+  BatchOptions,
+  ForwardOptions,
+  LogitsOptions,
+  LogitsResult,
+  RowScore,
+  ScoreRow,
+} from './forward.js';
 import {Network} from './network.js';
+import {contextsOf, idsTensor, joinZeroAttention, rowStates} from './rows.js';
 import type {Weights} from './weights.js';
 
 // Shapes: B batch, T tokens, D width, H heads, S slots, V vocabulary.
-
-export interface ForwardOptions {
-  /** Exit when the mean zero attention exceeds it; 1 never exits. Default: the checkpoint's, usually 1. */
-  threshold?: number;
-  /** The first cycle (1-based) in which the exit is checked. Default: the checkpoint's, usually 2. */
-  exitFromCycle?: number;
-}
-
-export interface LogitsOptions extends ForwardOptions {
-  /** Tokens whose zero attention decides the exit. Default: all of the row. */
-  contextLength?: number;
-}
-
-export interface BatchOptions extends ForwardOptions {
-  /** As in `LogitsOptions`, for every row or one a row. */
-  contextLength?: number | readonly number[];
-}
-
-export interface LogitsResult {
-  /** [B, T, V] */
-  logits: Float32Array;
-  shape: [number, number, number];
-  /** Indices of the slots that ran, in order. */
-  slots: number[];
-  /** [slots run, B, H, T], or null for a layout without zero tokens. */
-  zeroAttention: Float32Array | null;
-}
-
-/** A row whose tokens from `from` on are scored, each given all before it. */
-export interface ScoreRow {
-  ids: readonly number[];
-  /** Index of the first scored token, at least 1. */
-  from: number;
-  /** Tokens whose zero attention decides the exit. */
-  contextLength: number;
-}
-
-export interface RowScore {
-  /** The log-probability of each scored token, in nats. */
-  logProbabilities: Float32Array;
-  /** Whether each scored token is the most likely one. */
-  greedy: boolean[];
-  /** Slots that ran. */
-  slots: number;
-  exited: boolean;
-  /** The mean zero attention in each slot where an exit could be; see `RowDepth`. Empty unless asked for. */
-  exitScores: number[];
-  flops: number;
-}
 
 /** Logits computed at a time, at most: bounds memory whatever the vocabulary. */
 const MAX_LOGITS = 1 << 24;
@@ -188,7 +148,7 @@ export class Model {
    */
   async loss(ids: readonly (readonly number[])[]): Promise<number> {
     await activate(this.engine);
-    const loss = tf.tidy(() => this.nextTokenLoss(this.tensor(ids, 2)));
+    const loss = tf.tidy(() => this.nextTokenLoss(idsTensor(ids, 2, this.config.arch)));
     const [value] = await loss.data();
     loss.dispose();
     return value!;
@@ -200,7 +160,7 @@ export class Model {
    */
   async gradients(ids: readonly (readonly number[])[]): Promise<Map<string, Float32Array>> {
     await activate(this.engine);
-    const input = this.tensor(ids, 2);
+    const input = idsTensor(ids, 2, this.config.arch);
     const {grads, value} = tf.variableGrads(() => this.nextTokenLoss(input), [...this.parameters().values()]);
     const result = new Map<string, Float32Array>();
     for (const [name, variable] of this.parameters()) {
@@ -258,7 +218,7 @@ export class Model {
     options: Omit<DepthOptions, 'contextLengths'>,
   ): Promise<DepthResult> {
     await activate(this.engine);
-    const ids = this.tensor(rows, 1);
+    const ids = idsTensor(rows, 1, this.config.arch);
     try {
       const contextLengths = contextsOf(
         rows.map((row) => row.length),
@@ -268,28 +228,6 @@ export class Model {
     } finally {
       ids.dispose();
     }
-  }
-
-  /** Checked ids as [B, T] int32, padded on the right with 0. */
-  private tensor(rows: readonly (readonly number[])[], minTokens: number): tf.Tensor2D {
-    const {vocabulary, maxPositions} = this.config.arch;
-    if (rows.length === 0) throw new UsageError('there are no rows; give at least one.');
-    const T = Math.max(...rows.map((row) => row.length));
-    const ids = new Int32Array(rows.length * T);
-    for (const [row, tokens] of rows.entries()) {
-      if (tokens.length < minTokens || tokens.length > maxPositions) {
-        throw new UsageError(
-          `row ${row} has ${tokens.length} tokens; this model takes ${minTokens} to ${maxPositions}.`,
-        );
-      }
-      for (const [i, id] of tokens.entries()) {
-        if (!(Number.isInteger(id) && id >= 0 && id < vocabulary)) {
-          throw new UsageError(`row ${row}, token ${i}: id ${id} is not in the vocabulary of ${vocabulary}.`);
-        }
-        ids[row * T + i] = id;
-      }
-    }
-    return tf.tensor2d(ids, [rows.length, T], 'int32');
   }
 
   /** Runs the LM head over states [N, D] in chunks, and disposes of both. */
@@ -323,45 +261,4 @@ export class Model {
     });
     return {logProbs, greedy};
   }
-}
-
-function contextsOf(lengths: number[], context: number | readonly number[] | undefined): number[] {
-  return lengths.map((length, row) => {
-    const value = typeof context === 'number' ? context : (context?.[row] ?? length);
-    if (!(Number.isInteger(value) && value >= 1 && value <= length)) {
-      throw new UsageError(
-        `row ${row}: contextLength is ${value}; it must be from 1 to the row's ${length} tokens.`,
-      );
-    }
-    return value;
-  });
-}
-
-/** States of spans of rows, [N, D], from hidden [B, T, D]. */
-function rowStates(hidden: tf.Tensor3D, spans: {row: number; start: number; end: number}[]): tf.Tensor2D {
-  const D = hidden.shape[2];
-  return tf.tidy(() =>
-    tf.concat(
-      spans.map(({row, start, end}) =>
-        tf.reshape(tf.slice(hidden, [row, start, 0], [1, end - start, D]), [end - start, D]),
-      ),
-    ),
-  );
-}
-
-/** A row's zero attention [slots run, 1, H, length], without the padding to T. */
-function joinZeroAttention(depth: RowDepth, T: number, length: number): Float32Array {
-  const perSlot = depth.zeroAttention.map((z) =>
-    Float32Array.from(
-      {length: (z.length / T) * length},
-      (_, i) => z[Math.floor(i / length) * T + (i % length)]!,
-    ),
-  );
-  const joined = new Float32Array(perSlot.reduce((n, z) => n + z.length, 0));
-  let filled = 0;
-  for (const z of perSlot) {
-    joined.set(z, filled);
-    filled += z.length;
-  }
-  return joined;
 }

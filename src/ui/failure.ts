@@ -16,9 +16,7 @@ const MAX_MESSAGE = 2000;
 
 /** One printable line: names in a message come from files and may hold anything. */
 function oneLine(message: string): string {
-  const line = stripVTControlCharacters(message)
-    .replace(/[\s\p{Cc}]+/gu, ' ')
-    .trim();
+  const line = message.replace(/[\s\p{Cc}]+/gu, ' ').trim();
   return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}…` : line;
 }
 
@@ -33,7 +31,7 @@ export function failureOf(error: unknown): Failure {
   const {name, message, code, syscall} = asError(error);
   if (code && syscall) {
     // The system's own refusals say what and where: permissions, disks, too many open files.
-    return {name: 'FileError', message: oneLine(message), exitCode: 1};
+    return {name: 'SystemError', message: oneLine(message), exitCode: 1};
   }
   const bug = `${oneLine(`${name}: ${message}`)} This is a bug in ztt; run again with DEBUG=1 for the stack and report it.`;
   return {name: 'InternalError', message: bug, exitCode: 1};
@@ -45,16 +43,20 @@ function asError(error: unknown): NodeJS.ErrnoException {
 
 /** The parser's errors, worded like ours: one line that names the flag and where to read on. */
 export function asUsageError<E>(error: E, command: string): E | UsageError {
-  if (!(error instanceof Errors.CLIError) || error instanceof Errors.ExitError) {
-    return error instanceof UsageError ? new UsageError(unwrapped(error.message), {cause: error}) : error;
+  if (error instanceof UsageError) {
+    const message = unwrapped(error.message);
+    return message === error.message ? error : new UsageError(message, {cause: error});
   }
+  if (!(error instanceof Errors.CLIError) || error instanceof Errors.ExitError) return error;
   const text = reworded(error, unwrapped(error.message));
   return new UsageError(`${text}; see \`${command} --help\`.`, {cause: error});
 }
 
-/** Without what oclif puts around the message of a flag's parser, and around every message. */
+/** Without what oclif puts around the message of a flag's parser, and around every message; it may be coloured. */
 const unwrapped = (message: string): string =>
-  message.replace(/^Parsing --\S+ \n\t/, '').replace(/\nSee more help with --help$/, '');
+  stripVTControlCharacters(message)
+    .replace(/^Parsing --\S+ \n\t/, '')
+    .replace(/\nSee more help with --help$/, '');
 
 function reworded(error: InstanceType<typeof Errors.CLIError>, message: string): string {
   const missing = missingArguments(error);

@@ -80,7 +80,8 @@ export class Progress {
     if (this.spinner) {
       if (at - this.frameAt < FRAME_MS) return;
       this.frameAt = at;
-      this.spinner.text = this.text(at, done, total, detail);
+      // A line that wraps would leave its rest behind.
+      this.spinner.text = this.text(at, done, total, detail).slice(0, this.stream.columns - 4);
       // Computing may keep the event loop, and with it the spinner's own timer, for long.
       this.spinner.render();
       return;

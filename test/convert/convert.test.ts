@@ -159,7 +159,7 @@ describe('sharing', () => {
     ]);
     const factor = (i: number, layer: number) => (i < 32 ? 1 / (layer + 1) : 1);
     const mean = layers[0]!.map((value, i) => (value * factor(i, 1) + layers[1]![i]! * factor(i, 3)) / 2);
-    expectClose(averaged!, mean, 1e-6, 'bias');
+    expectClose(averaged, mean, 1e-6, 'bias');
 
     // Taking layers 3 and 4 whole must run them at scales 1/4 and 1/5: unrolled, those are folded in.
     await convert({...options, output: temp.path('l'), share: 'last', cycles: 1});

@@ -154,6 +154,24 @@ describe('a training step', () => {
     loaded.dispose();
   });
 
+  it('applies the dropout that the config asks for, the same for the same seed and step', async () => {
+    const lossAt = async (dropout: number, seed: number) => {
+      const loaded = await load(model, {engine: 'wasm'});
+      loaded.config.ztt!.dropout = dropout;
+      const trainer = new Trainer(loaded, {...RUN, steps: 10, seed});
+      const {loss} = await trainer.step(1, batch);
+      trainer.dispose();
+      loaded.dispose();
+      return loss;
+    };
+    const plain = await lossAt(0, 1);
+    expect(await lossAt(0, 2)).toBe(plain);
+    const dropped = await lossAt(0.3, 1);
+    expect(dropped).not.toBe(plain);
+    expect(await lossAt(0.3, 1)).toBe(dropped);
+    expect(await lossAt(0.3, 2)).not.toBe(dropped);
+  });
+
   it('stops at a loss that is not finite, before the weights are touched', async () => {
     const loaded = await load(model, {engine: 'wasm'});
     const weight = loaded.parameters().get('wte.weight')!;

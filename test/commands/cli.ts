@@ -1,0 +1,65 @@
+import {spawn, type ChildProcess} from 'node:child_process';
+import {fileURLToPath} from 'node:url';
+import {expect} from 'vitest';
+
+const RUN = fileURLToPath(new URL('../../bin/run.js', import.meta.url));
+
+export interface CliResult {
+  /** null if a signal ended it. */
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface CliOptions {
+  /** Arguments for node itself. */
+  node?: string[];
+  /** Over the environment, of which only PATH and the like are kept. */
+  env?: Record<string, string>;
+  cwd?: string;
+  /** Called when it runs. */
+  onStart?: (child: ChildProcess) => void;
+}
+
+/** Runs the built command line as a user does, its streams being pipes. */
+export async function cli(args: string[], options: CliOptions = {}): Promise<CliResult> {
+  const {PATH, HOME, TMPDIR} = process.env;
+  const child = spawn(process.execPath, [...(options.node ?? []), RUN, ...args], {
+    env: {PATH, HOME, ...(TMPDIR ? {TMPDIR} : {}), ...options.env},
+    cwd: options.cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  options.onStart?.(child);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  return {code, stdout, stderr};
+}
+
+/** Runs it and expects it to end well. */
+export async function cliOk(args: string[], options: CliOptions = {}): Promise<CliResult> {
+  const result = await cli(args, options);
+  expect(result.code, result.stderr).toBe(0);
+  return result;
+}
+
+/** Runs it with --json and expects one document on stdout, and nothing else. */
+export async function cliJson<T>(args: string[], options: CliOptions = {}): Promise<T> {
+  const {stdout, stderr} = await cliOk([...args, '--json'], options);
+  expect(stderr).toBe('');
+  return JSON.parse(stdout) as T;
+}
+
+/** Expects a failure: the exit code, and one line on stderr that names the culprit; no stack. */
+export function expectFailure(result: CliResult, code: number, message: RegExp): void {
+  expect(result.code, result.stderr).toBe(code);
+  expect(result.stderr).toMatch(/^Error: [^\n]+\n$/);
+  expect(result.stderr).toMatch(message);
+  expect(result.stderr).not.toMatch(/bug in ztt|\.[jt]s:\d+/);
+  expect(result.stdout).toBe('');
+}
