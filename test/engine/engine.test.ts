@@ -4,11 +4,11 @@ import {EngineError, listEngines, UsageError, useEngine} from '../../src/index.j
 import {expectClose} from '../helpers/close.js';
 
 describe('choosing an engine', () => {
-  it('takes wasm by itself, and says in one line why', async () => {
+  it('takes native by itself, and says in one line why', async () => {
     const engine = await useEngine();
-    expect(engine.name).toBe('wasm');
-    expect(engine.why).toMatch(/^engine wasm \(.*\): the best that runs here, without /);
-    expect(tf.getBackend()).toBe('wasm');
+    expect(engine.name).toBe('native');
+    expect(engine.why).toMatch(/^engine native \(.*\): the best that runs here, without tensorflow, webgpu$/);
+    expect(tf.getBackend()).toBe('native');
   });
 
   it('lists every engine with a device or a reason', async () => {
@@ -19,7 +19,6 @@ describe('choosing an engine', () => {
   });
 
   it.each([
-    [{engine: 'native'}, EngineError, /native cannot run/],
     [{engine: 'tensorflow'}, EngineError, /tfjs-node-gpu is not installed; `npm install/],
     [{engine: 'warp'}, UsageError, /no engine warp; there are auto, tensorflow/],
     [{engine: 'wasm', threads: 4}, EngineError, /wasm runs on one thread/],
