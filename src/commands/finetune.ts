@@ -96,6 +96,10 @@ export default class Finetune extends BaseCommand {
       min: -(2 ** 31),
       max: 2 ** 31,
     }),
+    'checkpoint-cycles': Flags.boolean({
+      description: 'Keep the activations of one cycle at a time: less memory, one more forward pass a step.',
+      helpGroup: 'TRAINING',
+    }),
     engine: engineFlag(ENGINES),
     threads: threadsFlag,
   };
@@ -116,6 +120,7 @@ export default class Finetune extends BaseCommand {
       saveEvery: flags['save-every'],
       seed: flags.seed,
       resume: flags.resume,
+      checkpointCycles: flags['checkpoint-cycles'],
       engine: flags.engine,
       threads: flags.threads,
       onStep: ({step, steps, loss, tokens_per_second: speed}) =>

@@ -57,7 +57,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
   const {engine, threads} = options;
   const model = await load(from > 0 ? run.checkpoint(from) : options.model, {engine, threads});
   options.onNote?.(model.engine.why);
-  const trainer = new Trainer(model, settings);
+  const trainer = new Trainer(model, {...settings, checkpointCycles: options.checkpointCycles});
   try {
     if (from > 0) {
       await run.restore(from, identity, trainer.moments());

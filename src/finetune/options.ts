@@ -25,6 +25,8 @@ export interface FinetuneOptions extends Partial<RunSettings> {
   saveEvery?: number;
   /** Go on from the newest checkpoint in `output`. */
   resume?: boolean;
+  /** Keep activations of one cycle at a time, for one more forward pass a step; the result is the same. */
+  checkpointCycles?: boolean;
   engine?: string;
   threads?: number;
   /** Called after each step. */

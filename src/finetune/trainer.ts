@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {ZttError} from '../errors.js';
-import type {BranchHook, Model} from '../model/index.js';
+import type {HookFor, Model} from '../model/index.js';
 import {dropout} from '../ops/index.js';
 import {AdamW, globalNorm} from './adamw.js';
-import type {RunSettings} from './options.js';
+import type {FinetuneOptions, RunSettings} from './options.js';
 import {learningRate} from './schedule.js';
 
 /** Gradients are scaled down to this global norm. */
@@ -25,7 +25,7 @@ export class Trainer {
 
   constructor(
     private readonly model: Model,
-    private readonly settings: RunSettings,
+    private readonly settings: RunSettings & Pick<FinetuneOptions, 'checkpointCycles'>,
   ) {
     this.parameters = model.parameters();
     const {outer} = model.config.arch;
@@ -53,17 +53,15 @@ export class Trainer {
       undefined,
       'int32',
     );
-    const hook = this.dropoutHook(step);
-    const {value, grads} = tf.variableGrads(
-      () => this.model.nextTokenLoss(ids, hook),
-      [...this.parameters.values()],
-    );
-    const gradients = new Map([...this.parameters].map(([name, {name: id}]) => [name, grads[id]!]));
+    const {loss: value, gradients} = this.model.lossGradients(ids, {
+      hookFor: this.dropoutHooks(step),
+      checkpointCycles: this.settings.checkpointCycles,
+    });
     const [loss] = (await value.data()) as Float32Array;
     const gradNorm = await globalNorm(gradients.values());
     const finite = Number.isFinite(loss) && Number.isFinite(gradNorm);
     if (finite) this.optimizer.update(gradients, step, lr, Math.min(1, MAX_GRAD_NORM / (gradNorm + 1e-6)));
-    tf.dispose([ids, value, grads]);
+    tf.dispose([ids, value, ...gradients.values()]);
     if (!finite) {
       throw new ZttError(
         `step ${step}: the loss is ${loss} and the gradient norm ${gradNorm}; lower --lr or lengthen --warmup.`,
@@ -76,11 +74,13 @@ export class Trainer {
     this.optimizer.dispose();
   }
 
-  /** Dropout where the config asks for it. Its masks depend on the seed and the step alone. */
-  private dropoutHook(step: number): BranchHook | undefined {
+  /** Dropout where the config asks for it. Its masks depend on the seed, the step and the stretch alone. */
+  private dropoutHooks(step: number): HookFor | undefined {
     const rate = this.model.config.ztt?.dropout ?? 0;
     if (rate === 0) return undefined;
-    const random = xoroshiro128plus(this.settings.seed * 1_000_003 + step);
-    return (x) => dropout(x, rate, random);
+    return (stretch) => {
+      const random = xoroshiro128plus((this.settings.seed * 1_000_003 + step) * 10_007 + stretch);
+      return (x) => dropout(x, rate, random);
+    };
   }
 }

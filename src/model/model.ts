@@ -2,7 +2,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import {activate, type Engine} from '../engine/index.js';
 import {UsageError} from '../errors.js';
 import {logProbabilities} from '../ops/index.js';
-import type {BranchHook} from './block.js';
 import type {ModelConfig} from './config.js';
 import {runSlots, type DepthOptions, type DepthResult} from './exit.js';
 import {rowFlops} from './flops.js';
@@ -14,6 +13,7 @@ import type {
   RowScore,
   ScoreRow,
 } from './forward.js';
+import {lossGradients, nextTokenLoss, type GradientOptions, type LossGradients} from './gradients.js';
 import {Network} from './network.js';
 import {contextsOf, idsTensor, joinZeroAttention, rowStates} from './rows.js';
 import type {Weights} from './weights.js';
@@ -148,7 +148,7 @@ export class Model {
    */
   async loss(ids: readonly (readonly number[])[]): Promise<number> {
     await activate(this.engine);
-    const loss = tf.tidy(() => this.nextTokenLoss(idsTensor(ids, 2, this.config.arch)));
+    const loss = tf.tidy(() => nextTokenLoss(this.network, idsTensor(ids, 2, this.config.arch)));
     const [value] = await loss.data();
     loss.dispose();
     return value!;
@@ -161,12 +161,10 @@ export class Model {
   async gradients(ids: readonly (readonly number[])[]): Promise<Map<string, Float32Array>> {
     await activate(this.engine);
     const input = idsTensor(ids, 2, this.config.arch);
-    const {grads, value} = tf.variableGrads(() => this.nextTokenLoss(input), [...this.parameters().values()]);
+    const {loss, gradients} = this.lossGradients(input);
     const result = new Map<string, Float32Array>();
-    for (const [name, variable] of this.parameters()) {
-      result.set(name, (await grads[variable.name]!.data()) as Float32Array);
-    }
-    tf.dispose([input, value, grads]);
+    for (const [name, gradient] of gradients) result.set(name, (await gradient.data()) as Float32Array);
+    tf.dispose([input, loss, ...gradients.values()]);
     return result;
   }
 
@@ -176,23 +174,11 @@ export class Model {
   }
 
   /**
-   * The loss as a tensor, for a trainer: call it inside `tf.variableGrads` or `tf.tidy`.
+   * The loss and its gradient by every parameter as tensors, for a trainer, which disposes of them.
    * @param ids - [B, T] int32
-   * @param hook - applied to the embedding, attention weights and residual branches, for dropout
    */
-  nextTokenLoss(ids: tf.Tensor2D, hook?: BranchHook): tf.Scalar {
-    const [B, T] = ids.shape;
-    const hidden = this.network.hidden(ids, hook);
-    // The last position has no next token: it is computed with the rest and weighs nothing.
-    const next = tf.pad(tf.slice(ids, [0, 1], [B, T - 1]), [
-      [0, 0],
-      [0, 1],
-    ]);
-    const weights = tf.tensor1d(
-      Float32Array.from({length: B * T}, (_, i) => (i % T === T - 1 ? 0 : 1 / (B * (T - 1)))),
-    );
-    const states: tf.Tensor2D = tf.reshape(hidden, [B * T, this.config.arch.width]);
-    return this.network.loss(states, tf.reshape(next, [B * T]), weights);
+  lossGradients(ids: tf.Tensor2D, options?: GradientOptions): LossGradients {
+    return lossGradients(this.network, ids, options);
   }
 
   /** Frees the weights. The model cannot be used afterwards. */

@@ -1,0 +1,111 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type {HookFor, Network} from './network.js';
+
+// Shapes: B batch, T tokens, D width.
+
+export interface GradientOptions {
+  /** What is done to the branches of each stretch, for dropout. */
+  hookFor?: HookFor;
+  /**
+   * Keep the hidden state between stretches (head, each cycle, tail) and nothing else, and compute a stretch again
+   * for its gradient: memory for one cycle, whatever their number, for one more forward pass (Chen et al., arXiv
+   * 1604.06174).
+   */
+  checkpointCycles?: boolean;
+}
+
+export interface LossGradients {
+  loss: tf.Scalar;
+  /** By parameter. */
+  gradients: Map<string, tf.Tensor>;
+}
+
+/**
+ * The mean next-token cross-entropy over all B (T - 1) positions, in nats. Call it inside `tf.tidy`.
+ * @param ids - [B, T] int32
+ */
+export function nextTokenLoss(network: Network, ids: tf.Tensor2D, hookFor?: HookFor): tf.Scalar {
+  let x: tf.Tensor3D | null = null;
+  for (const stretch of network.stretches(ids, hookFor)) x = stretch(x);
+  return lossOf(network, x!, ids);
+}
+
+/** The loss from the last hidden state [B, T, D]. */
+function lossOf(network: Network, hidden: tf.Tensor3D, ids: tf.Tensor2D): tf.Scalar {
+  const [B, T, D] = hidden.shape;
+  // The last position has no next token: it is computed with the rest and weighs nothing.
+  const next = tf.pad(tf.slice(ids, [0, 1], [B, T - 1]), [
+    [0, 0],
+    [0, 1],
+  ]);
+  const weights = tf.tensor1d(
+    Float32Array.from({length: B * T}, (_, i) => (i % T === T - 1 ? 0 : 1 / (B * (T - 1)))),
+  );
+  return network.loss(tf.reshape(hidden, [B * T, D]), tf.reshape(next, [B * T]), weights);
+}
+
+/** `nextTokenLoss` and its gradient by every parameter. */
+export function lossGradients(
+  network: Network,
+  ids: tf.Tensor2D,
+  {hookFor, checkpointCycles = false}: GradientOptions = {},
+): LossGradients {
+  if (checkpointCycles) return checkpointed(network, ids, hookFor);
+  const parameters = [...network.weights.entries()];
+  const {value, grads} = tf.variableGrads(
+    () => nextTokenLoss(network, ids, hookFor),
+    parameters.map(([, variable]) => variable),
+  );
+  return {
+    loss: value,
+    gradients: new Map(parameters.map(([name, variable]) => [name, grads[variable.name]!])),
+  };
+}
+
+/** One stretch after another, backwards, each from the hidden state before it. */
+function checkpointed(network: Network, ids: tf.Tensor2D, hookFor?: HookFor): LossGradients {
+  const stretches = network.stretches(ids, hookFor);
+  // before[i] is the hidden state that stretch i takes.
+  const before: (tf.Tensor3D | null)[] = [null];
+  for (const stretch of stretches.slice(0, -1)) before.push(tf.tidy(() => stretch(before.at(-1)!)));
+  const gradients = new Map<string, tf.Tensor>();
+  const last = stretches.length - 1;
+  const end = backward(
+    network,
+    () => lossOf(network, stretches[last]!(before[last]!), ids),
+    before[last]!,
+    null,
+  );
+  addTo(gradients, end.gradients);
+  let {dx} = end;
+  for (let i = last - 1; i >= 0; i--) {
+    const stretch = backward(network, () => stretches[i]!(before[i]!), before[i]!, dx);
+    addTo(gradients, stretch.gradients);
+    tf.dispose([stretch.value, dx!]);
+    ({dx} = stretch);
+  }
+  tf.dispose(before.slice(1) as tf.Tensor3D[]);
+  return {loss: end.value as tf.Scalar, gradients};
+}
+
+/** Runs a stretch with a tape: its value, and the gradients of the parameters it uses and of its input x. */
+function backward(network: Network, run: () => tf.Tensor, x: tf.Tensor3D | null, dy: tf.Tensor3D | null) {
+  const parameters = [...network.weights.entries()];
+  const wanted = [...(x ? [x] : []), ...parameters.map(([, variable]) => variable)];
+  const {value, grads} = tf.engine().gradients(run, wanted, dy ?? undefined, true);
+  const byParameter = (x ? grads.slice(1) : grads) as (tf.Tensor | null | undefined)[];
+  const gradients = parameters.flatMap(([name], i): [string, tf.Tensor][] => {
+    const gradient = byParameter[i];
+    return gradient ? [[name, gradient]] : [];
+  });
+  return {value, gradients, dx: x ? (grads[0] as tf.Tensor3D) : null};
+}
+
+/** Adds gradients to the sums by name, and disposes of what went into a sum. */
+function addTo(sums: Map<string, tf.Tensor>, gradients: readonly [string, tf.Tensor][]): void {
+  for (const [name, gradient] of gradients) {
+    const sum = sums.get(name);
+    sums.set(name, sum ? tf.add(sum, gradient) : gradient);
+    if (sum) tf.dispose([sum, gradient]);
+  }
+}
