@@ -154,7 +154,8 @@ export const REDUCTION = {sum: 0, mean: 1, max: 2} as const;
 export const ACTIVATION = {none: 0, gelu_new: 1, gelu: 2, relu: 3, silu: 4} as const;
 
 const PACKAGE = new URL('../../../', import.meta.url);
-const ADDON = fileURLToPath(new URL('native/build/ztt.node', PACKAGE));
+/** The addon; $ZTT_ADDON names another, such as one built with sanitizers. */
+const ADDON = process.env.ZTT_ADDON ?? fileURLToPath(new URL('native/build/ztt.node', PACKAGE));
 const BUILD = new URL('native/build.mjs', PACKAGE);
 
 /** What `native/build.mjs` exports. */
