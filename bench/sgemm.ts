@@ -54,13 +54,23 @@ function attention(heads: number, t: number): Case[] {
   ];
 }
 
+/** What a generated token costs: bound by reading the weights. */
+function oneRow(k: number, n: number, tb = false): Case {
+  return {group: 'one row', name: `one row, ${k}x${n}`, batch: 1, ta: false, tb, m: 1, n, k};
+}
+
 const CASES: Case[] = [
   ...[512, 1024, 2048].flatMap((m) => LINEAR.flatMap(([k, n]) => linear(m, k, n))),
   // The head's weights are the embedding, [vocabulary, width]: its forward product is the one with Wᵀ.
   ...linear(512, 50257, 768, 'head'),
+  ...LINEAR.map(([k, n]) => oneRow(k, n)),
+  oneRow(768, 50257, true),
   ...attention(48, 256),
   ...attention(12, 1024),
 ];
+
+/** Groups that are not in the sum over linear layers. */
+const APART = ['attention', 'one row'];
 
 const {values: flags} = parseArgs({
   options: {
@@ -121,7 +131,7 @@ for (const each of CASES.filter(({group, name}) => `${group} ${name}`.includes(f
   if (timers.length === 2) {
     const ratio = median(seconds[0]!.map((ours, round) => seconds[1]![round]! / ours));
     row.push(ratio.toFixed(2));
-    for (const group of each.group === 'attention' ? [each.group] : [each.group, 'linear and head']) {
+    for (const group of APART.includes(each.group) ? [each.group] : [each.group, 'linear and head']) {
       const sum = groups.get(group) ?? {flops: 0, weighted: 0};
       groups.set(group, {flops: sum.flops + flops, weighted: sum.weighted + flops * ratio});
     }

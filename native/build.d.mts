@@ -9,7 +9,9 @@ export interface BuildOptions {
   log?: (line: string) => void;
 }
 
-export type BuildResult = {ok: true; path: string; built: boolean} | {ok: false; reason: string};
+/** `reason` is one line; `detail` is what the compiler said, if it said anything. */
+export type BuildResult =
+  {ok: true; path: string; built: boolean} | {ok: false; reason: string; detail: string};
 
 /** Builds what is not up to date. Never throws: what went wrong is in `reason`. */
 export function buildNative(options?: BuildOptions): Promise<BuildResult>;

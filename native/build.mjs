@@ -57,13 +57,14 @@ const outputFolder = (sanitize) =>
 /**
  * @param {{quiet?: boolean, sanitize?: boolean | 'thread', test?: boolean, log?: (line: string) => void}} options
  *   `quiet`: say nothing; `test`: build the test program instead of the addon.
- * @returns {Promise<{ok: true, path: string, built: boolean} | {ok: false, reason: string}>}
+ * @returns {Promise<{ok: true, path: string, built: boolean} | {ok: false, reason: string, detail: string}>}
  */
 export async function buildNative({quiet = false, sanitize = false, test = false, log = console.error} = {}) {
   try {
     return {ok: true, ...(await build({sanitize, test, log: quiet ? () => {} : log}))};
   } catch (error) {
-    return {ok: false, reason: error instanceof Error ? error.message : String(error)};
+    const reason = (error instanceof Error ? error.message : String(error)).split('\n')[0];
+    return {ok: false, reason, detail: error?.detail ?? ''};
   }
 }
 
@@ -180,8 +181,10 @@ function execute(command, args) {
     child.stderr.on('data', (chunk) => (said += chunk));
     child.on('error', (error) => reject(new Error(`${command} could not be run: ${error.message}`)));
     child.on('close', (code) => {
-      if (code === 0) resolve();
-      else reject(new Error(`${command} failed (${code}):\n${said.split('\n').slice(0, 30).join('\n')}`));
+      if (code === 0) return resolve();
+      const lines = said.split('\n');
+      const why = lines.find((line) => /error/i.test(line)) ?? lines[0];
+      reject(Object.assign(new Error(`${command} failed (${code}): ${why.trim()}`), {detail: said}));
     });
   });
 }
@@ -237,6 +240,7 @@ if (
   });
   if (!result.ok) {
     console.error(`native engine: ${result.reason}`);
+    if (result.detail && !flags.includes('--quiet')) console.error(result.detail);
     process.exitCode = 1;
   }
 }

@@ -97,7 +97,8 @@ void plan(Product& g) {
   const int64_t vectors = ceil_div(g.n, isa.lanes), fit = isa.narrow.vectors;
   const bool narrow = vectors > isa.wide.vectors && vectors % isa.wide.vectors != 0 && vectors <= 2 * fit &&
                       ceil_div(vectors, fit) * fit - vectors <= 1;
-  const TileShape shape = narrow ? isa.narrow : isa.wide;
+  const bool few = g.m <= isa.few.rows && !g.tb;
+  const TileShape shape = few ? isa.few : narrow ? isa.narrow : isa.wide;
   g.height = ceil_div(g.m, ceil_div(g.m, shape.rows));
   g.width = shape.vectors * isa.lanes;
   g.k_block = max(1, ceil_div(g.k, max(1, ceil_div(g.k, kDeepest))));
@@ -111,7 +112,7 @@ void plan(Product& g) {
   g.m_block = ceil_div(ceil_div(g.m, ceil_div(g.m, most_rows)), g.height) * g.height;
 
   g.pack_a = g.m > g.height && (g.n > 128 || (g.ta && g.k > 128));
-  g.pack_b = g.tb || g.m > 2 * g.height;
+  g.pack_b = !few;
 }
 
 // Strips `begin` to `end` of the block of A.
@@ -138,8 +139,8 @@ void multiply(int64_t piece, int64_t, int, void* context) {
   const int64_t strips = ceil_div(g.rows, g.height);
   const int64_t first = strips * part / g.m_parts, last = strips * (part + 1) / g.m_parts;
 
-  // B in place is read by whole vectors, so its last, partial panel is packed all the same.
-  const int64_t in_place = g.pack_b ? 0 : cols / g.width * g.width;
+  // B in place is read by whole vectors, so the last columns are packed all the same.
+  const int64_t in_place = g.pack_b ? 0 : cols / g.isa->lanes * g.isa->lanes;
   float* panels = packed_b.floats(ceil_div(cols - in_place, g.width) * g.width * g.steps);
   const uint64_t key = (g.number << 20) + static_cast<uint64_t>(block) + 1;
   if (packed_b_of != key && in_place < cols) {
@@ -159,9 +160,9 @@ void multiply(int64_t piece, int64_t, int, void* context) {
     tile.a = g.pack_a ? g.strips + s * g.height * g.steps : g.ta ? g.a + g.p0 * g.lda + i : g.a + i * g.lda + g.p0;
     tile.a_row = g.pack_a || g.ta ? 1 : g.lda;
     tile.a_step = g.pack_a ? g.height : g.ta ? g.lda : 1;
-    for (int64_t j = 0; j < cols; j += g.width) {
-      tile.cols = static_cast<int>(min(g.width, cols - j));
+    for (int64_t j = 0; j < cols; j += tile.cols) {
       const bool whole = j < in_place;
+      tile.cols = static_cast<int>(min(g.width, (whole ? in_place : cols) - j));
       tile.b = whole ? g.b + g.p0 * g.ldb + j0 + j : panels + (j - in_place) * g.steps;
       tile.ldb = whole ? g.ldb : g.width;
       tile.c = g.c + i * g.ldc + j0 + j;

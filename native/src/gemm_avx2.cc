@@ -12,7 +12,7 @@ alignas(64) const int32_t masks[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 
 struct Avx2 {
   using T = __m256;
   static constexpr int lanes = 8;
-  static constexpr TileShape wide{6, 2}, narrow{6, 2};
+  static constexpr TileShape wide{6, 2}, narrow{6, 2}, few{2, 6};
 
   static __m256i mask(int n) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(masks + 8 - n)); }
   static T zero() { return _mm256_setzero_ps(); }

@@ -10,7 +10,7 @@ namespace {
 struct Avx512 {
   using T = __m512;
   static constexpr int lanes = 16;
-  static constexpr TileShape wide{8, 3}, narrow{6, 4};
+  static constexpr TileShape wide{8, 3}, narrow{6, 4}, few{2, 12};
 
   static __mmask16 mask(int n) { return static_cast<__mmask16>((1u << n) - 1); }
   static T zero() { return _mm512_setzero_ps(); }

@@ -19,14 +19,15 @@ struct Tile {
   bool accumulate;
 };
 
-// The largest tile whose sums stay in registers: two forms, for wide and for narrow products.
+// The largest tile whose sums stay in registers: forms for wide and for narrow products, and for few rows, where the
+// time goes into reading B and long stretches of its rows are read best.
 struct TileShape {
   int rows, vectors;
 };
 
 struct GemmIsa {
   int lanes;
-  TileShape wide, narrow;
+  TileShape wide, narrow, few;
 
   // Either a_row or a_step is 1.
   void (*tile)(const Tile& tile);

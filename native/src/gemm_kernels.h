@@ -21,7 +21,7 @@ struct Kernels {
     T sum[H][NV];
 #pragma GCC unroll 16
     for (int i = 0; i < H; i++)
-#pragma GCC unroll 4
+#pragma GCC unroll 12
       for (int j = 0; j < NV; j++) sum[i][j] = V::zero();
 
     // Three rows share a base: the other two are reached by the scaled index of an address.
@@ -37,12 +37,21 @@ struct Kernels {
       const int64_t steps = left > kAhead ? left - kAhead : left;
       left -= steps;
       for (int64_t p = 0; p < steps; p++) {
-        T bv[NV];
-        for (int j = 0; j < NV; j++) bv[j] = V::load(b + j * L);
         for (int j = 0; j < NV; j++) __builtin_prefetch(b + 8 * ldb + j * L);
-        for (int i = 0; i < H; i++) {
-          const T av = V::broadcast(ROWWISE ? a[i / 3] + (i % 3) * a_row : a[0] + i);
-          for (int j = 0; j < NV; j++) sum[i][j] = V::multiply_add(av, bv[j], sum[i][j]);
+        if constexpr (H <= V::few.rows) {
+          T av[H];
+          for (int i = 0; i < H; i++) av[i] = V::broadcast(ROWWISE ? a[i / 3] + (i % 3) * a_row : a[0] + i);
+          for (int j = 0; j < NV; j++) {
+            const T bv = V::load(b + j * L);
+            for (int i = 0; i < H; i++) sum[i][j] = V::multiply_add(av[i], bv, sum[i][j]);
+          }
+        } else {
+          T bv[NV];
+          for (int j = 0; j < NV; j++) bv[j] = V::load(b + j * L);
+          for (int i = 0; i < H; i++) {
+            const T av = V::broadcast(ROWWISE ? a[i / 3] + (i % 3) * a_row : a[0] + i);
+            for (int j = 0; j < NV; j++) sum[i][j] = V::multiply_add(av, bv[j], sum[i][j]);
+          }
         }
         for (int i = 0; i < kBases; i++) a[i] += a_step;
         b += ldb;
@@ -58,7 +67,7 @@ struct Kernels {
 #pragma GCC unroll 16
     for (int i = 0; i < H; i++) {
       float* c = t.c + i * t.ldc;
-#pragma GCC unroll 4
+#pragma GCC unroll 12
       for (int j = 0; j < NV; j++, c += L) {
         const int lanes = j + 1 < NV ? L : last;
         if (lanes == L) {
@@ -72,11 +81,14 @@ struct Kernels {
 
   using Micro = void (*)(const Tile&);
   static constexpr int kMostRows = V::wide.rows > V::narrow.rows ? V::wide.rows : V::narrow.rows;
-  static constexpr int kMostVectors = V::wide.vectors > V::narrow.vectors ? V::wide.vectors : V::narrow.vectors;
+  static constexpr int kMostVectors = V::few.vectors;
+  static constexpr bool fits(TileShape shape, int rows, int vectors) {
+    return rows <= shape.rows && vectors <= shape.vectors;
+  }
 
   template <int H, int NV>
   static constexpr Micro pick(bool rowwise) {
-    if constexpr ((H <= V::wide.rows && NV <= V::wide.vectors) || (H <= V::narrow.rows && NV <= V::narrow.vectors)) {
+    if constexpr (fits(V::wide, H, NV) || fits(V::narrow, H, NV) || fits(V::few, H, NV)) {
       return rowwise ? &micro<H, NV, true> : &micro<H, NV, false>;
     } else {
       return nullptr;
@@ -207,7 +219,7 @@ struct Kernels {
     }
   }
 
-  static constexpr GemmIsa isa() { return {L, V::wide, V::narrow, tile, pack, pack_transposed, finish}; }
+  static constexpr GemmIsa isa() { return {L, V::wide, V::narrow, V::few, tile, pack, pack_transposed, finish}; }
 };
 
 }  // namespace ztt

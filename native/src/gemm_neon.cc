@@ -10,7 +10,7 @@ namespace {
 struct Neon {
   using T = float32x4_t;
   static constexpr int lanes = 4;
-  static constexpr TileShape wide{8, 3}, narrow{8, 2};
+  static constexpr TileShape wide{8, 3}, narrow{8, 2}, few{2, 12};
 
   static T zero() { return vdupq_n_f32(0); }
   static T set(float x) { return vdupq_n_f32(x); }

@@ -9,7 +9,7 @@ struct Portable {
   typedef float T __attribute__((vector_size(16)));
   typedef int32_t Int __attribute__((vector_size(16)));
   static constexpr int lanes = 4;
-  static constexpr TileShape wide{4, 2}, narrow{4, 2};
+  static constexpr TileShape wide{4, 2}, narrow{4, 2}, few{2, 6};
 
   static T zero() { return T{0, 0, 0, 0}; }
   static T set(float x) { return T{x, x, x, x}; }
