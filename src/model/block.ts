@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {
+  add,
   attentionWeights,
   causalAttention,
   causalAttentionWithZero,
@@ -81,11 +82,11 @@ export class Blocks {
   private rest(x: tf.Tensor3D, mixed: tf.Tensor3D, run: BlockRun, hook?: BranchHook): tf.Tensor3D {
     const {block, normFirst, activation} = this.arch;
     const branch = (y: tf.Tensor3D) => (hook ? hook(y) : y);
-    const attended = tf.add<tf.Tensor3D>(x, branch(this.linear(mixed, run, block.attentionOut)));
+    const attended = add(x, branch(this.linear(mixed, run, block.attentionOut)));
     const middle = normFirst ? attended : this.norm(attended, run, block.attentionNorm);
     const input = normFirst ? this.norm(middle, run, block.mlpNorm) : middle;
     const up = this.linear(input, run, block.up, activation);
-    const out = tf.add<tf.Tensor3D>(middle, branch(this.linear(up, run, block.down)));
+    const out = add(middle, branch(this.linear(up, run, block.down)));
     return normFirst ? out : this.norm(out, run, block.mlpNorm);
   }
 

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import {reshape} from '../ops/index.js';
 import type {HookFor, Network} from './network.js';
 
 // Shapes: B batch, T tokens, D width.
@@ -41,7 +42,7 @@ function lossOf(network: Network, hidden: tf.Tensor3D, ids: tf.Tensor2D): tf.Sca
   const weights = tf.tensor1d(
     Float32Array.from({length: B * T}, (_, i) => (i % T === T - 1 ? 0 : 1 / (B * (T - 1)))),
   );
-  return network.loss(tf.reshape(hidden, [B * T, D]), tf.reshape(next, [B * T]), weights);
+  return network.loss(reshape(hidden, [B * T, D]), tf.reshape(next, [B * T]), weights);
 }
 
 /** `nextTokenLoss` and its gradient by every parameter. */

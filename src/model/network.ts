@@ -1,5 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {causalMask, consecutiveRows, embedding, headCrossEntropy, linear} from '../ops/index.js';
+import {
+  add,
+  causalMask,
+  consecutiveRows,
+  embedding,
+  headCrossEntropy,
+  linear,
+  reshape,
+} from '../ops/index.js';
 import {LM_HEAD} from './architecture.js';
 import {Blocks, norm, type BlockRun, type BranchHook} from './block.js';
 import type {ModelConfig} from './config.js';
@@ -51,7 +59,7 @@ export class Network {
       positionOffset,
       ids.shape[1],
     );
-    return tf.add(x, positions);
+    return add(x, positions);
   }
 
   /** What slots add to their attention logits for T tokens: [T, Z + T]. */
@@ -115,5 +123,5 @@ export class Network {
 /** x [S, H, d] as S tensors [H, d]. */
 function splitRows(x: tf.Tensor): tf.Tensor[] {
   const [S, H, d] = x.shape as [number, number, number];
-  return tf.split(x, S, 0).map((row) => tf.reshape(row, [H, d]));
+  return tf.split(x, S, 0).map((row) => reshape(row, [H, d]));
 }

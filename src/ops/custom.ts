@@ -9,13 +9,24 @@ export interface OpResult {
   gradient: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[];
 }
 
-/** Runs an operation whose gradient is written by hand: a typed seam to tfjs's `customGrad`. */
+/**
+ * Runs an operation whose gradient is written by hand: a typed seam to tfjs's `customGrad`. Once its gradient is
+ * computed, dy and what was saved are let go: tfjs's tape would hold both, of every operation, until the whole
+ * backward pass is over.
+ */
 export function customOp(inputs: tf.Tensor[], op: (...inputs: tf.Tensor[]) => OpResult): tf.Tensor {
   const run = tf.customGrad((...args) => {
     const save = args.pop() as tf.GradSaveFunc;
     const {value, saved, gradient} = op(...(args as tf.Tensor[]));
     save(saved);
-    return {value, gradFunc: (dy, kept) => gradient(dy, kept)};
+    return {
+      value,
+      gradFunc: (dy, kept) => {
+        const gradients = tf.tidy(() => gradient(dy, kept));
+        tf.dispose([dy, ...kept].filter((tensor) => !gradients.includes(tensor)));
+        return gradients;
+      },
+    };
   });
   return run(...inputs);
 }

@@ -17,4 +17,4 @@ export {consecutiveRows, embedding} from './embedding.js';
 export {hasKernel, runFused, type FusedKernel} from './fused.js';
 export {layerNorm} from './layer-norm.js';
 export {linear, type Orientation} from './linear.js';
-export {mergeHeads, splitHeads, takeRows} from './structure.js';
+export {add, mergeHeads, reshape, splitHeads, takeRows} from './structure.js';

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {activation, activationGradient, type ActivationName} from './activation.js';
 import {customOp, type OpResult} from './custom.js';
 import {gradientsWanted, hasKernel, runFused} from './fused.js';
-import {sumRows} from './structure.js';
+import {reshape, sumRows} from './structure.js';
 
 // Shapes: N rows, I inputs, O outputs.
 
@@ -25,10 +25,10 @@ export function linear<T extends tf.Tensor>(
 ): T {
   const io = orientation === 'io';
   const outputs = io ? weight.shape[1]! : weight.shape[0];
-  const flat = tf.reshape(x, [-1, x.shape.at(-1)!]);
+  const flat = reshape(x, [-1, x.shape.at(-1)!]);
   const op = hasKernel('ZttLinear') ? fused(io, through, gradientsWanted()) : composed(io);
   const y = customOp(bias ? [flat, weight, bias] : [flat, weight], op);
-  const shaped = tf.reshape(y, [...x.shape.slice(0, -1), outputs]) as unknown as T;
+  const shaped: T = reshape(y, [...x.shape.slice(0, -1), outputs]);
   return through && !hasKernel('ZttLinear') ? activation(shaped, through) : shaped;
 }
 

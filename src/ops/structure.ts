@@ -1,39 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
+import {customOp} from './custom.js';
 import {hasKernel, runFused} from './fused.js';
 
 /**
- * Gradients of the few structural kernels that stand between our own operations. tfjs-core's npm package
- * cannot load its gradients under Node (ES modules without file extensions), and every other operation here
- * brings its own; so these are registered through its public API.
+ * The gradient of `tf.split`, the only kernel with many outputs here. tfjs-core's npm package cannot load its own
+ * gradients under Node (ES modules without file extensions); every other operation that needs one is a `customOp`.
  */
-tf.registerGradient({
-  kernelName: 'Add',
-  inputsToSave: ['a', 'b'],
-  gradFunc: (dy, saved) => {
-    const [a, b] = saved as [tf.Tensor, tf.Tensor];
-    const grad = dy as tf.Tensor;
-    return {a: () => sumToShape(grad, a.shape), b: () => sumToShape(grad, b.shape)};
-  },
-});
-
-tf.registerGradient({
-  kernelName: 'Reshape',
-  inputsToSave: ['x'],
-  gradFunc: (dy, saved) => {
-    const [x] = saved as [tf.Tensor];
-    return {x: () => tf.reshape(dy as tf.Tensor, x.shape)};
-  },
-});
-
-tf.registerGradient({
-  kernelName: 'Transpose',
-  gradFunc: (dy, _saved, attrs) => {
-    const {perm} = attrs as unknown as {perm: number[]};
-    const inverse = perm.map((_, axis) => perm.indexOf(axis));
-    return {x: () => tf.transpose(dy as tf.Tensor, inverse)};
-  },
-});
-
 tf.registerGradient({
   kernelName: 'SplitV',
   gradFunc: (dys, _saved, attrs) => {
@@ -41,6 +13,36 @@ tf.registerGradient({
     return {x: () => tf.concat(dys as tf.Tensor[], axis)};
   },
 });
+
+/** a + b, where b may lack leading axes of a: it is then added to each. */
+export function add<T extends tf.Tensor>(a: T, b: tf.Tensor): T {
+  const shape = b.shape;
+  return customOp([a, b], (a, b) => ({
+    value: tf.add(a, b),
+    saved: [],
+    gradient: (dy) => [tf.clone(dy), sumToShape(dy, shape)],
+  })) as T;
+}
+
+/** The same values in another shape. */
+export function reshape<T extends tf.Tensor>(x: tf.Tensor, shape: number[]): T {
+  const before = x.shape;
+  return customOp([x], (x) => ({
+    value: tf.reshape(x, shape),
+    saved: [],
+    gradient: (dy) => [tf.reshape(dy, before)],
+  })) as T;
+}
+
+/** Axes in another order: axis i of the result is axis `order[i]` of x. */
+function transpose<T extends tf.Tensor>(x: tf.Tensor, order: number[]): T {
+  const inverse = order.map((_, axis) => order.indexOf(axis));
+  return customOp([x], (x) => ({
+    value: tf.transpose(x, order),
+    saved: [],
+    gradient: (dy) => [tf.transpose(dy, inverse)],
+  })) as T;
+}
 
 /** The gradient of a broadcast over leading axes: summed over them. */
 function sumToShape(grad: tf.Tensor, shape: number[]): tf.Tensor {
@@ -58,13 +60,13 @@ export function sumRows(x: tf.Tensor): tf.Tensor1D {
 /** [B, T, D] to [B, H, T, D/H]. */
 export function splitHeads(x: tf.Tensor3D, heads: number): tf.Tensor4D {
   const [B, T, D] = x.shape;
-  return tf.transpose(tf.reshape(x, [B, T, heads, D / heads]), [0, 2, 1, 3]);
+  return transpose(reshape(x, [B, T, heads, D / heads]), [0, 2, 1, 3]);
 }
 
 /** [B, H, T, d] to [B, T, H d]. */
 export function mergeHeads(x: tf.Tensor4D): tf.Tensor3D {
   const [B, H, T, d] = x.shape;
-  return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [B, T, H * d]);
+  return reshape(transpose(x, [0, 2, 1, 3]), [B, T, H * d]);
 }
 
 /** The rows of x [B, ...] at these indices: copies of whole rows, which a gather does element by element. */

@@ -14,7 +14,7 @@ describe.each(['wasm', 'native'])('gradient checkpointing on %s', (engine) => {
 
     beforeAll(async () => {
       const expected = await Expected.open(name);
-      model = await loadVariant(name, 'ztt3-head2', expected, engine);
+      model = await loadVariant(name, 'ztt3-head2', expected, {engine});
       ids = tf.tensor2d(await expected.ids(), undefined, 'int32');
       await expected.close();
     });
@@ -40,7 +40,7 @@ describe.each(['wasm', 'native'])('gradient checkpointing on %s', (engine) => {
 
 it('drops out the same elements when a stretch is computed again', async () => {
   const expected = await Expected.open('gpt2');
-  const model = await loadVariant('gpt2', 'ztt3-head2', expected, 'wasm');
+  const model = await loadVariant('gpt2', 'ztt3-head2', expected, {engine: 'wasm'});
   const rows = await expected.ids();
   model.config.ztt!.dropout = 0.2;
   const losses: number[] = [];
