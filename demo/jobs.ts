@@ -21,18 +21,24 @@ import {
 } from './settings.js';
 import type {Sizes} from './settings.js';
 
+/** What every job is told. */
+interface JobBase {
+  sizes: Sizes;
+  /** Threads for the engine; undefined for as many as it can use. */
+  threads: number | undefined;
+}
+
 /** Converts the source to a layout and fine-tunes it. */
-export interface TrainJob {
+export interface TrainJob extends JobBase {
   kind: 'train';
   layout: Layout;
   /** Where the converted model goes, and the run. */
   converted: string;
   run: string;
-  sizes: Sizes;
 }
 
 /** Evaluates a model on the held-out text and the questions, at one threshold. */
-export interface EvalJob {
+export interface EvalJob extends JobBase {
   kind: 'eval';
   /** The row of the table. */
   name: string;
@@ -40,7 +46,6 @@ export interface EvalJob {
   threshold: number;
   /** Whether to find the thresholds at which given shares of the calibration text exit. */
   calibrate: boolean;
-  sizes: Sizes;
 }
 
 export type Job = TrainJob | EvalJob;
@@ -90,6 +95,7 @@ export async function runTrainJob(job: TrainJob, report: Report): Promise<TrainR
     seqLen,
     lr,
     saveEvery: steps,
+    threads: job.threads,
     seed: SEED,
     onStep: ({step, loss}) => {
       losses.push(loss);
@@ -101,7 +107,7 @@ export async function runTrainJob(job: TrainJob, report: Report): Promise<TrainR
 
 export async function runEvalJob(job: EvalJob, report: Report): Promise<EvalResult> {
   const {threshold, sizes} = job;
-  const model = await load(job.model);
+  const model = await load(job.model, {threads: job.threads});
   const tokenizer = await Tokenizer.load(job.model);
   const tokens = tokenizer.encode(await readFile(HELD_OUT_TEXT, 'utf8'));
   // The calibration text comes first and the scored text after it: they share no token.

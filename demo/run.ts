@@ -53,17 +53,19 @@ async function demo(sizes: Sizes, processes: number): Promise<Results> {
     amount: (n) => `${(n / 1e6).toFixed(1)} M token-layers`,
   });
   const pool = new Pool(processes, total, (done) => progress.update(done, total));
+  // Jobs side by side take a core each; a job alone takes what the engine can use.
+  const base = {sizes, threads: processes > 1 ? 1 : undefined};
   const run = (layout: string) => join(OUTPUT, `${layout}-finetuned`);
   const evaluateAt = (name: keyof typeof depth, threshold: number, calibrate = false) =>
     pool.run(
-      {kind: 'eval', name, model: name === 'source' ? SOURCE : run(name), threshold, calibrate, sizes},
+      {kind: 'eval', name, model: name === 'source' ? SOURCE : run(name), threshold, calibrate, ...base},
       scoring(name),
     );
   const trained: Record<string, TrainResult> = {};
   const train = async (layout: (typeof LAYOUTS)[number]) => {
     const converted = join(OUTPUT, layout);
     trained[layout] = await pool.run(
-      {kind: 'train', layout, converted, run: run(layout), sizes},
+      {kind: 'train', layout, converted, run: run(layout), ...base},
       training(layout),
     );
     progress.note(
