@@ -24,6 +24,16 @@ napi_value cpu_(const Call& call) {
   return result;
 }
 
+napi_value sanitized(const Call& call) {
+  napi_value result;
+#if defined(__SANITIZE_ADDRESS__)
+  napi_get_boolean(call.env(), true, &result);
+#else
+  napi_get_boolean(call.env(), false, &result);
+#endif
+  return result;
+}
+
 // A Float32Array over our own memory, freed with it. What is in it is left over.
 napi_value allocate_(const Call& call) {
   const int64_t count = call.size(0, int64_t{1} << 32);
@@ -44,6 +54,7 @@ const Entry kEntries[] = {
     {"setThreads", 1, set_threads_},
     {"threads", 0, threads_},
     {"cpu", 0, cpu_},
+    {"sanitized", 0, sanitized},
     {"allocate", 1, allocate_},
 };
 
@@ -51,7 +62,7 @@ const Entry kEntries[] = {
 }  // namespace ztt
 
 NAPI_MODULE_INIT() {
-  ztt::define(env, exports, ztt::kEntries, 4);
+  ztt::define(env, exports, ztt::kEntries, 5);
   ztt::define_products(env, exports);
   ztt::define_tensor_kernels(env, exports);
   ztt::define_fused_kernels(env, exports);

@@ -28,10 +28,11 @@ export class AdamW {
     private readonly decayed: (name: string) => boolean,
     private readonly options: AdamWOptions = ADAMW_DEFAULTS,
   ) {
-    for (const [name, {shape}] of parameters) {
+    for (const [name, parameter] of parameters) {
+      const moment = () => tf.variable(tf.zerosLike(parameter as tf.Tensor));
       this.moments.set(
         name,
-        tf.tidy(() => ({mean: tf.variable(tf.zeros(shape)), square: tf.variable(tf.zeros(shape))})),
+        tf.tidy(() => ({mean: moment(), square: moment()})),
       );
     }
   }

@@ -4,7 +4,7 @@ import {loadBinding, type Binding} from '../../src/engine/native/binding.js';
 import {Storage} from '../../src/engine/native/storage.js';
 import {useEngine} from '../../src/index.js';
 import {expectClose} from '../helpers/close.js';
-import {tensor} from './compare.js';
+import {tensor, values} from './compare.js';
 
 /** Kernels that have a native version, with the broadcasts and axes that models use and some that they do not. */
 const CASES: [string, () => tf.Tensor | tf.Tensor[]][] = [
@@ -148,18 +148,24 @@ describe('memory that is used again', () => {
     tf.dispose([x, variable]);
   });
 
-  it('is bounded, whatever sizes come and go', () => {
-    let allocated = 0;
-    const storage = new Storage((length) => ((allocated += length), new Float32Array(length)));
-    for (let size = 1000; size < 1100; size++) {
-      storage.release(storage.take(size));
-      storage.release(storage.take(size));
+  it('is never given out twice, and all of it is free again in the end', () => {
+    let slabs = 0;
+    const storage = new Storage((length) => (slabs++, new Float32Array(length)));
+    const held: {array: Float32Array; mark: number}[] = [];
+    const sizes = values(2000, 7).map((value) => Math.floor(Math.abs(value) ** 4 * 200_000));
+    for (const [mark, size] of sizes.entries()) {
+      held.push({array: storage.take(size).fill(mark), mark});
+      if (held.length < 60) continue;
+      const [{array, mark: written}] = held.splice((mark * 7919) % held.length, 1) as [(typeof held)[0]];
+      expect(array.every((value) => value === written)).toBe(true);
+      storage.release(array);
     }
-    expect(allocated).toBeLessThanOrEqual(100 * 1100);
-    const one = storage.take(1099);
-    expect(storage.take(1099)).not.toBe(one);
-    storage.release(one);
-    expect(storage.take(1099)).toBe(one);
+    for (const {array} of held) storage.release(array);
+    expect(slabs).toBe(1);
+    const whole = storage.take(1 << 24);
+    expect(slabs).toBe(1);
+    expect(storage.owns(whole)).toBe(true);
+    expect(storage.owns(new Float32Array(1))).toBe(false);
   });
 });
 

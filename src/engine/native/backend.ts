@@ -3,6 +3,9 @@ import type {backend_util, DataType, TensorInfo} from '@tensorflow/tfjs-core';
 import type {Binding} from './binding.js';
 import {Storage} from './storage.js';
 
+/** Floats that are worth being copied into memory of our own. */
+const LARGE = 1 << 14;
+
 /** A tensor's key in a backend. */
 type DataId = TensorInfo['dataId'];
 
@@ -18,7 +21,7 @@ export class NativeBackend extends MathBackendCPU {
 
   constructor(readonly binding: Binding) {
     super();
-    this.storage = new Storage((length) => binding.allocate(length));
+    this.storage = new Storage((length) => binding.allocate(length), binding.sanitized());
   }
 
   /** A float32 tensor to be written by a kernel; what is in it is left over. */
@@ -44,8 +47,7 @@ export class NativeBackend extends MathBackendCPU {
   floatsInPlace(info: TensorInfo): Float32Array {
     const values = this.floats(info);
     if (this.storage.owns(values)) return values;
-    const own = this.storage.take(values.length);
-    own.set(values);
+    const own = this.copied(values);
     this.data.get(info.dataId).values = own;
     return own;
   }
@@ -67,8 +69,23 @@ export class NativeBackend extends MathBackendCPU {
     }
   }
 
+  /** A kernel's result. Its values stay the array that the kernel made, which it may still be filling. */
+  override makeTensorInfo(
+    shape: number[],
+    dtype: DataType,
+    values?: backend_util.BackendValues | string[],
+  ): TensorInfo {
+    if (dtype === 'string') return super.makeTensorInfo(shape, dtype, values);
+    const dataId = super.write(this.unshared(values as backend_util.BackendValues), shape, dtype);
+    return {dataId, shape, dtype};
+  }
+
+  /** A tensor from a caller's values. */
   override write(values: backend_util.BackendValues, shape: number[], dtype: DataType): DataId {
-    return super.write(this.unshared(values), shape, dtype);
+    // Large values are copied here rather than where a kernel first updates them: a model's weights are then let go of
+    // one by one as they are loaded.
+    const own = values instanceof Float32Array && values.length >= LARGE;
+    return super.write(own ? this.copied(values) : this.unshared(values), shape, dtype);
   }
 
   override move(
@@ -90,6 +107,13 @@ export class NativeBackend extends MathBackendCPU {
     const gone = super.disposeData(dataId, force);
     if (gone && this.storage.owns(values)) this.storage.release(values as Float32Array);
     return gone;
+  }
+
+  /** The same values in memory of the storage. */
+  private copied(values: Float32Array): Float32Array {
+    const own = this.storage.take(values.length);
+    own.set(values);
+    return own;
   }
 
   /** The same values, as a copy where they are in memory that will be used again. */

@@ -15,6 +15,8 @@ export interface Binding {
   threads(): number;
   /** The instruction set in use. */
   cpu(): string;
+  /** Whether it was built with a sanitizer, which must see each tensor's bounds. */
+  sanitized(): boolean;
   /** Aligned memory; what is in it is left over. */
   allocate(length: number): Floats;
 

@@ -79,6 +79,16 @@ const unary =
     return out;
   };
 
+const filled =
+  (value: number): Kernel =>
+  (inputs, _attributes, backend) => {
+    const x = inputs.x!;
+    if (!allFloat(x)) return null;
+    const out = backend.output(x.shape);
+    backend.binding.fill(value, backend.floats(out));
+    return out;
+  };
+
 /** Kernels on each element, with the broadcasts of biases, rows, columns and scalars. */
 export const ELEMENTWISE: Record<string, Kernel> = {
   Add: binary(BINARY.add),
@@ -95,4 +105,6 @@ export const ELEMENTWISE: Record<string, Kernel> = {
   Tanh: unary(UNARY.tanh),
   Erf: unary(UNARY.erf),
   Sigmoid: unary(UNARY.sigmoid),
+  ZerosLike: filled(0),
+  OnesLike: filled(1),
 };
