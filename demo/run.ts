@@ -1,7 +1,7 @@
 /**
  * The main job, whole, on the bundled model: convert to every layout, fine-tune each alike, evaluate all.
  *
- *   npm run demo                 about 6 minutes on 2 fast cores
+ *   npm run demo                 2 to 4 minutes on 2 cores with the native engine, about 10 without
  *   npm run demo -- --quick      the same road in a minute or two, with too little training to mean much
  *   npm run demo -- --jobs 1     one process at a time; default: one a core
  *

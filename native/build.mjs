@@ -36,7 +36,6 @@ const FLAGS = ['-std=c++17', '-O3', '-fPIC', '-fvisibility=hidden', '-pthread', 
   '-fno-math-errno',
   '-fno-trapping-math',
   '-DNAPI_VERSION=9',
-  '-DNODE_ADDON_API_DISABLE_DEPRECATED',
 ]);
 
 /** Flags for the files of one instruction set, by the end of their names; other files run on any CPU. */
@@ -111,7 +110,7 @@ async function build({sanitize, test, log}) {
 }
 
 function commonFlags(sanitize) {
-  const includes = [require('node-api-headers').include_dir, require('node-addon-api').include_dir];
+  const includes = [require('node-api-headers').include_dir];
   const flags = [
     ...FLAGS,
     `-I${join(here, 'src')}`,
