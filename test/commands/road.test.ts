@@ -127,7 +127,7 @@ describe('engines', () => {
     const {stdout, stderr} = await cliOk(['engines']);
     expect(stdout).toMatch(/^engine +available +version +threads +device\n/);
     expect(stdout).toMatch(/\nwasm +yes +\d/);
-    expect(stdout).toMatch(/engine native cannot run: /);
+    expect(stdout).toMatch(/engine webgpu cannot run: /);
     expect(stderr).toBe('');
   });
 });

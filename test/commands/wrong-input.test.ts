@@ -138,7 +138,7 @@ describe('revert refuses', () => {
     await expectRefusal(revert({model, output, unroll: true}), 2, /needs --drop-zero-tokens/);
     await expectRefusal(revert({model, output, dropZeroTokens: true}), 2, /needs --unroll/);
     const permitted = {model, output, unroll: true, dropZeroTokens: true};
-    await expectRefusal(revert({...permitted, engine: 'native'}), 1, /engine native cannot run: /);
+    await expectRefusal(revert({...permitted, engine: 'webgpu'}), 1, /engine webgpu cannot run: /);
     await expectRefusal(
       revert({...permitted, output: temp.path('new', 'out'), engine: 'abacus'}),
       2,
@@ -151,7 +151,7 @@ describe('revert refuses', () => {
 describe('load refuses', () => {
   it('an engine that is unknown, or cannot run, and thread counts that cannot be', async () => {
     await expectRefusal(load(GPT2, {engine: 'abacus'}), 2, /no engine abacus; there are auto, /);
-    await expectRefusal(load(GPT2, {engine: 'native'}), 1, /engine native cannot run: .*use wasm/);
+    await expectRefusal(load(GPT2, {engine: 'webgpu'}), 1, /engine webgpu cannot run: .*use wasm/);
     await expectRefusal(load(GPT2, {engine: 'wasm', threads: 2}), 1, /wasm runs on one thread/);
     for (const threads of [0, -1, 1.5, NaN]) {
       await expectRefusal(load(GPT2, {threads}), 2, /threads is .* whole number from 1/);
@@ -211,7 +211,7 @@ describe('the command line', () => {
     [['convert', join(ORACLE, 'opt-bin'), '-o', 'OUT'], /pytorch_model\.bin is a PyTorch pickle/],
     [['info', join(GPT2, 'config.json')], /config\.json is no \.safetensors file/],
     [['revert', GPT2, '-o', 'OUT'], /is a plain gpt2 model already/],
-    [[...generate, '--engine', 'native'], /engine native cannot run: /],
+    [[...generate, '--engine', 'webgpu'], /engine webgpu cannot run: /],
     [[...generate, '--engine', 'tensorflow'], /engine tensorflow cannot run: .*npm install/],
     [['generate', GPT2, '--prompt', 'x'], /gpt2 has no tokenizer\.json/],
     [['finetune', BOOKS, '-o', 'OUT', '--data', 'nowhere.txt'], /nowhere\.txt/],

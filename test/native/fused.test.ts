@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
+import {useEngine} from '../../src/index.js';
 import {
   activation,
   causalAttention,
@@ -14,6 +15,11 @@ import {
 import {evaluate, expectAsComposed, values, type Op} from './compare.js';
 
 const ACTIVATIONS: ActivationName[] = ['gelu_new', 'gelu', 'relu', 'silu'];
+
+// Tensors are made before an engine is chosen for them.
+beforeAll(async () => {
+  await useEngine({engine: 'cpu'});
+});
 
 describe('a fused operation, value and gradients, is as its composed reference', () => {
   it.each(ACTIVATIONS)('activation %s', async (name) => {
@@ -66,6 +72,8 @@ describe('a fused operation, value and gradients, is as its composed reference',
     [1, 50257],
     [7, 131],
     [300, 17],
+    // More rows than are computed at a time.
+    [270, 20011],
   ])('the head over %d rows of a vocabulary of %d', async (N, V) => {
     const targets = tf.tensor1d(
       Array.from({length: N}, (_, i) => (i * 7919) % V),
