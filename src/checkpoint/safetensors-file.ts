@@ -1,6 +1,6 @@
 import {open, type FileHandle} from 'node:fs/promises';
 import {FileError, FormatError} from '../errors.js';
-import {toFloat32} from './dtype.js';
+import {elementCount, toFloat32} from './dtype.js';
 import {headerLength, LENGTH_BYTES, parseHeader, type TensorInfo} from './safetensors-header.js';
 
 /** Bytes read at a time: large enough for the disk, small beside any model. */
@@ -46,7 +46,11 @@ export class SafetensorsFile {
 
   /** A tensor's values as float32, whatever its float dtype. */
   async readFloat32(info: TensorInfo): Promise<Float32Array> {
-    const values = new Float32Array(info.shape.reduce((n, size) => n * size, 1));
+    const values = new Float32Array(elementCount(info.shape));
+    if (info.dtype === 'F32') {
+      await readInto(new Uint8Array(values.buffer), this.handle, info.start, this.path);
+      return values;
+    }
     let filled = 0;
     for await (const chunk of this.chunks(info)) {
       const part = toFloat32(chunk, info.dtype);
@@ -63,11 +67,19 @@ export class SafetensorsFile {
 
 async function readRange(handle: FileHandle, start: number, end: number, path: string): Promise<Uint8Array> {
   const buffer = new Uint8Array(end - start);
+  await readInto(buffer, handle, start, path);
+  return buffer;
+}
+
+/** The most bytes asked for at once: one call to the system reads less than 2 GiB. */
+const READ_BYTES = 256 << 20;
+
+async function readInto(buffer: Uint8Array, handle: FileHandle, start: number, path: string): Promise<void> {
   let filled = 0;
   while (filled < buffer.byteLength) {
-    const {bytesRead} = await handle.read(buffer, filled, buffer.byteLength - filled, start + filled);
+    const length = Math.min(READ_BYTES, buffer.byteLength - filled);
+    const {bytesRead} = await handle.read(buffer, filled, length, start + filled);
     if (bytesRead === 0) throw new FormatError(`${path} ended at byte ${start + filled} while being read.`);
     filled += bytesRead;
   }
-  return buffer;
 }
