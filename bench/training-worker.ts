@@ -11,17 +11,20 @@ const question = z.object({
 });
 
 const [folder, engine, threads] = process.argv.slice(2) as [string, string, string];
-const begunLoad = performance.now();
-const model = await load(folder, {engine, threads: Number(threads)});
-const loadSeconds = (performance.now() - begunLoad) / 1000;
+const loadModel = () => load(folder, {engine, threads: Number(threads)});
+const model = await loadModel();
 const settings = {steps: 1_000_000, batchSize: 4, seqLen: 256, lr: 1e-5, warmup: 0, seed: 0};
 const trainer = new Trainer(model, settings);
 let steps = 0;
 
 for await (const line of createInterface({input: process.stdin})) {
   const asked = question.parse(JSON.parse(line));
-  if (asked.ask === 'load') reply({seconds: loadSeconds});
-  else if (asked.ask === 'memory') reply({bytes: process.resourceUsage().maxRSS * 1024});
+  if (asked.ask === 'load') {
+    const begun = performance.now();
+    const again = await loadModel();
+    reply({seconds: (performance.now() - begun) / 1000});
+    again.dispose();
+  } else if (asked.ask === 'memory') reply({bytes: process.resourceUsage().maxRSS * 1024});
   else {
     const begun = performance.now();
     const loss =

@@ -25,7 +25,7 @@ def load():
     return tensors, time.perf_counter() - begun
 
 
-p, load_seconds = load()
+p, _ = load()
 config = json.load(open(f"{folder}/config.json"))
 base, ztt = config["base_config"], config["ztt"]
 heads, width = base["n_head"], base["n_embd"]
@@ -96,7 +96,7 @@ for line in sys.stdin:
     question = json.loads(line)
     answer = {}
     if question["ask"] == "load":
-        answer["seconds"] = load_seconds
+        answer["seconds"] = load()[1]
     elif question["ask"] == "memory":
         answer["bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     else:
