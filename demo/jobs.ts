@@ -24,6 +24,7 @@ import type {Sizes} from './settings.js';
 /** What every job is told. */
 interface JobBase {
   sizes: Sizes;
+  engine: string;
   /** Threads for the engine; undefined for as many as it can use. */
   threads: number | undefined;
 }
@@ -95,6 +96,7 @@ export async function runTrainJob(job: TrainJob, report: Report): Promise<TrainR
     seqLen,
     lr,
     saveEvery: steps,
+    engine: job.engine,
     threads: job.threads,
     seed: SEED,
     onStep: ({step, loss}) => {
@@ -107,7 +109,7 @@ export async function runTrainJob(job: TrainJob, report: Report): Promise<TrainR
 
 export async function runEvalJob(job: EvalJob, report: Report): Promise<EvalResult> {
   const {threshold, sizes} = job;
-  const model = await load(job.model, {threads: job.threads});
+  const model = await load(job.model, {engine: job.engine, threads: job.threads});
   const tokenizer = await Tokenizer.load(job.model);
   const tokens = tokenizer.encode(await readFile(HELD_OUT_TEXT, 'utf8'));
   // The calibration text comes first and the scored text after it: they share no token.

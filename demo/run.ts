@@ -4,6 +4,7 @@
  *   npm run demo                 2 to 4 minutes on 2 cores with the native engine, about 10 without
  *   npm run demo -- --quick      the same road in a minute or two, with too little training to mean much
  *   npm run demo -- --jobs 1     one process at a time; default: one a core
+ *   npm run demo -- --engine wasm
  *
  * Everything it writes goes to runs/demo, which it empties first.
  */
@@ -27,7 +28,7 @@ interface Results {
   seconds: number;
 }
 
-async function demo(sizes: Sizes, processes: number): Promise<Results> {
+async function demo(sizes: Sizes, processes: number, engine: string): Promise<Results> {
   const began = performance.now();
   await rm(OUTPUT, {recursive: true, force: true});
   await mkdir(OUTPUT, {recursive: true});
@@ -54,7 +55,7 @@ async function demo(sizes: Sizes, processes: number): Promise<Results> {
   });
   const pool = new Pool(processes, total, (done) => progress.update(done, total));
   // Jobs side by side take a core each; a job alone takes what the engine can use.
-  const base = {sizes, threads: processes > 1 ? 1 : undefined};
+  const base = {sizes, engine, threads: processes > 1 ? 1 : undefined};
   const run = (layout: string) => join(OUTPUT, `${layout}-finetuned`);
   const evaluateAt = (name: keyof typeof depth, threshold: number, calibrate = false) =>
     pool.run(
@@ -137,14 +138,23 @@ function printTable({rows, training, sizes, seconds}: Results): void {
   );
 }
 
-const {values} = parseArgs({options: {quick: {type: 'boolean', default: false}, jobs: {type: 'string'}}});
+const {values} = parseArgs({
+  options: {
+    quick: {type: 'boolean', default: false},
+    jobs: {type: 'string'},
+    engine: {type: 'string', default: 'auto'},
+  },
+});
 const processes = Number(values.jobs ?? availableParallelism());
 if (!(Number.isInteger(processes) && processes >= 1)) {
   console.error(`Error: --jobs is ${values.jobs}; it must be a whole number from 1.`);
   process.exit(2);
 }
-const {why} = await useEngine();
+const {why} = await useEngine({engine: values.engine}).catch((error: Error) => {
+  console.error(`Error: ${error.message}`);
+  process.exit(1);
+});
 console.error(`${why}; jobs at a time: ${processes}`);
-const results = await demo(values.quick ? QUICK : FULL, processes);
+const results = await demo(values.quick ? QUICK : FULL, processes, values.engine);
 await writeFile(join(OUTPUT, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
 printTable(results);
