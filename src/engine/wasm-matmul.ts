@@ -14,7 +14,7 @@ let installed = false;
  * Replaces the wasm backend's matrix product by one that only ever runs its fast path.
  *
  * The backend multiplies two plain matrices with XNNPACK, and everything else (a transposed operand, a batch)
- * with a naive loop that is 10 to 40 times slower: `npx tsx bench/wasm-matmul.ts` shows it. Here transposed
+ * with a naive loop that is about 10 times slower: `npx tsx bench/wasm-matmul.ts` shows it. Here transposed
  * operands are transposed first, and a batch runs matrix by matrix.
  */
 export function installFastMatMul(): void {
