@@ -36,3 +36,10 @@ export class HubError extends ZttError {}
 export class InterruptedError extends ZttError {
   override readonly exitCode = 130;
 }
+
+/** Checks an option that counts something. @throws UsageError naming the option, its value and what it may be */
+export function requireWhole(option: string, value: number, min: number, max: number): void {
+  if (!(Number.isInteger(value) && value >= min && value <= max)) {
+    throw new UsageError(`${option} is ${value}; it must be a whole number from ${min} to ${max}.`);
+  }
+}

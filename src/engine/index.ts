@@ -1,5 +1,5 @@
 /** Choosing and loading an engine: a tfjs backend, by name or by what works. */
-import {EngineError, UsageError} from '../errors.js';
+import {EngineError, requireWhole, UsageError} from '../errors.js';
 import {ENGINES, STARTERS, type EngineInfo, type EngineName} from './engines.js';
 
 export {ENGINES, type EngineInfo, type EngineName} from './engines.js';
@@ -41,9 +41,7 @@ function start(name: EngineName, threads: number | undefined): Promise<EngineInf
  */
 export async function useEngine(options: EngineOptions = {}): Promise<Engine> {
   const {engine = 'auto', threads} = options;
-  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
-    throw new UsageError(`threads is ${threads}; it must be a whole number from 1 to 1024.`);
-  }
+  if (threads !== undefined) requireWhole('threads', threads, 1, 1024);
   const {info, why} =
     engine === 'auto'
       ? await choose(threads)

@@ -1,4 +1,4 @@
-import {UsageError} from '../errors.js';
+import {requireWhole, UsageError} from '../errors.js';
 import type {ScoreRow} from '../model/index.js';
 import {summarise, type CostSummary} from './cost.js';
 import {scoreRows, type Scored, type ScoreOptions} from './scorer.js';
@@ -78,10 +78,4 @@ export async function evaluateHeldOut(
     exit_scores: scores.map(({exitScores}) => exitScores),
     ...summarise(cost),
   };
-}
-
-function requireWhole(option: string, value: number, min: number, max: number): void {
-  if (!(Number.isInteger(value) && value >= min && value <= max)) {
-    throw new UsageError(`${option} is ${value}; it must be a whole number from ${min} to ${max}.`);
-  }
 }

@@ -1,4 +1,4 @@
-import {UsageError} from '../errors.js';
+import {requireWhole, UsageError} from '../errors.js';
 
 /** What a run is made of; it is kept with its checkpoints, and a resumed run must have the same. */
 export interface RunSettings {
@@ -63,21 +63,15 @@ export function runSettings(options: FinetuneOptions, maxPositions: number): Run
     warmup: options.warmup ?? Math.min(100, Math.ceil(steps / 10)),
     seed: options.seed ?? 0,
   };
-  whole('steps', settings.steps, 1, 1e9);
-  whole('batch-size', settings.batchSize, 1, 1e6);
-  whole('seq-len', settings.seqLen, 2, maxPositions);
-  whole('warmup', settings.warmup, 0, 1e9);
-  whole('seed', settings.seed, -(2 ** 31), 2 ** 31);
-  whole('save-every', options.saveEvery ?? 100, 1, 1e9);
+  requireWhole('steps', settings.steps, 1, 1e9);
+  requireWhole('batch-size', settings.batchSize, 1, 1e6);
+  requireWhole('seq-len', settings.seqLen, 2, maxPositions);
+  requireWhole('warmup', settings.warmup, 0, 1e9);
+  requireWhole('seed', settings.seed, -(2 ** 31), 2 ** 31);
+  requireWhole('save-every', options.saveEvery ?? 100, 1, 1e9);
   if (!(settings.lr > 0 && settings.lr <= 1)) {
     throw new UsageError(`lr is ${settings.lr}; it must be above 0 and at most 1.`);
   }
   if (options.data.length === 0) throw new UsageError('there is no data; name at least one file.');
   return settings;
-}
-
-function whole(option: string, value: number, min: number, max: number): void {
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new UsageError(`${option} is ${value}; it must be a whole number from ${min} to ${max}.`);
-  }
 }

@@ -38,6 +38,5 @@ export type {
 } from './forward.js';
 export type {Model} from './model.js';
 export {countParameters, mapTensors, modelTensors, ZERO_KEYS, type TensorMap} from './tensors.js';
-export type {BranchHook} from './block.js';
 export type {GradientOptions, LossGradients} from './gradients.js';
 export type {HookFor} from './network.js';

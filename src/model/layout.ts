@@ -1,4 +1,4 @@
-import {UsageError} from '../errors.js';
+import {requireWhole, UsageError} from '../errors.js';
 
 /** How the layers are arranged: each once, all in cycles, or head once, middle in cycles, tail once. */
 export const LAYOUTS = ['vanilla', 'bc', 'htc', 'ztt'] as const;
@@ -79,9 +79,9 @@ export const hasHeadAndTail = (layout: Layout): boolean => layout === 'htc' || l
  */
 export function checkArrangement(arrangement: Arrangement): void {
   const {layout, head, tail, cycles, sourceLayers} = arrangement;
-  whole('cycles', cycles, 1, MAX_CYCLES);
-  whole('head', head, 0, sourceLayers);
-  whole('tail', tail, 0, sourceLayers);
+  requireWhole('cycles', cycles, 1, MAX_CYCLES);
+  requireWhole('head', head, 0, sourceLayers);
+  requireWhole('tail', tail, 0, sourceLayers);
   const executed = head + tail + cycles * arrangement.middleSources.length;
   if (executed > MAX_SLOTS) {
     throw new UsageError(
@@ -98,11 +98,5 @@ export function checkArrangement(arrangement: Arrangement): void {
     throw new UsageError(
       `head ${head} + tail ${tail} leave no middle layer of the model's ${sourceLayers}; together they must be fewer.`,
     );
-  }
-}
-
-function whole(option: string, value: number, min: number, max: number): void {
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new UsageError(`${option} is ${value}; it must be a whole number from ${min} to ${max}.`);
   }
 }
