@@ -1,5 +1,13 @@
 /** Files to tensors and back: safetensors, shards, dtypes, all-or-nothing folders. Knows no model and no tfjs. */
-export {Checkpoint, exists} from './checkpoint.js';
+export {
+  DiskFile,
+  CHUNK_BYTES,
+  diskFiles,
+  requireRange,
+  type ByteFile,
+  type WeightFiles,
+} from './byte-file.js';
+export {Checkpoint} from './checkpoint.js';
 export {
   elementBytes,
   elementCount,
@@ -11,7 +19,8 @@ export {
 } from './dtype.js';
 export {writeModelFiles, type ModelFolder} from './model-folder.js';
 export {parseWith, readJson, readText} from './json.js';
+export {exists} from './locate.js';
 export {SafetensorsFile} from './safetensors-file.js';
-export type {SafetensorsHeader, TensorInfo} from './safetensors-header.js';
 export {writeSafetensors, type TensorSource, type WriteOptions} from './safetensors-writer.js';
 export {requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';
+export type {TensorInfo, WeightFile} from './weight-file.js';

@@ -1,6 +1,6 @@
 import {copyFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {exists} from './checkpoint.js';
+import {exists} from './locate.js';
 import {writeSafetensors, type TensorSource, type WriteOptions} from './safetensors-writer.js';
 
 /** Files beside the weights that a derived model takes along unchanged. */

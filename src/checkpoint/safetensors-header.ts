@@ -1,12 +1,10 @@
 import {z} from 'zod';
 import {FormatError} from '../errors.js';
-import {elementBytes, elementCount, isDtype, type Dtype} from './dtype.js';
+import {elementBytes, elementCount, isDtype} from './dtype.js';
+import type {TensorInfo} from './weight-file.js';
 
 /** One tensor of a safetensors file. */
-export interface TensorInfo {
-  name: string;
-  dtype: Dtype;
-  shape: number[];
+export interface StoredTensor extends TensorInfo {
   /** First byte in the file. */
   start: number;
   /** One past the last byte in the file. */
@@ -14,7 +12,7 @@ export interface TensorInfo {
 }
 
 export interface SafetensorsHeader {
-  tensors: Map<string, TensorInfo>;
+  tensors: Map<string, StoredTensor>;
   metadata: Record<string, string>;
 }
 
@@ -61,7 +59,7 @@ export function parseHeader(json: Uint8Array, fileBytes: number, file: string): 
   const dataStart = LENGTH_BYTES + json.byteLength;
   const entries = Object.entries(parseObject(json, file));
   let metadata: Record<string, string> = {};
-  const tensors: TensorInfo[] = [];
+  const tensors: StoredTensor[] = [];
   for (const [name, value] of entries) {
     if (name === '__metadata__') {
       const parsed = metadataSchema.safeParse(value);
@@ -89,7 +87,7 @@ function parseObject(json: Uint8Array, file: string): object {
   }
 }
 
-function parseEntry(name: string, value: unknown, dataStart: number, file: string): TensorInfo {
+function parseEntry(name: string, value: unknown, dataStart: number, file: string): StoredTensor {
   const where = `${file}: tensor ${JSON.stringify(name)}`;
   const parsed = entrySchema.safeParse(value);
   if (!parsed.success) {
@@ -106,7 +104,7 @@ function parseEntry(name: string, value: unknown, dataStart: number, file: strin
   return {name, dtype, shape, start: dataStart + offsets[0], end: dataStart + offsets[1]};
 }
 
-function checkContiguous(tensors: TensorInfo[], dataStart: number, fileBytes: number, file: string): void {
+function checkContiguous(tensors: StoredTensor[], dataStart: number, fileBytes: number, file: string): void {
   let expected = dataStart;
   for (const tensor of [...tensors].sort((a, b) => a.start - b.start || a.end - b.end)) {
     if (tensor.end > fileBytes) {

@@ -1,4 +1,3 @@
-import {stat} from 'node:fs/promises';
 import {basename} from 'node:path';
 import {Checkpoint, elementCount} from '../checkpoint/index.js';
 import {
@@ -97,9 +96,7 @@ export async function describeModel(path: string): Promise<ModelDescription> {
         revision: ztt.source.revision,
         sha256: ztt.source.sha256,
       },
-      files: await Promise.all(
-        checkpoint.paths.map(async (file) => ({name: basename(file), bytes: (await stat(file)).size})),
-      ),
+      files: checkpoint.files.map(({path: file, size}) => ({name: basename(file), bytes: size})),
     };
   } finally {
     await checkpoint.close();

@@ -126,7 +126,7 @@ export class RunFolder {
         if (!info || info.shape.join() !== variable.shape.join()) {
           throw new FormatError(`${file.path}: ${name} is missing or has another shape.`);
         }
-        const values = await file.readFloat32(info);
+        const values = await file.readFloat32(name);
         tf.tidy(() => variable.assign(tf.tensor(values, variable.shape)));
       }
     } finally {

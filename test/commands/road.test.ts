@@ -29,7 +29,7 @@ async function digests(file: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const [name, info] of opened.tensors) {
     const hash = createHash('sha256').update(`${info.dtype} ${info.shape.join()} `);
-    for await (const chunk of opened.chunks(info)) hash.update(chunk);
+    for await (const chunk of opened.chunks(name)) hash.update(chunk);
     found.set(name, hash.digest('hex'));
   }
   await opened.close();

@@ -50,13 +50,13 @@ export class Expected {
   }
 
   async floats(name: string): Promise<Float32Array> {
-    return this.file.readFloat32(this.file.tensors.get(name)!);
+    return this.file.readFloat32(name);
   }
 
   /** An int64 tensor's values. */
   async integers(name: string): Promise<number[]> {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of this.file.chunks(this.file.tensors.get(name)!)) chunks.push(chunk);
+    for await (const chunk of this.file.chunks(name)) chunks.push(chunk);
     const bytes = Buffer.concat(chunks);
     return Array.from({length: bytes.byteLength / 8}, (_, i) => Number(bytes.readBigInt64LE(8 * i)));
   }

@@ -1,0 +1,115 @@
+import {open, stat, type FileHandle} from 'node:fs/promises';
+import {join} from 'node:path';
+import {FileError, FormatError} from '../errors.js';
+
+/** Bytes of one chunk: large enough for the disk, small beside any model. */
+export const CHUNK_BYTES = 4 << 20;
+
+/** A file that is read by ranges, on disk or behind a network. */
+export interface ByteFile {
+  /** As messages name it. */
+  readonly path: string;
+  /** In bytes. */
+  readonly size: number;
+  /** Exactly `length` bytes, in a fresh buffer. @throws FormatError if the file ends before */
+  read(offset: number, length: number): Promise<Buffer>;
+  /**
+   * The bytes of a range, in chunks of `CHUNK_BYTES` and a last, shorter one; each is a fresh buffer.
+   * @throws FormatError if the file ends before
+   */
+  chunks(offset: number, length: number): AsyncGenerator<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/**
+ * Where a checkpoint's files are. Small files (config.json, index files) lie in `folder` on disk; weight files are
+ * opened by name.
+ */
+export interface WeightFiles {
+  /** The folder on disk that holds config.json and the index files. */
+  readonly folder: string;
+  /** Whether there is a file of this name: weights, or an index of them. */
+  has(name: string): Promise<boolean>;
+  /** Opens a weight file. @throws FileError or HubError if it cannot be read */
+  open(name: string): Promise<ByteFile>;
+}
+
+/** The weight files of a folder on disk. */
+export function diskFiles(folder: string): WeightFiles {
+  return {
+    folder,
+    has: async (name) =>
+      stat(join(folder, name)).then(
+        () => true,
+        () => false,
+      ),
+    open: async (name) => DiskFile.open(join(folder, name)),
+  };
+}
+
+/** The most bytes asked for at once: one call to the system reads less than 2 GiB. */
+const READ_BYTES = 256 << 20;
+
+/** A file on disk. */
+export class DiskFile implements ByteFile {
+  private constructor(
+    readonly path: string,
+    readonly size: number,
+    private readonly handle: FileHandle,
+  ) {}
+
+  /** @throws FileError if it cannot be read, or is no regular file */
+  static async open(path: string): Promise<DiskFile> {
+    try {
+      // Before opening: to open a pipe is to wait for its writer.
+      if (!(await stat(path)).isFile()) throw new FileError(`${path} is no file.`);
+      const handle = await open(path);
+      return new DiskFile(path, (await handle.stat()).size, handle);
+    } catch (error) {
+      if (error instanceof FileError) throw error;
+      const {code, message} = error as NodeJS.ErrnoException;
+      throw new FileError(`${path} cannot be read: ${code ?? message}.`, {cause: error});
+    }
+  }
+
+  async read(offset: number, length: number): Promise<Buffer> {
+    requireRange(this, offset, length);
+    // Of its own memory, not of Node's pool: a view of float32 values must be aligned.
+    const buffer = Buffer.allocUnsafeSlow(length);
+    let filled = 0;
+    while (filled < length) {
+      const wanted = Math.min(READ_BYTES, length - filled);
+      const {bytesRead} = await this.handle.read(buffer, filled, wanted, offset + filled);
+      if (bytesRead === 0) {
+        throw new FormatError(`${this.path} ended at byte ${offset + filled} while being read.`);
+      }
+      filled += bytesRead;
+    }
+    return buffer;
+  }
+
+  async *chunks(offset: number, length: number): AsyncGenerator<Uint8Array> {
+    requireRange(this, offset, length);
+    const end = offset + length;
+    for (let start = offset; start < end; start += CHUNK_BYTES) {
+      yield await this.read(start, Math.min(CHUNK_BYTES, end - start));
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+}
+
+/**
+ * Checks a range against a file's size, before any memory is taken for it.
+ * @throws FormatError naming both
+ */
+export function requireRange(file: Pick<ByteFile, 'path' | 'size'>, offset: number, length: number): void {
+  const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+  if (!whole || offset + length > file.size) {
+    throw new FormatError(
+      `${file.path} has ${file.size} bytes, but ${length} from byte ${offset} on are needed; it is truncated or broken, fetch it again.`,
+    );
+  }
+}
