@@ -1,4 +1,4 @@
-import {open, stat, type FileHandle} from 'node:fs/promises';
+import {open, readdir, stat, type FileHandle} from 'node:fs/promises';
 import {join} from 'node:path';
 import {FileError, FormatError} from '../errors.js';
 
@@ -28,8 +28,8 @@ export interface ByteFile {
 export interface WeightFiles {
   /** The folder on disk that holds config.json and the index files. */
   readonly folder: string;
-  /** Whether there is a file of this name: weights, or an index of them. */
-  has(name: string): Promise<boolean>;
+  /** The names of all files at the top of the folder or repo: what there is instead of weights is told by name. */
+  names(): Promise<ReadonlySet<string>>;
   /** Opens a weight file. @throws FileError or HubError if it cannot be read */
   open(name: string): Promise<ByteFile>;
 }
@@ -38,11 +38,7 @@ export interface WeightFiles {
 export function diskFiles(folder: string): WeightFiles {
   return {
     folder,
-    has: async (name) =>
-      stat(join(folder, name)).then(
-        () => true,
-        () => false,
-      ),
+    names: async () => new Set(await readdir(folder)),
     open: async (name) => DiskFile.open(join(folder, name)),
   };
 }

@@ -43,10 +43,11 @@ export async function locate(source: string | WeightFiles): Promise<Location> {
 
 async function locateIn(files: WeightFiles): Promise<Location> {
   const {folder} = files;
-  if (await files.has(SINGLE)) return {files, names: [SINGLE], weightMap: null, index: INDEX};
-  if (await files.has(INDEX)) return locateShards(files);
+  const names = await files.names();
+  if (names.has(SINGLE)) return {files, names: [SINGLE], weightMap: null, index: INDEX};
+  if (names.has(INDEX)) return locateShards(files);
   for (const name of TORCH) {
-    if (await files.has(name)) {
+    if (names.has(name)) {
       throw new UnsupportedError(
         `${join(folder, name)} is a PyTorch pickle, which this version does not read; save the model as safetensors (save_pretrained does) and convert that.`,
       );

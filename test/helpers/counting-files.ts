@@ -12,8 +12,8 @@ export class CountingFiles implements WeightFiles {
     this.disk = diskFiles(folder);
   }
 
-  async has(name: string): Promise<boolean> {
-    return this.disk.has(name);
+  async names(): Promise<ReadonlySet<string>> {
+    return this.disk.names();
   }
 
   async open(name: string): Promise<ByteFile> {
