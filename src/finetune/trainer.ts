@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {ZttError} from '../errors.js';
-import type {HookFor, Model} from '../model/index.js';
+import type {HookFor, LossMask, Model} from '../model/index.js';
 import {dropout} from '../ops/index.js';
 import {AdamW, globalNorm} from './adamw.js';
 import type {FinetuneOptions, RunSettings} from './options.js';
@@ -43,9 +43,10 @@ export class Trainer {
 
   /**
    * Runs a step (1-based) on a batch [B][T]: loss, gradients, clipping, update. Leaves no tensor behind.
+   * @param lossMask - which tokens count as targets; all unless given
    * @throws ZttError if the loss or a gradient is not finite; the parameters are then as before the step
    */
-  async step(step: number, batch: readonly (readonly number[])[]): Promise<StepResult> {
+  async step(step: number, batch: readonly (readonly number[])[], lossMask?: LossMask): Promise<StepResult> {
     const {steps, warmup, lr: peak} = this.settings;
     const lr = learningRate(step, steps, warmup, peak);
     const ids = tf.tensor2d(
@@ -54,6 +55,7 @@ export class Trainer {
       'int32',
     );
     const {loss: value, gradients} = this.model.lossGradients(ids, {
+      lossMask,
       hookFor: this.dropoutHooks(step),
       checkpointCycles: this.settings.checkpointCycles,
     });

@@ -1,10 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {reshape} from '../ops/index.js';
 import type {HookFor, Network} from './network.js';
+import {targetsOf, type LossMask, type Targets} from './targets.js';
 
 // Shapes: B batch, T tokens, D width.
 
 export interface GradientOptions {
+  /** Which tokens count as targets; all unless given. */
+  lossMask?: LossMask;
+  /** How many targets the mean is over, where the batch is a part of a larger one; its own unless given. */
+  targets?: number;
   /** What is done to the branches of each stretch, for dropout. */
   hookFor?: HookFor;
   /**
@@ -22,39 +27,36 @@ export interface LossGradients {
 }
 
 /**
- * The mean next-token cross-entropy over all B (T - 1) positions, in nats. Call it inside `tf.tidy`.
+ * The mean cross-entropy over the batch's targets, in nats; without a mask, over all B (T - 1) next tokens. Call it
+ * inside `tf.tidy`.
  * @param ids - [B, T] int32
  */
-export function nextTokenLoss(network: Network, ids: tf.Tensor2D, hookFor?: HookFor): tf.Scalar {
+export function nextTokenLoss(
+  network: Network,
+  ids: tf.Tensor2D,
+  {hookFor, lossMask, targets}: GradientOptions = {},
+): tf.Scalar {
   let x: tf.Tensor3D | null = null;
   for (const stretch of network.stretches(ids, hookFor)) x = stretch(x);
-  return lossOf(network, x!, ids);
+  return lossOf(network, x!, targetsOf(ids, lossMask, targets));
 }
 
 /** The loss from the last hidden state [B, T, D]. */
-function lossOf(network: Network, hidden: tf.Tensor3D, ids: tf.Tensor2D): tf.Scalar {
+function lossOf(network: Network, hidden: tf.Tensor3D, {next, weights}: Targets): tf.Scalar {
   const [B, T, D] = hidden.shape;
-  // The last position has no next token: it is computed with the rest and weighs nothing.
-  const next = tf.pad(tf.slice(ids, [0, 1], [B, T - 1]), [
-    [0, 0],
-    [0, 1],
-  ]);
-  const weights = tf.tensor1d(
-    Float32Array.from({length: B * T}, (_, i) => (i % T === T - 1 ? 0 : 1 / (B * (T - 1)))),
-  );
-  return network.loss(reshape(hidden, [B * T, D]), tf.reshape(next, [B * T]), weights);
+  return network.loss(reshape(hidden, [B * T, D]), next, weights);
 }
 
 /** `nextTokenLoss` and its gradient by every parameter. */
 export function lossGradients(
   network: Network,
   ids: tf.Tensor2D,
-  {hookFor, checkpointCycles = false}: GradientOptions = {},
+  options: GradientOptions = {},
 ): LossGradients {
-  if (checkpointCycles) return checkpointed(network, ids, hookFor);
+  if (options.checkpointCycles) return checkpointed(network, ids, options);
   const parameters = [...network.weights.entries()];
   const {value, grads} = tf.variableGrads(
-    () => nextTokenLoss(network, ids, hookFor),
+    () => nextTokenLoss(network, ids, options),
     parameters.map(([, variable]) => variable),
   );
   return {
@@ -64,7 +66,11 @@ export function lossGradients(
 }
 
 /** One stretch after another, backwards, each from the hidden state before it. */
-function checkpointed(network: Network, ids: tf.Tensor2D, hookFor?: HookFor): LossGradients {
+function checkpointed(
+  network: Network,
+  ids: tf.Tensor2D,
+  {hookFor, lossMask, targets}: GradientOptions,
+): LossGradients {
   const stretches = network.stretches(ids, hookFor);
   // before[i] is the hidden state that stretch i takes.
   const before: (tf.Tensor3D | null)[] = [null];
@@ -73,7 +79,7 @@ function checkpointed(network: Network, ids: tf.Tensor2D, hookFor?: HookFor): Lo
   const last = stretches.length - 1;
   const end = backward(
     network,
-    () => lossOf(network, stretches[last]!(before[last]!), ids),
+    () => lossOf(network, stretches[last]!(before[last]!), targetsOf(ids, lossMask, targets)),
     before[last]!,
     null,
   );

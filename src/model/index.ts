@@ -40,3 +40,4 @@ export type {Model} from './model.js';
 export {countParameters, mapTensors, modelTensors, ZERO_KEYS, type TensorMap} from './tensors.js';
 export type {GradientOptions, LossGradients} from './gradients.js';
 export type {HookFor} from './network.js';
+export type {LossMask} from './targets.js';

@@ -16,6 +16,7 @@ import type {
 import {lossGradients, nextTokenLoss, type GradientOptions, type LossGradients} from './gradients.js';
 import {Network} from './network.js';
 import {contextsOf, idsTensor, joinZeroAttention, rowStates} from './rows.js';
+import type {LossMask} from './targets.js';
 import type {Weights} from './weights.js';
 
 // Shapes: B batch, T tokens, D width, H heads, S slots, V vocabulary.
@@ -143,12 +144,12 @@ export class Model {
   }
 
   /**
-   * The mean next-token cross-entropy over all B (T - 1) positions, in nats.
-   * @throws UsageError as `logits`, and for rows of fewer than two tokens
+   * The mean next-token cross-entropy over all B (T - 1) positions, or over those that a mask lets count, in nats.
+   * @throws UsageError as `logits`, for rows of fewer than two tokens, and for a mask of another shape
    */
-  async loss(ids: readonly (readonly number[])[]): Promise<number> {
+  async loss(ids: readonly (readonly number[])[], lossMask?: LossMask): Promise<number> {
     await activate(this.engine);
-    const loss = tf.tidy(() => nextTokenLoss(this.network, idsTensor(ids, 2, this.config.arch)));
+    const loss = tf.tidy(() => nextTokenLoss(this.network, idsTensor(ids, 2, this.config.arch), {lossMask}));
     const [value] = await loss.data();
     loss.dispose();
     return value!;
@@ -158,10 +159,13 @@ export class Model {
    * The gradient of `loss` by every parameter, in the parameter's own layout, by its name in our checkpoints
    * (a source checkpoint's are those of its `vanilla` conversion). A tied embedding has one, of both its uses.
    */
-  async gradients(ids: readonly (readonly number[])[]): Promise<Map<string, Float32Array>> {
+  async gradients(
+    ids: readonly (readonly number[])[],
+    lossMask?: LossMask,
+  ): Promise<Map<string, Float32Array>> {
     await activate(this.engine);
     const input = idsTensor(ids, 2, this.config.arch);
-    const {loss, gradients} = this.lossGradients(input);
+    const {loss, gradients} = this.lossGradients(input, {lossMask});
     const result = new Map<string, Float32Array>();
     for (const [name, gradient] of gradients) result.set(name, (await gradient.data()) as Float32Array);
     tf.dispose([input, loss, ...gradients.values()]);
