@@ -96,6 +96,7 @@ export async function runTrainJob(job: TrainJob, report: Report): Promise<TrainR
     seqLen,
     lr,
     saveEvery: steps,
+    evalEvery: 0,
     engine: job.engine,
     threads: job.threads,
     seed: SEED,

@@ -22,5 +22,5 @@ export {parseWith, readJson, readText} from './json.js';
 export {exists} from './locate.js';
 export {SafetensorsFile} from './safetensors-file.js';
 export {writeSafetensors, type TensorSource, type WriteOptions} from './safetensors-writer.js';
-export {requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';
+export {asFileError, requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';
 export type {TensorInfo, WeightFile} from './weight-file.js';

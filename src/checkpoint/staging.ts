@@ -98,7 +98,7 @@ async function syncPath(path: string): Promise<void> {
 }
 
 /** System errors of a write, in words; every other error as it is. */
-function asFileError(error: unknown, path: string): unknown {
+export function asFileError(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException).code;
   if (error instanceof Error && code && Object.hasOwn(WORDS, code)) {
     return new FileError(`${path} cannot be written: ${WORDS[code]}.`, {cause: error});

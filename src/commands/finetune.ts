@@ -84,12 +84,6 @@ export default class Finetune extends BaseCommand {
       min: 0,
       max: 1e9,
     }),
-    'save-every': wholeNumber({
-      description: 'Steps between checkpoints; 100 unless given.',
-      helpGroup: 'TRAINING',
-      min: 1,
-      max: 1e9,
-    }),
     seed: wholeNumber({
       description: 'Seed of the order of the data and of dropout; 0 unless given.',
       helpGroup: 'TRAINING',
@@ -100,6 +94,42 @@ export default class Finetune extends BaseCommand {
       description: 'Keep the activations of one cycle at a time: less memory, one more forward pass a step.',
       helpGroup: 'TRAINING',
     }),
+    'save-every': wholeNumber({
+      description: 'Steps between checkpoints; 100 unless given.',
+      helpGroup: 'RUN',
+      min: 1,
+      max: 1e9,
+    }),
+    keep: wholeNumber({
+      description: 'Newest checkpoints to keep, besides that of the best held-out loss; 1 unless given.',
+      helpGroup: 'RUN',
+      min: 1,
+      max: 1e9,
+    }),
+    'eval-every': wholeNumber({
+      description:
+        'Steps between evaluations on held-out text, and one at the end; 100 unless given, 0 for none.',
+      helpGroup: 'RUN',
+      min: 0,
+      max: 1e9,
+    }),
+    'eval-thresholds': realNumber({
+      description: 'Exit thresholds to evaluate at besides full depth, for ztt; 0.2,0.5,0.7 unless given.',
+      helpGroup: 'RUN',
+      helpValue: 'P,P',
+      above: 0,
+      max: 1,
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+    }),
+    patience: wholeNumber({
+      description:
+        'Stop after so many evaluations without a better held-out loss, and finish with the best weights.',
+      helpGroup: 'RUN',
+      min: 1,
+      max: 1e9,
+    }),
     engine: engineFlag(ENGINES),
     threads: threadsFlag,
   };
@@ -108,6 +138,7 @@ export default class Finetune extends BaseCommand {
     const {args, flags} = await this.parse(Finetune);
     const {finetune} = await import('../finetune/index.js');
     const progress = await this.progress({title: 'Fine-tuning'});
+    let heldOutLoss: number | undefined;
     const report = await finetune({
       model: args.model,
       output: flags.output,
@@ -118,13 +149,21 @@ export default class Finetune extends BaseCommand {
       lr: flags.lr,
       warmup: flags.warmup,
       saveEvery: flags['save-every'],
+      keep: flags.keep,
+      evalEvery: flags['eval-every'],
+      evalThresholds: flags['eval-thresholds'],
+      patience: flags.patience,
       seed: flags.seed,
       resume: flags.resume,
       checkpointCycles: flags['checkpoint-cycles'],
       engine: flags.engine,
       threads: flags.threads,
-      onStep: ({step, steps, loss, tokens_per_second: speed}) =>
-        progress.update(step, steps, `loss ${loss.toFixed(3)} · ${format.count(speed)} tokens/s`),
+      onStep: ({step, steps, loss, held_out: heldOut, tokens_per_second: speed}) => {
+        heldOutLoss = heldOut?.loss ?? heldOutLoss;
+        const held = heldOutLoss === undefined ? '' : ` · held-out ${heldOutLoss.toFixed(3)}`;
+        const detail = `loss ${loss.toFixed(3)}${held} · ${format.count(speed)} tokens/s`;
+        progress.update(step, steps, detail);
+      },
       onNote: (line) => this.note(line),
       signal: this.interruptible('stopped before the first step; run the same command again.'),
     });
@@ -137,21 +176,31 @@ export default class Finetune extends BaseCommand {
   }
 
   private print(report: FinetuneReport): void {
-    const {output, steps, resumedFrom, alreadyFinished, loss, dataTokens, trainedTokens, seconds} = report;
-    this.log(output);
-    if (alreadyFinished) {
-      this.log(facts([['steps', `${format.count(steps)}, done before; nothing was left to do`]]));
+    const {output, steps, resumedFrom, loss, best, stoppedEarlyAt} = report;
+    if (report.alreadyFinished) {
+      this.log(`${output} is finished already: there is nothing to resume.`);
       return;
     }
+    this.log(output);
+    const resumed = resumedFrom > 0 ? `, resumed from ${format.count(resumedFrom)}` : '';
+    const early = stoppedEarlyAt === null ? '' : `, stopped early after ${format.count(stoppedEarlyAt)}`;
     this.log(
       facts([
-        [
-          'steps',
-          `${format.count(steps)}${resumedFrom > 0 ? `, resumed from ${format.count(resumedFrom)}` : ''}`,
-        ],
+        ['steps', `${format.count(steps)}${resumed}${early}`],
         ['loss', loss === null ? 'none' : `${loss.toFixed(4)} nats a token in the last step`],
-        ['tokens', `${format.count(trainedTokens)} trained on, ${format.count(dataTokens)} in the data`],
-        ['time', format.duration(seconds)],
+        ...(best === null
+          ? []
+          : [
+              [
+                'held-out loss',
+                `${best.loss.toFixed(4)} nats a token, the best, after step ${best.step}`,
+              ] as const,
+            ]),
+        [
+          'tokens',
+          `${format.count(report.trainedTokens)} trained on, ${format.count(report.dataTokens)} in the data`,
+        ],
+        ['time', format.duration(report.seconds)],
       ]),
     );
   }

@@ -1,8 +1,7 @@
 import {basename, resolve} from 'node:path';
-import {setImmediate} from 'node:timers/promises';
 import {Checkpoint, requireFreeOutput} from '../checkpoint/index.js';
 import {BlockBatches, streamSha256, tokenStream} from '../data/index.js';
-import {FileError, InterruptedError} from '../errors.js';
+import {FileError} from '../errors.js';
 import {
   load,
   mapTensors,
@@ -12,8 +11,10 @@ import {
   type Model,
 } from '../model/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
-import {runSettings, type FinetuneOptions} from './options.js';
-import {RunFolder, type RunIdentity} from './run-folder.js';
+import {runToEnd} from './loop.js';
+import {runControls, runSettings, type FinetuneOptions} from './options.js';
+import {NEW_RECORD} from './record.js';
+import {RunFolder} from './run-folder.js';
 import {Trainer} from './trainer.js';
 
 export interface FinetuneReport {
@@ -25,6 +26,10 @@ export interface FinetuneReport {
   alreadyFinished: boolean;
   /** The last step's loss, in nats; null if nothing was done. */
   loss: number | null;
+  /** The step after which early stopping ended the run, or null. */
+  stoppedEarlyAt: number | null;
+  /** The lowest loss on held-out text at full depth, and after which step; null if there was no evaluation. */
+  best: {step: number; loss: number} | null;
   /** Tokens in the data, and tokens trained on in this call. */
   dataTokens: number;
   trainedTokens: number;
@@ -33,7 +38,7 @@ export interface FinetuneReport {
 
 /**
  * Fine-tunes a model on text with next-token prediction and AdamW. The run folder holds metrics.jsonl,
- * checkpoints/step-N, and at the end the float32 model at its top.
+ * checkpoints/step-N, and at the end the float32 model at its top. The last blocks of the data are held out.
  * @throws UsageError, FileError or FormatError for options, model or data; InterruptedError after an abort,
  *   with everything saved
  */
@@ -42,35 +47,53 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
   await requireRunFolder(run, options.resume ?? false);
   const {arch} = await readConfigOf(options.model);
   const settings = runSettings(options, arch.maxPositions);
+  const controls = runControls(options);
   const started = performance.now();
-  const report = {output: options.output, steps: settings.steps, dataTokens: 0, trainedTokens: 0, seconds: 0};
+  const report = {
+    output: options.output,
+    steps: settings.steps,
+    stoppedEarlyAt: null,
+    loss: null,
+    best: null,
+    dataTokens: 0,
+    trainedTokens: 0,
+    seconds: 0,
+  };
   if (options.resume && (await run.finished())) {
-    options.onNote?.(`${options.output} is finished already; nothing to resume.`);
-    return {...report, resumedFrom: settings.steps, alreadyFinished: true, loss: null};
+    return {...report, resumedFrom: settings.steps, alreadyFinished: true};
   }
   const tokenizer = await Tokenizer.load(await folderOf(options.model));
   const separator = arch.eosTokenId ?? arch.bosTokenId;
   const stream = await tokenStream({files: options.data, tokenizer, separator});
-  const identity = {settings, dataSha256: streamSha256(stream)};
-  const batches = new BlockBatches(stream, settings.seqLen, settings.batchSize, settings.seed);
-  const from = options.resume ? await run.newestStep() : 0;
+  const {training, heldOut} =
+    controls.evalEvery > 0 ? splitHeldOut(stream, settings.seqLen) : {training: stream, heldOut: []};
+  const identity = {settings, dataSha256: streamSha256(training)};
+  const batches = new BlockBatches(training, settings.seqLen, settings.batchSize, settings.seed);
+  const from = options.resume ? ((await run.steps()).at(-1) ?? 0) : 0;
   const {engine, threads} = options;
   const model = await load(from > 0 ? run.checkpoint(from) : options.model, {engine, threads});
   options.onNote?.(model.engine.why);
   const trainer = new Trainer(model, {...settings, checkpointCycles: options.checkpointCycles});
   try {
-    if (from > 0) {
-      await run.restore(from, identity, trainer.moments());
-      options.onNote?.(`going on from step ${from} of ${settings.steps}`);
-    }
-    const loss = await train({options, run, identity, batches, model, trainer, from});
+    const record = from > 0 ? await run.restore(from, identity, trainer.moments()) : NEW_RECORD;
+    if (from > 0) options.onNote?.(`going on from step ${from} of ${settings.steps}`);
+    await run.create();
+    const output = {
+      config: await outputConfig(options.model, model),
+      carryFrom: await folderOf(options.model),
+    };
+    const batch = (index: number) => batches.batch(index);
+    const parts = {folder: run, identity, controls, model, trainer, batch, heldOut, output, from, record};
+    const end = await runToEnd(parts, options);
     return {
       ...report,
       resumedFrom: from,
       alreadyFinished: false,
-      loss,
+      stoppedEarlyAt: end.record.stopped_early ? end.step : null,
+      loss: end.last?.loss ?? null,
+      best: end.record.best,
       dataTokens: stream.length,
-      trainedTokens: (settings.steps - from) * settings.batchSize * settings.seqLen,
+      trainedTokens: (end.step - from) * settings.batchSize * settings.seqLen,
       seconds: (performance.now() - started) / 1000,
     };
   } finally {
@@ -79,49 +102,18 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
   }
 }
 
-interface Training {
-  options: FinetuneOptions;
-  run: RunFolder;
-  identity: RunIdentity;
-  batches: BlockBatches;
-  model: Model;
-  trainer: Trainer;
-  /** Steps done before. */
-  from: number;
-}
+/** Share of the data's blocks that are held out, and the most. */
+const HELD_OUT = {share: 1 / 20, blocks: 16};
 
-async function train(training: Training): Promise<number | null> {
-  const {options, run, identity, batches, model, trainer, from} = training;
-  const {steps, batchSize, seqLen} = identity.settings;
-  const snapshot = {
-    parameters: model.parameters(),
-    config: await outputConfig(options.model, model),
-    carryFrom: await folderOf(options.model),
-  };
-  const save = (step: number) => run.save(step, identity, snapshot, trainer.moments());
-  await run.create();
-  await run.truncateMetrics(from);
-  let last: number | null = null;
-  for (let step = from + 1; step <= steps; step++) {
-    // Engines that compute at once never yield: a Ctrl-C gets its turn here.
-    await setImmediate();
-    const begun = performance.now();
-    const {loss, lr, gradNorm} = await trainer.step(step, batches.batch(step - 1));
-    const perSecond = (batchSize * seqLen * 1000) / (performance.now() - begun);
-    const metrics = {step, loss, lr, grad_norm: gradNorm, tokens_per_second: perSecond};
-    await run.appendMetrics(metrics);
-    options.onStep?.({...metrics, steps});
-    last = loss;
-    if (options.signal?.aborted) {
-      await save(step);
-      throw new InterruptedError(
-        `stopped after step ${step} of ${steps}; it is saved: run the same command with --resume to go on.`,
-      );
-    }
-    if (step % (options.saveEvery ?? 100) === 0 || step === steps) await save(step);
-  }
-  await run.finish(snapshot);
-  return last;
+/** Cuts the last blocks off a token stream: they are evaluated on and not trained on. */
+function splitHeldOut(stream: Int32Array, seqLen: number): {training: Int32Array; heldOut: number[][]} {
+  const blocks = Math.floor(stream.length / seqLen);
+  const count = Math.min(HELD_OUT.blocks, Math.floor(blocks * HELD_OUT.share));
+  const start = (blocks - count) * seqLen;
+  const heldOut = Array.from({length: count}, (_, i) => [
+    ...stream.subarray(start + i * seqLen, start + (i + 1) * seqLen),
+  ]);
+  return {training: stream.subarray(0, start), heldOut};
 }
 
 async function requireRunFolder(run: RunFolder, resume: boolean): Promise<void> {

@@ -3,7 +3,8 @@ import type {FinetuneReport} from './finetune.js';
 import type {FinetuneOptions} from './options.js';
 
 export type {FinetuneReport} from './finetune.js';
-export type {FinetuneOptions, RunSettings, StepMetrics} from './options.js';
+export {readMetrics, type HeldOutMetrics, type MetricsLine, type StepMetrics} from './metrics.js';
+export type {FinetuneOptions, RunControls, RunSettings} from './options.js';
 
 /** Fine-tunes a model on text; see `finetune` in finetune.ts. */
 export async function finetune(options: FinetuneOptions): Promise<FinetuneReport> {

@@ -1,4 +1,5 @@
 import {requireWhole, UsageError} from '../errors.js';
+import type {StepMetrics} from './metrics.js';
 
 /** What a run is made of; it is kept with its checkpoints, and a resumed run must have the same. */
 export interface RunSettings {
@@ -14,15 +15,13 @@ export interface RunSettings {
   seed: number;
 }
 
-export interface FinetuneOptions extends Partial<RunSettings> {
+export interface FinetuneOptions extends Partial<RunSettings>, Partial<RunControls> {
   /** A ZTT model, or a GPT-2 or OPT source, which is trained as `vanilla`. */
   model: string;
   /** The run folder. It must not exist, or be empty, unless `resume`. */
   output: string;
   /** Text files, or .jsonl files with `text` rows. */
   data: readonly string[];
-  /** Steps between checkpoints; default 100. */
-  saveEvery?: number;
   /** Go on from the newest checkpoint in `output`. */
   resume?: boolean;
   /** Keep activations of one cycle at a time, for one more forward pass a step; the result is the same. */
@@ -37,15 +36,18 @@ export interface FinetuneOptions extends Partial<RunSettings> {
   signal?: AbortSignal;
 }
 
-/** One line of metrics.jsonl. */
-export interface StepMetrics {
-  step: number;
-  /** Mean next-token cross-entropy of the step's batch, in nats, before its update. */
-  loss: number;
-  lr: number;
-  /** Before clipping. */
-  grad_norm: number;
-  tokens_per_second: number;
+/** What a run does beside training: it may differ when a run is resumed. */
+export interface RunControls {
+  /** Steps between checkpoints. */
+  saveEvery: number;
+  /** The newest checkpoints that are kept, besides the best. */
+  keep: number;
+  /** Steps between evaluations on held-out text, of which one always ends the run; 0 for none. */
+  evalEvery: number;
+  /** Exit thresholds that an evaluation measures besides full depth, where there are zero tokens. */
+  evalThresholds: readonly number[];
+  /** Evaluations without a better held-out loss after which the run ends; null for never. */
+  patience: number | null;
 }
 
 /**
@@ -68,10 +70,37 @@ export function runSettings(options: FinetuneOptions, maxPositions: number): Run
   requireWhole('seq-len', settings.seqLen, 2, maxPositions);
   requireWhole('warmup', settings.warmup, 0, 1e9);
   requireWhole('seed', settings.seed, -(2 ** 31), 2 ** 31);
-  requireWhole('save-every', options.saveEvery ?? 100, 1, 1e9);
   if (!(settings.lr > 0 && settings.lr <= 1)) {
     throw new UsageError(`lr is ${settings.lr}; it must be above 0 and at most 1.`);
   }
   if (options.data.length === 0) throw new UsageError('there is no data; name at least one file.');
   return settings;
+}
+
+/**
+ * The controls of a run, with defaults filled in: a checkpoint and an evaluation every 100 steps, the newest and the
+ * best kept, thresholds 0.2, 0.5 and 0.7, no early stopping.
+ * @throws UsageError naming the option and what it may be
+ */
+export function runControls(options: FinetuneOptions): RunControls {
+  const controls = {
+    saveEvery: options.saveEvery ?? 100,
+    keep: options.keep ?? 1,
+    evalEvery: options.evalEvery ?? 100,
+    evalThresholds: options.evalThresholds ?? [0.2, 0.5, 0.7],
+    patience: options.patience ?? null,
+  };
+  requireWhole('save-every', controls.saveEvery, 1, 1e9);
+  requireWhole('keep', controls.keep, 1, 1e9);
+  requireWhole('eval-every', controls.evalEvery, 0, 1e9);
+  if (controls.patience !== null) {
+    requireWhole('patience', controls.patience, 1, 1e9);
+    if (controls.evalEvery === 0) throw new UsageError('patience counts evaluations; eval-every 0 has none.');
+  }
+  for (const threshold of controls.evalThresholds) {
+    if (!(threshold > 0 && threshold <= 1)) {
+      throw new UsageError(`eval-thresholds has ${threshold}; each must be above 0 and at most 1.`);
+    }
+  }
+  return controls;
 }

@@ -1,4 +1,4 @@
-import {mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises';
+import {mkdir, readdir, rename, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import {z} from 'zod';
@@ -6,32 +6,30 @@ import {
   exists,
   readJson,
   SafetensorsFile,
-  writeFileWhole,
   writeFolder,
   writeModelFiles,
   writeSafetensors,
+  type ModelFolder,
   type TensorSource,
 } from '../checkpoint/index.js';
 import {FormatError, UsageError} from '../errors.js';
-import type {RunSettings, StepMetrics} from './options.js';
+import type {RunSettings} from './options.js';
+import {recordSchema, type RunRecord} from './record.js';
 
 const OPTIMIZER = 'optimizer.safetensors';
 const STATE = 'trainer_state.json';
+const FINAL = '.final.partial';
 
 const stateSchema = z.object({
-  version: z.literal(1),
+  version: z.literal(2, 'this version of ztt reads trainer state version 2'),
   /** Steps done. */
   step: z.number().int().positive(),
-  settings: z.object({
-    steps: z.number(),
-    batchSize: z.number(),
-    seqLen: z.number(),
-    lr: z.number(),
-    warmup: z.number(),
-    seed: z.number(),
-  }),
+  settings: z.record(z.string(), z.unknown()),
   data_sha256: z.string(),
+  record: recordSchema,
 });
+
+type TrainerState = z.output<typeof stateSchema>;
 
 /** What a run must share with the checkpoint it goes on from, besides the weights. */
 export interface RunIdentity {
@@ -39,21 +37,33 @@ export interface RunIdentity {
   dataSha256: string;
 }
 
-/** A model's content, as it is at some step. */
-export interface ModelSnapshot {
-  parameters: ReadonlyMap<string, tf.Variable>;
-  /** The content of config.json. */
-  config: Record<string, unknown>;
-  /** The folder whose tokenizer files come along. */
-  carryFrom: string;
+/** All that a checkpoint holds. */
+export interface RunCheckpoint {
+  step: number;
+  identity: RunIdentity;
+  record: RunRecord;
+  model: ModelFolder;
+  moments: ReadonlyMap<string, tf.Variable>;
 }
 
-/** The folder of a fine-tuning run: metrics.jsonl, checkpoints/step-N, and at the end the model at its top. */
+/**
+ * The folder of a fine-tuning run: checkpoints/step-N, and at the end the model at its top. A checkpoint appears
+ * whole, and goes whole, whenever the run is killed.
+ */
 export class RunFolder {
   constructor(readonly path: string) {}
 
+  private get checkpoints(): string {
+    return join(this.path, 'checkpoints');
+  }
+
+  /** Makes the folder, and removes what a run that was killed left half written. */
   async create(): Promise<void> {
-    await mkdir(this.path, {recursive: true});
+    await mkdir(this.checkpoints, {recursive: true});
+    for (const folder of [this.path, this.checkpoints]) {
+      const partial = (await readdir(folder)).filter((name) => name.endsWith('.partial'));
+      for (const name of partial) await rm(join(folder, name), {recursive: true});
+    }
   }
 
   /** Whether the run has ended: its model lies at the top. */
@@ -61,64 +71,61 @@ export class RunFolder {
     return exists(join(this.path, 'config.json'));
   }
 
-  /** Steps of the newest whole checkpoint, or 0. Partial ones, of a run that was killed, are removed. */
-  async newestStep(): Promise<number> {
-    const folder = join(this.path, 'checkpoints');
-    if (!(await exists(folder))) return 0;
-    const names = await readdir(folder);
-    await Promise.all(
-      names
-        .filter((name) => name.endsWith('.partial'))
-        .map((name) => rm(join(folder, name), {recursive: true})),
-    );
+  /** The steps of the whole checkpoints, rising. */
+  async steps(): Promise<number[]> {
+    if (!(await exists(this.checkpoints))) return [];
+    const names = await readdir(this.checkpoints);
     const steps = names.flatMap((name) => /^step-(\d+)$/.exec(name)?.[1] ?? []).map(Number);
-    return Math.max(0, ...steps);
+    return steps.sort((a, b) => a - b);
   }
 
   checkpoint(step: number): string {
-    return join(this.path, 'checkpoints', `step-${step}`);
+    return join(this.checkpoints, `step-${step}`);
   }
 
   /** Writes a checkpoint, whole or not at all: the model, the optimiser's moments, and where the run is. */
-  async save(
-    step: number,
-    identity: RunIdentity,
-    model: ModelSnapshot,
-    moments: ReadonlyMap<string, tf.Variable>,
-  ): Promise<void> {
+  async save({step, identity, record, model, moments}: RunCheckpoint): Promise<void> {
     if (await exists(this.checkpoint(step))) return;
-    await mkdir(join(this.path, 'checkpoints'), {recursive: true});
+    const state: TrainerState = {
+      version: 2,
+      step,
+      settings: {...identity.settings},
+      data_sha256: identity.dataSha256,
+      record,
+    };
     await writeFolder(this.checkpoint(step), async (stage) => {
-      await writeModelFiles(stage, {...model, tensors: tensorSources(model.parameters)});
+      await writeModelFiles(stage, model);
       await writeSafetensors(join(stage, OPTIMIZER), tensorSources(moments));
-      const state = {version: 1, step, settings: identity.settings, data_sha256: identity.dataSha256};
       await writeFile(join(stage, STATE), `${JSON.stringify(state, null, 2)}\n`);
     });
   }
 
+  /** Removes all checkpoints but the newest `keep` and that of the step `best`. */
+  async prune(keep: number, best: number | undefined): Promise<void> {
+    const steps = await this.steps();
+    for (const step of steps.slice(0, -keep)) {
+      if (step === best) continue;
+      // Renamed first: half removed under its own name it would pass for whole.
+      const doomed = join(this.checkpoints, `.step-${step}.removed.partial`);
+      await rename(this.checkpoint(step), doomed);
+      await rm(doomed, {recursive: true});
+    }
+  }
+
   /**
    * Reads a checkpoint's moments into the optimiser's.
-   * @throws UsageError if the run was started with other settings or data
+   * @returns what the run remembered then
+   * @throws UsageError if the run was started with other settings or data; FileError or FormatError for a checkpoint
+   *   that is broken
    */
   async restore(
     step: number,
     identity: RunIdentity,
     moments: ReadonlyMap<string, tf.Variable>,
-  ): Promise<void> {
+  ): Promise<RunRecord> {
     const folder = this.checkpoint(step);
     const state = await readJson(join(folder, STATE), stateSchema);
-    const changed = Object.entries(identity.settings).filter(
-      ([key, value]) => state.settings[key as keyof RunSettings] !== value,
-    );
-    if (changed.length > 0) {
-      const list = changed.map(
-        ([key, value]) => `${key} ${state.settings[key as keyof RunSettings]}, not ${value}`,
-      );
-      throw new UsageError(`${this.path} was started with ${list.join(' and ')}; resume with the same.`);
-    }
-    if (state.data_sha256 !== identity.dataSha256) {
-      throw new UsageError(`${this.path} was started with other data; resume with the same files.`);
-    }
+    this.requireSame(state, identity);
     const file = await SafetensorsFile.open(join(folder, OPTIMIZER));
     try {
       for (const [name, variable] of moments) {
@@ -132,26 +139,30 @@ export class RunFolder {
     } finally {
       await file.close();
     }
+    return state.record;
   }
 
-  /** Cuts metrics.jsonl to the steps up to this one. */
-  async truncateMetrics(step: number): Promise<void> {
-    const path = join(this.path, 'metrics.jsonl');
-    if (!(await exists(path))) return;
-    const lines = (await readFile(path, 'utf8')).split('\n').slice(0, step);
-    await writeFileWhole(path, lines.map((line) => `${line}\n`).join(''));
-  }
-
-  async appendMetrics(metrics: StepMetrics): Promise<void> {
-    await writeFile(join(this.path, 'metrics.jsonl'), `${JSON.stringify(metrics)}\n`, {flag: 'a'});
+  private requireSame(state: TrainerState, identity: RunIdentity): void {
+    const now: Record<string, unknown> = {...identity.settings};
+    const names = [...new Set([...Object.keys(state.settings), ...Object.keys(now)])];
+    const told = (value: unknown) => (value === undefined ? 'unset' : JSON.stringify(value));
+    const changed = names
+      .filter((name) => told(state.settings[name]) !== told(now[name]))
+      .map((name) => `${name} ${told(state.settings[name])}, not ${told(now[name])}`);
+    if (changed.length > 0) {
+      throw new UsageError(`${this.path} was started with ${changed.join(' and ')}; resume with the same.`);
+    }
+    if (state.data_sha256 !== identity.dataSha256) {
+      throw new UsageError(`${this.path} was started with other data; resume with the same files.`);
+    }
   }
 
   /** Puts the model at the top of the folder; config.json comes last, and says that it is whole. */
-  async finish(model: ModelSnapshot): Promise<void> {
-    const stage = join(this.path, '.final.partial');
+  async finish(model: ModelFolder): Promise<void> {
+    const stage = join(this.path, FINAL);
     await rm(stage, {recursive: true, force: true});
     await mkdir(stage);
-    await writeModelFiles(stage, {...model, tensors: tensorSources(model.parameters)});
+    await writeModelFiles(stage, model);
     const names = await readdir(stage);
     for (const name of names.filter((name) => name !== 'config.json')) {
       await rename(join(stage, name), join(this.path, name));
@@ -161,7 +172,8 @@ export class RunFolder {
   }
 }
 
-function tensorSources(variables: ReadonlyMap<string, tf.Variable>): TensorSource[] {
+/** Variables as tensors to write, in float32. */
+export function tensorSources(variables: ReadonlyMap<string, tf.Variable>): TensorSource[] {
   return [...variables].map(([name, variable]) => ({
     name,
     dtype: 'F32',

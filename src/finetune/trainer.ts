@@ -16,6 +16,10 @@ export interface StepResult {
   lr: number;
   /** Before clipping. */
   gradNorm: number;
+  /** Cycles that ran, where they are not the model's. */
+  cycles?: number;
+  /** By slot: the batch's mean zero attention, where the step measures it. */
+  zeroAttention?: number[];
 }
 
 /** One training step after another over a model's parameters. */

@@ -165,7 +165,7 @@ async function readZeroAttention(begun: Begun): Promise<Float32Array[] | null> {
 }
 
 /** The mean of a row's zero attention [H, T] over heads and its first `context` tokens. */
-function meanOf(z: Float32Array, H: number, context: number): number {
+export function meanOf(z: Float32Array, H: number, context: number): number {
   const T = z.length / H;
   let sum = 0;
   for (let head = 0; head < H; head++) {

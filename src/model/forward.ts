@@ -46,5 +46,7 @@ export interface RowScore {
   exited: boolean;
   /** The mean zero attention in each slot where an exit could be; see `RowDepth`. Empty unless asked for. */
   exitScores: number[];
+  /** The mean zero attention in each slot that ran, over heads and the context. Empty unless asked for. */
+  zeroAttention: number[];
   flops: number;
 }

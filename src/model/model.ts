@@ -3,7 +3,7 @@ import {activate, type Engine} from '../engine/index.js';
 import {UsageError} from '../errors.js';
 import {logProbabilities} from '../ops/index.js';
 import type {ModelConfig} from './config.js';
-import {runSlots, type DepthOptions, type DepthResult} from './exit.js';
+import {meanOf, runSlots, type DepthOptions, type DepthResult} from './exit.js';
 import {rowFlops} from './flops.js';
 import type {
   BatchOptions,
@@ -103,7 +103,7 @@ export class Model {
 
   /**
    * Scores the ends of rows of any length. The LM head runs where a token is scored and nowhere else.
-   * @param options - with `exitScores`, the zero attention that decides exits is returned at every threshold
+   * @param options - with `exitScores`, the zero attention of every slot is returned, at every threshold
    * @throws UsageError as `logits`
    */
   async score(
@@ -138,6 +138,7 @@ export class Model {
         slots: depth.slots.length,
         exited: depth.exited,
         exitScores: depth.exitScores,
+        zeroAttention: depth.zeroAttention.map((z) => meanOf(z, this.config.arch.heads, contexts[row]!)),
         flops: rowFlops(this.config.arch, this.config.arrangement, cost),
       };
     });

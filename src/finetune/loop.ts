@@ -1,0 +1,185 @@
+import {setImmediate} from 'node:timers/promises';
+import {Checkpoint, type ModelFolder} from '../checkpoint/index.js';
+import {FileError, InterruptedError, ZttError} from '../errors.js';
+import {hasZeroTokens, rowFlops, slots, type Model} from '../model/index.js';
+import {measureHeldOut} from './held-out.js';
+import {appendMetrics, truncateMetrics, type HeldOutMetrics, type StepMetrics} from './metrics.js';
+import type {FinetuneOptions, RunControls} from './options.js';
+import {afterEvaluation, afterStep, exploded, type RunRecord} from './record.js';
+import {tensorSources, type RunFolder, type RunIdentity} from './run-folder.js';
+import type {StepResult, Trainer} from './trainer.js';
+
+/** Everything a run needs, ready to go. */
+export interface Run {
+  folder: RunFolder;
+  identity: RunIdentity;
+  controls: RunControls;
+  model: Model;
+  trainer: Trainer;
+  /** The batch of this number (0-based): [B][T] token ids. */
+  batch: (index: number) => readonly (readonly number[])[];
+  /** Blocks that are not trained on; none for no evaluation. */
+  heldOut: readonly (readonly number[])[];
+  /** The content of config.json, and the folder whose tokenizer files come along. */
+  output: Omit<ModelFolder, 'tensors'>;
+  /** Steps done before. */
+  from: number;
+  record: RunRecord;
+}
+
+export interface RunEnd {
+  /** Steps done in the end, all calls together. */
+  step: number;
+  /** The last step's line; null if no step was left to do. */
+  last: StepMetrics | null;
+  record: RunRecord;
+}
+
+/**
+ * Trains from step `from` to the end, and puts the model at the top of the run folder: the last step's, or the best
+ * where early stopping is on.
+ * @throws InterruptedError after an abort, with everything saved; FileError for a disk that refuses; ZttError for a
+ *   loss that is not finite or explodes. Each names the checkpoint to go on from.
+ */
+export async function runToEnd(
+  run: Run,
+  options: Pick<FinetuneOptions, 'onStep' | 'signal'>,
+): Promise<RunEnd> {
+  const {folder, controls} = run;
+  await truncateMetrics(folder.path, run.from);
+  const end = await naming(run, () => trainOn(run, options));
+  const best = controls.patience === null ? null : end.record.best;
+  if (best && best.step !== end.step) {
+    const checkpoint = await Checkpoint.open(folder.checkpoint(best.step));
+    const tensors = [...checkpoint.tensors.values()].map(({name, dtype, shape}) => ({
+      name,
+      dtype,
+      shape,
+      chunks: () => checkpoint.chunks(name),
+    }));
+    await folder.finish({...run.output, tensors}).finally(() => checkpoint.close());
+  } else {
+    await folder.finish({...run.output, tensors: tensorSources(run.model.parameters())});
+  }
+  return end;
+}
+
+async function trainOn(
+  run: Run,
+  {onStep, signal}: Pick<FinetuneOptions, 'onStep' | 'signal'>,
+): Promise<RunEnd> {
+  const {folder, identity, controls, model, trainer, from} = run;
+  const {steps} = identity.settings;
+  const {evalEvery, saveEvery, keep, patience} = controls;
+  let {record} = run;
+  const save = async (step: number) => {
+    const output = {...run.output, tensors: tensorSources(model.parameters())};
+    await folder.save({step, identity, record, model: output, moments: trainer.moments()});
+    await folder.prune(keep, record.best?.step);
+  };
+  if (from === 0 && run.heldOut.length > 0) {
+    await appendMetrics(folder.path, {step: 0, held_out: await measure(run)});
+  }
+  let last: StepMetrics | null = null;
+  let step = from;
+  while (step < steps && !record.stopped_early) {
+    step += 1;
+    // Engines that compute at once never yield: a Ctrl-C gets its turn here.
+    await setImmediate();
+    const begun = performance.now();
+    const result = await trainer.step(step, run.batch(step - 1));
+    const seconds = (performance.now() - begun) / 1000;
+    record = afterStep(record, result.loss, stepFlops(run, result));
+    if (exploded(record)) throw new ZttError(explosion(step, record));
+    last = stepMetrics(run, step, result, seconds, record);
+    const due = run.heldOut.length > 0 && evalEvery > 0 && (step % evalEvery === 0 || step === steps);
+    if (due) {
+      last.held_out = await measure(run);
+      record = afterEvaluation(record, step, last.held_out.loss);
+      record.stopped_early = patience !== null && record.evaluations_since_best >= patience;
+    }
+    await appendMetrics(folder.path, last);
+    onStep?.({...last, steps});
+    const stop = signal?.aborted ?? false;
+    const best = record.best?.step === step;
+    if (stop || best || record.stopped_early || step % saveEvery === 0 || step === steps) await save(step);
+    if (stop && step < steps && !record.stopped_early) {
+      throw new InterruptedError(
+        `stopped after step ${step} of ${steps}; it is saved: ${resumeHint(folder.path)}`,
+      );
+    }
+  }
+  return {step, last, record};
+}
+
+/** How to go on with a run. */
+export const resumeHint = (path: string): string =>
+  `\`ztt finetune --output ${shellWord(path)} --resume\` goes on.`;
+
+/** A word as a shell takes it. */
+const shellWord = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
+function measure(run: Run): Promise<HeldOutMetrics> {
+  const {layout} = run.model.config.arrangement;
+  return measureHeldOut(run.model, run.heldOut, {
+    batchSize: run.identity.settings.batchSize,
+    thresholds: hasZeroTokens(layout) ? run.controls.evalThresholds : [],
+  });
+}
+
+function stepMetrics(
+  {identity: {settings}}: Run,
+  step: number,
+  {loss, lr, gradNorm, cycles, zeroAttention}: StepResult,
+  seconds: number,
+  {flops}: RunRecord,
+): StepMetrics {
+  const tokens_per_second = (settings.batchSize * settings.seqLen) / seconds;
+  return {
+    step,
+    loss,
+    lr,
+    grad_norm: gradNorm,
+    tokens_per_second,
+    flops,
+    ...(cycles === undefined ? {} : {cycles}),
+    ...(zeroAttention === undefined ? {} : {zero_attention: zeroAttention}),
+  };
+}
+
+/** Three forward passes (one forward, two backward) over the slots that ran, every position scored. */
+function stepFlops({model, identity: {settings}}: Run, {cycles}: StepResult): number {
+  const {arch, arrangement} = model.config;
+  const ran = slots({...arrangement, cycles: cycles ?? arrangement.cycles}).length;
+  const row = {tokens: settings.seqLen, slots: ran, exited: false, scored: settings.seqLen};
+  return 3 * settings.batchSize * rowFlops(arch, arrangement, row);
+}
+
+const explosion = (step: number, {running_loss: running}: RunRecord): string =>
+  `step ${step}: the loss has exploded (about ${running!.mean.toFixed(2)} nats over the last ten steps, ` +
+  `${running!.lowest.toFixed(2)} at its lowest); lower --lr or lengthen --warmup.`;
+
+/** Adds to an error that ended the run where the last good weights are. */
+async function naming<T>(run: Run, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof ZttError) || error instanceof InterruptedError) throw error;
+    const step = (await run.folder.steps()).at(-1);
+    const where =
+      step === undefined
+        ? 'There is no checkpoint yet.'
+        : `The last good checkpoint is ${run.folder.checkpoint(step)}`;
+    const how =
+      step === undefined
+        ? ''
+        : error instanceof FileError
+          ? `; then ${resumeHint(run.folder.path)}`
+          : '; a new run can start from it.';
+    const message = `${error.message} ${where}${how}`;
+    throw error instanceof FileError
+      ? new FileError(message, {cause: error})
+      : new ZttError(message, {cause: error});
+  }
+}
