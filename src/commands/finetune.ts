@@ -7,6 +7,8 @@ import {
   facts,
   format,
   modelArg,
+  optimizerFlags,
+  optimizerOptions,
   realNumber,
   someText,
   threadsFlag,
@@ -26,6 +28,12 @@ export default class Finetune extends BaseCommand {
       description: 'Longer, on two files, saved every 50 steps',
       command:
         '<%= config.bin %> <%= command.id %> gpt2-ztt -o run --data a.txt b.jsonl --steps 1000 --save-every 50',
+    },
+    {
+      description:
+        'Batches of 32 sequences that fit in the memory of 4, and a learning rate that falls along a line',
+      command:
+        '<%= config.bin %> <%= command.id %> gpt2-ztt -o run --data a.txt --batch-size 4 --accumulate 8 --lr-schedule linear',
     },
     {
       description: 'Go on after an interruption',
@@ -61,7 +69,7 @@ export default class Finetune extends BaseCommand {
       max: 1e9,
     }),
     'batch-size': wholeNumber({
-      description: 'Sequences a step; 8 unless given.',
+      description: 'Sequences a micro-batch; 8 unless given.',
       helpGroup: 'TRAINING',
       min: 1,
       max: 1e6,
@@ -71,18 +79,6 @@ export default class Finetune extends BaseCommand {
       helpGroup: 'TRAINING',
       min: 2,
       max: 1e7,
-    }),
-    lr: realNumber({
-      description: 'Peak learning rate; 1e-4 unless given.',
-      helpGroup: 'TRAINING',
-      above: 0,
-      max: 1,
-    }),
-    warmup: wholeNumber({
-      description: 'Steps of linear warm-up; a tenth of the steps, at most 100, unless given.',
-      helpGroup: 'TRAINING',
-      min: 0,
-      max: 1e9,
     }),
     seed: wholeNumber({
       description: 'Seed of the order of the data and of dropout; 0 unless given.',
@@ -130,6 +126,7 @@ export default class Finetune extends BaseCommand {
       min: 1,
       max: 1e9,
     }),
+    ...optimizerFlags,
     engine: engineFlag(ENGINES),
     threads: threadsFlag,
   };
@@ -146,8 +143,7 @@ export default class Finetune extends BaseCommand {
       steps: flags.steps,
       batchSize: flags['batch-size'],
       seqLen: flags['seq-len'],
-      lr: flags.lr,
-      warmup: flags.warmup,
+      ...optimizerOptions(flags),
       saveEvery: flags['save-every'],
       keep: flags.keep,
       evalEvery: flags['eval-every'],

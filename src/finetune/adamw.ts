@@ -1,15 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {hasKernel, runFused} from '../ops/index.js';
-
-export interface AdamWOptions {
-  beta1: number;
-  beta2: number;
-  epsilon: number;
-  /** Decoupled: each step takes lr x weightDecay of the parameter. */
-  weightDecay: number;
-}
-
-export const ADAMW_DEFAULTS: AdamWOptions = {beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01};
+import type {AdamWOptions} from './optimizer-options.js';
 
 interface Moments {
   mean: tf.Variable;
@@ -26,7 +17,7 @@ export class AdamW {
   constructor(
     private readonly parameters: ReadonlyMap<string, tf.Variable>,
     private readonly decayed: (name: string) => boolean,
-    private readonly options: AdamWOptions = ADAMW_DEFAULTS,
+    private readonly options: AdamWOptions,
   ) {
     for (const [name, parameter] of parameters) {
       const moment = () => tf.variable(tf.zerosLike(parameter as tf.Tensor));

@@ -68,7 +68,8 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
   const {training, heldOut} =
     controls.evalEvery > 0 ? splitHeldOut(stream, settings.seqLen) : {training: stream, heldOut: []};
   const identity = {settings, dataSha256: streamSha256(training)};
-  const batches = new BlockBatches(training, settings.seqLen, settings.batchSize, settings.seed);
+  const rows = settings.batchSize * settings.accumulate;
+  const batches = new BlockBatches(training, settings.seqLen, rows, settings.seed);
   const from = options.resume ? ((await run.steps()).at(-1) ?? 0) : 0;
   const {engine, threads} = options;
   const model = await load(from > 0 ? run.checkpoint(from) : options.model, {engine, threads});
@@ -93,7 +94,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
       loss: end.last?.loss ?? null,
       best: end.record.best,
       dataTokens: stream.length,
-      trainedTokens: (end.step - from) * settings.batchSize * settings.seqLen,
+      trainedTokens: (end.step - from) * rows * settings.seqLen,
       seconds: (performance.now() - started) / 1000,
     };
   } finally {

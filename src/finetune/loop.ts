@@ -135,7 +135,7 @@ function stepMetrics(
   seconds: number,
   {flops}: RunRecord,
 ): StepMetrics {
-  const tokens_per_second = (settings.batchSize * settings.seqLen) / seconds;
+  const tokens_per_second = (settings.batchSize * settings.accumulate * settings.seqLen) / seconds;
   return {
     step,
     loss,
@@ -153,7 +153,7 @@ function stepFlops({model, identity: {settings}}: Run, {cycles}: StepResult): nu
   const {arch, arrangement} = model.config;
   const ran = slots({...arrangement, cycles: cycles ?? arrangement.cycles}).length;
   const row = {tokens: settings.seqLen, slots: ran, exited: false, scored: settings.seqLen};
-  return 3 * settings.batchSize * rowFlops(arch, arrangement, row);
+  return 3 * settings.batchSize * settings.accumulate * rowFlops(arch, arrangement, row);
 }
 
 const explosion = (step: number, {running_loss: running}: RunRecord): string =>

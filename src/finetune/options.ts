@@ -1,17 +1,14 @@
 import {requireWhole, UsageError} from '../errors.js';
 import type {StepMetrics} from './metrics.js';
+import {optimizerSettings, type OptimizerSettings} from './optimizer-options.js';
 
 /** What a run is made of; it is kept with its checkpoints, and a resumed run must have the same. */
-export interface RunSettings {
+export interface RunSettings extends OptimizerSettings {
   steps: number;
-  /** Sequences a step. */
+  /** Sequences a micro-batch; a step has `accumulate` of them. */
   batchSize: number;
   /** Tokens a sequence. */
   seqLen: number;
-  /** Peak learning rate. */
-  lr: number;
-  /** Steps of linear warm-up. */
-  warmup: number;
   seed: number;
 }
 
@@ -52,7 +49,7 @@ export interface RunControls {
 
 /**
  * The settings of a run, with defaults filled in: 200 steps of 8 sequences, as long as the model takes but at
- * most 256 tokens, peak 1e-4 after a warm-up over a tenth of the steps (at most 100).
+ * most 256 tokens; the optimiser's as in `optimizerSettings`.
  * @throws UsageError naming the option and what it may be
  */
 export function runSettings(options: FinetuneOptions, maxPositions: number): RunSettings {
@@ -61,18 +58,13 @@ export function runSettings(options: FinetuneOptions, maxPositions: number): Run
     steps,
     batchSize: options.batchSize ?? 8,
     seqLen: options.seqLen ?? Math.min(256, maxPositions),
-    lr: options.lr ?? 1e-4,
-    warmup: options.warmup ?? Math.min(100, Math.ceil(steps / 10)),
     seed: options.seed ?? 0,
+    ...optimizerSettings(options, steps),
   };
   requireWhole('steps', settings.steps, 1, 1e9);
   requireWhole('batch-size', settings.batchSize, 1, 1e6);
   requireWhole('seq-len', settings.seqLen, 2, maxPositions);
-  requireWhole('warmup', settings.warmup, 0, 1e9);
   requireWhole('seed', settings.seed, -(2 ** 31), 2 ** 31);
-  if (!(settings.lr > 0 && settings.lr <= 1)) {
-    throw new UsageError(`lr is ${settings.lr}; it must be above 0 and at most 1.`);
-  }
   if (options.data.length === 0) throw new UsageError('there is no data; name at least one file.');
   return settings;
 }

@@ -2,13 +2,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {ZttError} from '../errors.js';
 import type {HookFor, LossMask, Model} from '../model/index.js';
-import {dropout} from '../ops/index.js';
+import {addGradients, dropout} from '../ops/index.js';
 import {AdamW, globalNorm} from './adamw.js';
 import type {FinetuneOptions, RunSettings} from './options.js';
 import {learningRate} from './schedule.js';
-
-/** Gradients are scaled down to this global norm. */
-const MAX_GRAD_NORM = 1;
 
 /** What a step measured. */
 export interface StepResult {
@@ -37,6 +34,7 @@ export class Trainer {
     this.optimizer = new AdamW(
       this.parameters,
       (name) => this.parameters.get(name)!.rank === 2 && !embeddings.includes(name),
+      settings,
     );
   }
 
@@ -46,47 +44,77 @@ export class Trainer {
   }
 
   /**
-   * Runs a step (1-based) on a batch [B][T]: loss, gradients, clipping, update. Leaves no tensor behind.
+   * Runs a step (1-based) on a batch [B][T], in `accumulate` micro-batches: loss, gradients, clipping, update. Leaves
+   * no tensor behind.
    * @param lossMask - which tokens count as targets; all unless given
    * @throws ZttError if the loss or a gradient is not finite; the parameters are then as before the step
    */
   async step(step: number, batch: readonly (readonly number[])[], lossMask?: LossMask): Promise<StepResult> {
-    const {steps, warmup, lr: peak} = this.settings;
-    const lr = learningRate(step, steps, warmup, peak);
-    const ids = tf.tensor2d(
-      batch.map((row) => [...row]),
-      undefined,
-      'int32',
-    );
-    const {loss: value, gradients} = this.model.lossGradients(ids, {
-      lossMask,
-      hookFor: this.dropoutHooks(step),
-      checkpointCycles: this.settings.checkpointCycles,
-    });
-    const [loss] = (await value.data()) as Float32Array;
+    const lr = learningRate(step, this.settings);
+    const {loss, gradients} = await this.gradients(step, batch, lossMask);
     const gradNorm = await globalNorm(gradients.values());
     const finite = Number.isFinite(loss) && Number.isFinite(gradNorm);
-    if (finite) this.optimizer.update(gradients, step, lr, Math.min(1, MAX_GRAD_NORM / (gradNorm + 1e-6)));
-    tf.dispose([ids, value, ...gradients.values()]);
+    if (finite) this.optimizer.update(gradients, step, lr, this.clipping(gradNorm));
+    tf.dispose([...gradients.values()]);
     if (!finite) {
       throw new ZttError(
         `step ${step}: the loss is ${loss} and the gradient norm ${gradNorm}; lower --lr or lengthen --warmup.`,
       );
     }
-    return {loss: loss!, lr, gradNorm};
+    return {loss, lr, gradNorm};
   }
 
   dispose(): void {
     this.optimizer.dispose();
   }
 
-  /** Dropout where the config asks for it. Its masks depend on the seed, the step and the stretch alone. */
-  private dropoutHooks(step: number): HookFor | undefined {
+  /** The loss of a batch and its gradients, one micro-batch after another: each adds its share of the mean. */
+  private async gradients(step: number, batch: readonly (readonly number[])[], lossMask?: LossMask) {
+    const gradients = new Map<string, tf.Tensor>();
+    const targets = targetCount(batch, lossMask);
+    const size = Math.ceil(batch.length / this.settings.accumulate);
+    let loss = 0;
+    for (let start = 0; start < batch.length; start += size) {
+      const rows = batch.slice(start, start + size);
+      const ids = tf.tensor2d(
+        rows.map((row) => [...row]),
+        undefined,
+        'int32',
+      );
+      const part = this.model.lossGradients(ids, {
+        hookFor: this.dropoutHooks(step, start),
+        checkpointCycles: this.settings.checkpointCycles,
+        lossMask: lossMask?.slice(start, start + size),
+        targets,
+      });
+      loss += (await part.loss.data())[0]!;
+      addGradients(gradients, part.gradients);
+      tf.dispose([ids, part.loss]);
+    }
+    return {loss, gradients};
+  }
+
+  /** What gradients of this norm are multiplied by. */
+  private clipping(norm: number): number {
+    const {clipNorm} = this.settings;
+    return clipNorm > 0 ? Math.min(1, clipNorm / (norm + 1e-6)) : 1;
+  }
+
+  /** Dropout where the config asks for it. Its masks depend on the seed, the step, the row and the stretch alone. */
+  private dropoutHooks(step: number, row: number): HookFor | undefined {
     const rate = this.model.config.ztt?.dropout ?? 0;
     if (rate === 0) return undefined;
     return (stretch) => {
-      const random = xoroshiro128plus((this.settings.seed * 1_000_003 + step) * 10_007 + stretch);
+      const numbers = [this.settings.seed, step, row, stretch];
+      const random = xoroshiro128plus(numbers.reduce((mixed, n) => Math.imul(mixed, 1_000_003) + n));
       return (x) => dropout(x, rate, random);
     };
   }
+}
+
+/** How many tokens of a batch count as targets. */
+function targetCount(batch: readonly (readonly number[])[], lossMask?: LossMask): number {
+  const ofRow = (row: readonly number[], i: number) =>
+    lossMask ? lossMask[i]!.slice(1).filter((counts) => counts).length : row.length - 1;
+  return batch.reduce((sum, row, i) => sum + ofRow(row, i), 0);
 }

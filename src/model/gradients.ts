@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {reshape} from '../ops/index.js';
+import {addGradients, reshape} from '../ops/index.js';
 import type {HookFor, Network} from './network.js';
 import {targetsOf, type LossMask, type Targets} from './targets.js';
 
@@ -83,11 +83,11 @@ function checkpointed(
     before[last]!,
     null,
   );
-  addTo(gradients, end.gradients);
+  addGradients(gradients, end.gradients);
   let {dx} = end;
   for (let i = last - 1; i >= 0; i--) {
     const stretch = backward(network, () => stretches[i]!(before[i]!), before[i]!, dx);
-    addTo(gradients, stretch.gradients);
+    addGradients(gradients, stretch.gradients);
     tf.dispose([stretch.value, dx!]);
     ({dx} = stretch);
   }
@@ -106,13 +106,4 @@ function backward(network: Network, run: () => tf.Tensor, x: tf.Tensor3D | null,
     return gradient ? [[name, gradient]] : [];
   });
   return {value, gradients, dx: x ? (grads[0] as tf.Tensor3D) : null};
-}
-
-/** Adds gradients to the sums by name, and disposes of what went into a sum. */
-function addTo(sums: Map<string, tf.Tensor>, gradients: readonly [string, tf.Tensor][]): void {
-  for (const [name, gradient] of gradients) {
-    const sum = sums.get(name);
-    sums.set(name, sum ? tf.add(sum, gradient) : gradient);
-    if (sum) tf.dispose([sum, gradient]);
-  }
 }

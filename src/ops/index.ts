@@ -2,6 +2,7 @@
  * Tensor operations with their gradients, composed of tfjs kernels: they run on every engine. Where an engine has a
  * kernel for one, that runs instead (`fused.ts`).
  */
+export {addGradients} from './accumulate.js';
 export {activation, type ActivationName} from './activation.js';
 export {attentionWeights, causalMask, weightedValues, zeroAttention} from './attention.js';
 export {

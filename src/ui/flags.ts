@@ -19,23 +19,37 @@ export const wholeNumber = Flags.custom<number, WholeRange>({
   },
 });
 
+/** Bounds of a number: it must be above or from, and at most or below, one of each pair if any. */
 type RealRange = {
-  /** It must be above this. */
-  above: number;
-  /** And at most this. */
-  max: number;
+  above?: number;
+  from?: number;
+  max?: number;
+  below?: number;
   /** A word on what the bounds mean. */
   hint?: string;
 };
 
-const parseReal = (input: string, {name, above, max, hint}: RealRange & {name: string}): number => {
+const parseReal = (input: string, options: RealRange & {name: string}): number => {
+  const {name, above = -Infinity, from = -Infinity, max = Infinity, below = Infinity, hint} = options;
   const value = Number(input);
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(input) || !(value > above && value <= max)) {
-    const bounds = `it must be a number above ${above} and at most ${max}`;
-    throw new UsageError(`--${name} is ${JSON.stringify(input)}; ${bounds}${hint ? ` (${hint})` : ''}.`);
+  const fits = value > above && value >= from && value <= max && value < below;
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(input) || !fits) {
+    const bounds = `it must be a number ${boundsOf(options)}${hint ? ` (${hint})` : ''}`;
+    throw new UsageError(`--${name} is ${JSON.stringify(input)}; ${bounds}.`);
   }
   return value;
 };
+
+/** For example `above 0 and at most 1`. */
+const boundsOf = ({above, from, max, below}: RealRange): string =>
+  [
+    above === undefined ? null : `above ${above}`,
+    from === undefined ? null : `from ${from}`,
+    max === undefined ? null : `at most ${max}`,
+    below === undefined ? null : `below ${below}`,
+  ]
+    .filter((bound) => bound !== null)
+    .join(' and ');
 
 /** A flag that takes a number in a range. */
 export const realNumber = Flags.custom<number, RealRange>({

@@ -13,5 +13,6 @@ export {
 } from './flags.js';
 export * as format from './format.js';
 export {layoutOf, slotsOf, type LayoutNumbers} from './layout.js';
+export {optimizerFlags, optimizerOptions} from './optimizer-flags.js';
 export {Progress, type ProgressOptions} from './progress.js';
 export {facts, table, type Column} from './table.js';

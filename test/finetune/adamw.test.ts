@@ -5,6 +5,7 @@ import {expect, it} from 'vitest';
 import {z} from 'zod';
 import {useEngine} from '../../src/index.js';
 import {AdamW, globalNorm} from '../../src/finetune/adamw.js';
+import {ADAMW_DEFAULTS} from '../../src/finetune/optimizer-options.js';
 import {learningRate} from '../../src/finetune/schedule.js';
 import {expectClose} from '../helpers/close.js';
 import {FIXTURES} from '../helpers/oracle.js';
@@ -24,7 +25,7 @@ it('updates as torch.optim.AdamW does, with decay on matrices and clipping to no
     ['matrix', tf.variable(tf.tensor2d(start.matrix))],
     ['bias', tf.variable(tf.tensor1d(start.bias))],
   ]);
-  const optimizer = new AdamW(parameters, (name) => name === 'matrix');
+  const optimizer = new AdamW(parameters, (name) => name === 'matrix', ADAMW_DEFAULTS);
   for (const [index, expected] of steps.entries()) {
     const gradients = new Map<string, tf.Tensor>([
       ['matrix', tf.tensor2d(expected.gradients.matrix)],
@@ -38,8 +39,22 @@ it('updates as torch.optim.AdamW does, with decay on matrices and clipping to no
   }
 });
 
-it('warms up linearly and falls by a half cosine to a tenth', () => {
-  const rates = [1, 2, 4, 12, 20].map((step) => learningRate(step, 20, 4, 1));
-  expectClose(rates, [0.25, 0.5, 1, 0.55, 0.1], 1e-12, 'rate');
-  expect(learningRate(1, 1, 0, 1)).toBeCloseTo(0.1, 12);
+it.each([
+  ['cosine', [0.25, 0.5, 1, 0.55, 0.1]],
+  ['linear', [0.25, 0.5, 1, 0.55, 0.1]],
+  ['constant', [0.25, 0.5, 1, 1, 1]],
+] as const)('warms up linearly, then goes on as %s', (lrSchedule, expected) => {
+  const options = {steps: 20, warmup: 4, lr: 1, lrSchedule};
+  const rates = [1, 2, 4, 12, 20].map((step) => learningRate(step, options));
+  expectClose(rates, expected, 1e-12, 'rate');
+});
+
+it('falls by a half cosine or along a line to a tenth', () => {
+  const at = (lrSchedule: 'cosine' | 'linear') => learningRate(6, {steps: 10, warmup: 2, lr: 2, lrSchedule});
+  expectClose([at('cosine'), at('linear')], [1.1, 1.1], 1e-12, 'rate at the half');
+  const early = (lrSchedule: 'cosine' | 'linear') =>
+    learningRate(4, {steps: 10, warmup: 2, lr: 1, lrSchedule});
+  expectClose([early('cosine')], [0.1 + (0.9 * (1 + Math.SQRT1_2)) / 2], 1e-12, 'cosine');
+  expectClose([early('linear')], [0.775], 1e-12, 'linear');
+  expect(learningRate(1, {steps: 1, warmup: 0, lr: 1, lrSchedule: 'cosine'})).toBeCloseTo(0.1, 12);
 });

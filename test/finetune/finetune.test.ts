@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {convert, finetune, InterruptedError, load, Tokenizer, UsageError} from '../../src/index.js';
 import {Trainer} from '../../src/finetune/trainer.js';
+import {trainerSettings} from '../helpers/training.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 
@@ -119,6 +120,12 @@ describe('a fine-tuning run', () => {
     [{seqLen: 257}, /seq-len is 257; .* 2 to 256/],
     [{lr: 0}, /lr is 0/],
     [{lr: NaN}, /lr is NaN/],
+    [{lrSchedule: 'step' as never}, /lr-schedule is "step"; .* cosine, linear, constant/],
+    [{accumulate: 0}, /accumulate is 0/],
+    [{weightDecay: -1}, /weight-decay is -1/],
+    [{beta2: 1}, /beta2 is 1; .* below 1/],
+    [{epsilon: 0}, /epsilon is 0/],
+    [{clipNorm: Infinity}, /clip-norm is Infinity/],
     [{data: []}, /no data/],
   ])('refuses %o', async (wrong, message) => {
     const output = temp.path('wrong');
@@ -137,7 +144,7 @@ describe('a training step', () => {
 
   it('leaves no tensor behind', async () => {
     const loaded = await load(model, {engine: 'wasm'});
-    const trainer = new Trainer(loaded, {...RUN, steps: 10});
+    const trainer = new Trainer(loaded, trainerSettings({}));
     await trainer.step(1, batch);
     const {numTensors, numBytes} = tf.memory();
     await trainer.step(2, batch);
@@ -150,7 +157,7 @@ describe('a training step', () => {
     const lossAt = async (dropout: number, seed: number) => {
       const loaded = await load(model, {engine: 'wasm'});
       loaded.config.ztt!.dropout = dropout;
-      const trainer = new Trainer(loaded, {...RUN, steps: 10, seed});
+      const trainer = new Trainer(loaded, trainerSettings({seed}));
       const {loss} = await trainer.step(1, batch);
       trainer.dispose();
       loaded.dispose();
@@ -170,7 +177,7 @@ describe('a training step', () => {
     const other = loaded.parameters().get('ln_f.weight')!;
     const before = await other.data();
     tf.tidy(() => weight.assign(tf.fill(weight.shape, NaN)));
-    const trainer = new Trainer(loaded, {...RUN, steps: 10});
+    const trainer = new Trainer(loaded, trainerSettings({}));
     await expect(trainer.step(1, batch)).rejects.toThrow(/step 1: the loss is NaN/);
     expect(await other.data()).toEqual(before);
     trainer.dispose();

@@ -2,10 +2,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {Trainer} from '../../src/finetune/trainer.js';
 import type {Model} from '../../src/index.js';
+import {trainerSettings} from '../helpers/training.js';
 import {Expected} from '../helpers/oracle.js';
 import {loadVariant} from '../helpers/variant.js';
 
-const SETTINGS = {steps: 10, batchSize: 2, seqLen: 13, lr: 1e-3, warmup: 0, seed: 1};
+const SETTINGS = trainerSettings({lr: 1e-3, warmup: 0, seed: 1});
 
 describe.each(['wasm', 'native'])('gradient checkpointing on %s', (engine) => {
   describe.each(['gpt2', 'opt-350m-style'])('%s', (name) => {

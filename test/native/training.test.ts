@@ -4,6 +4,7 @@ import {expect, it} from 'vitest';
 import {Trainer} from '../../src/finetune/trainer.js';
 import {convert, load} from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
+import {trainerSettings} from '../helpers/training.js';
 import {makeTempFolder} from '../helpers/temp.js';
 
 const B = 2;
@@ -18,8 +19,7 @@ async function train(engine: string, threads: number) {
   await convert({source, output, layout: 'ztt', cycles: 2, head: 3, tail: 3});
   const model = await load(output, {engine, threads});
   await temp.remove();
-  const settings = {steps: STEPS, warmup: 1, lr: 1e-3, seed: 1};
-  const trainer = new Trainer(model, settings as ConstructorParameters<typeof Trainer>[1]);
+  const trainer = new Trainer(model, trainerSettings({steps: STEPS, warmup: 1, lr: 1e-3, seed: 1}));
   const results = [];
   const memory = [];
   for (let step = 1; step <= STEPS; step++) {
