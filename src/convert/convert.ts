@@ -11,7 +11,6 @@ import {UnsupportedError, UsageError} from '../errors.js';
 import {
   countParameters,
   flopsPerToken,
-  hasZeroTokens,
   LAYOUTS,
   mapTensors,
   modelConfigJson,
@@ -23,11 +22,11 @@ import {
   type Layout,
   type Share,
   type ZeroInit,
-  type ZttConfig,
 } from '../model/index.js';
 import {planTensors, type PlannedTensor} from './plan.js';
 import {arrange, type ArrangeOptions} from './share.js';
 import {verifyTensors} from './verify.js';
+import {zttEntry} from './ztt-entry.js';
 
 export interface ConvertOptions extends ArrangeOptions {
   /** A GPT-2 or OPT checkpoint: a folder, or a .safetensors file beside its config.json. */
@@ -99,19 +98,11 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
     const map = mapTensors(source, config);
     const {arrangement, share} = arrange(arch.layers, options);
     const planned = await planTensors({source, map, arch, arrangement, share, zeroInit, seed});
-    const ztt: ZttConfig = {
-      version: 1,
-      layout: arrangement.layout,
-      head: arrangement.head,
-      middle: arrangement.middleSources.length,
-      tail: arrangement.tail,
-      cycles: arrangement.cycles,
+    const ztt = zttEntry({
+      arrangement,
       share,
-      middle_sources: arrangement.middleSources,
-      threshold: 1,
-      exit_from_cycle: 2,
-      dropout: 0,
-      zero_init: hasZeroTokens(arrangement.layout) ? {kind: zeroInit, seed} : null,
+      zeroInit,
+      seed,
       source: {
         name: basename(resolve(options.source)),
         revision: null,
@@ -119,7 +110,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
         prefix: map.prefix,
         dropped: map.dropped,
       },
-    };
+    });
     const progress = byteProgress(planned, verify ? 2 : 1, options.onProgress);
     const digests = await writeFolder(options.output, async (stage) => {
       const model = {

@@ -1,6 +1,5 @@
-import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
-import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import type {ZeroInit} from '../model/index.js';
+import {gaussian} from './gaussian.js';
 
 /** Standard deviation of `normal` keys. */
 export const ZERO_INIT_STD = 0.02;
@@ -22,7 +21,7 @@ export function zeroKeys(
 ): Float32Array {
   const [S, H, d] = shape;
   if (kind === 'zeros') return new Float32Array(S * H * d);
-  if (kind === 'normal') return normal(S * H * d, ZERO_INIT_STD, seed);
+  if (kind === 'normal') return Float32Array.from({length: S * H * d}, gaussian(ZERO_INIT_STD, seed));
   const keys = new Float32Array(S * H * d);
   for (const [slot, bias] of queryBiases.entries()) {
     for (let head = 0; head < H; head++) {
@@ -36,13 +35,4 @@ export function zeroKeys(
     }
   }
   return keys;
-}
-
-/** Gaussian values by Box and Muller's transform. */
-function normal(count: number, std: number, seed: number): Float32Array {
-  const random = xoroshiro128plus(seed);
-  return Float32Array.from({length: count}, () => {
-    const radius = Math.sqrt(-2 * Math.log(1 - uniformFloat64(random)));
-    return std * radius * Math.cos(2 * Math.PI * uniformFloat64(random));
-  });
 }

@@ -1,2 +1,2 @@
 /** Text to token ids and back, through @huggingface/tokenizers. */
-export {Tokenizer} from './tokenizer.js';
+export {Tokenizer, type Vocabulary} from './tokenizer.js';

@@ -1,0 +1,110 @@
+import {Flags} from '@oclif/core';
+import type {InitReport} from '../convert/index.js';
+import {LAYOUTS} from '../model/index.js';
+import {BaseCommand, facts, format, layoutOf, outputFlag, someText, wholeNumber} from '../ui/index.js';
+
+/** `ztt init`: a random model of any layout. */
+export default class Init extends BaseCommand {
+  static override summary = 'Make a random GPT-2 or OPT model of any layout, to train from scratch.';
+  static override description =
+    'Weights are drawn as Transformers draws them for the family. The result is a model like a converted one: ' +
+    'info, finetune, eval and generate take it.';
+  static override examples = [
+    {
+      description: 'The shape and the tokenizer of a model, new weights',
+      command: '<%= config.bin %> <%= command.id %> --base-config gpt2 --output gpt2-new --cycles 2',
+    },
+    {
+      description: 'A config of your own, with the tokenizer of another model, which decides the vocabulary',
+      command:
+        '<%= config.bin %> <%= command.id %> --base-config small.json --tokenizer gpt2 --layout htc --seed 1 -o small-htc',
+    },
+  ];
+
+  static override flags = {
+    'base-config': someText({
+      description: 'A GPT-2 or OPT config.json, or a model that has one.',
+      helpValue: 'FILE|MODEL',
+      required: true,
+    }),
+    output: outputFlag,
+    tokenizer: someText({
+      description:
+        'A folder with the tokenizer; its vocabulary goes into the config. Default: that of --base-config.',
+      helpValue: 'MODEL',
+    }),
+    layout: Flags.option({
+      description: 'How the layers are arranged; ztt unless given.',
+      helpGroup: 'LAYOUT',
+      options: LAYOUTS,
+    })(),
+    cycles: wholeNumber({
+      description: 'Times the middle layers run; 2 unless given.',
+      helpGroup: 'LAYOUT',
+      min: 1,
+      max: 1000,
+    }),
+    head: wholeNumber({
+      description: 'First layers that run once; 1 for ztt and htc unless given.',
+      helpGroup: 'LAYOUT',
+      min: 0,
+      max: 10_000,
+    }),
+    tail: wholeNumber({
+      description: 'Last layers that run once; 1 for ztt and htc unless given.',
+      helpGroup: 'LAYOUT',
+      min: 0,
+      max: 10_000,
+    }),
+    'zero-init': Flags.option({
+      description: 'How the zero keys begin; normal unless given.',
+      helpGroup: 'LAYOUT',
+      options: ['normal', 'zeros'] as const,
+    })(),
+    seed: wholeNumber({
+      description: 'Seed of all random values; 0 unless given.',
+      min: Number.MIN_SAFE_INTEGER,
+      max: Number.MAX_SAFE_INTEGER,
+    }),
+  };
+
+  override async run(): Promise<InitReport> {
+    const {flags} = await this.parse(Init);
+    const {init} = await import('../convert/index.js');
+    const progress = await this.progress({title: 'Making', amount: format.bytes});
+    const report = await init({
+      baseConfig: flags['base-config'],
+      output: flags.output,
+      tokenizer: flags.tokenizer,
+      layout: flags.layout,
+      cycles: flags.cycles,
+      head: flags.head,
+      tail: flags.tail,
+      zeroInit: flags['zero-init'],
+      seed: flags.seed,
+      onProgress: (done, total) => progress.update(done, total),
+      signal: this.interruptible('stopped; nothing was written.'),
+    });
+    progress.stop();
+    this.print(report);
+    this.note(`Next: ztt finetune ${report.output} --output run --data FILE`);
+    return report;
+  }
+
+  private print(report: InitReport): void {
+    const {parameters} = report;
+    this.log(`${report.output} (${format.bytes(report.bytes)})`);
+    this.log(
+      facts([
+        ['layout', layoutOf(report)],
+        ['slots', `${report.slots} executed layers`],
+        ['vocabulary', format.count(report.vocabulary)],
+        [
+          'parameters',
+          `${format.count(parameters.all)} (${format.count(parameters.withoutEmbeddings)} without embeddings)`,
+        ],
+        ['FLOPs a token', `${format.flops(report.flopsPerToken)} at full depth and length`],
+      ]),
+    );
+  }
+}

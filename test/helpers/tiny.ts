@@ -1,0 +1,26 @@
+import {mkdir, writeFile} from 'node:fs/promises';
+import {dirname, join} from 'node:path';
+import {init, type InitOptions} from '../../src/index.js';
+import {FIXTURES} from './oracle.js';
+
+/** The folder of the bundled tokenizer. */
+export const TOKENIZER = join(FIXTURES, 'gpt2-books');
+
+const CONFIG = {
+  model_type: 'gpt2',
+  vocab_size: 4096,
+  n_positions: 64,
+  n_embd: 16,
+  n_layer: 3,
+  n_head: 2,
+  bos_token_id: 0,
+  eos_token_id: 0,
+};
+
+/** Makes a random model so small that a training step takes milliseconds: 73 k parameters, 4 slots. */
+export async function makeTinyModel(output: string, options: Partial<InitOptions> = {}): Promise<void> {
+  await mkdir(dirname(output), {recursive: true});
+  const baseConfig = `${output}.json`;
+  await writeFile(baseConfig, JSON.stringify(CONFIG));
+  await init({baseConfig, output, tokenizer: TOKENIZER, ...options});
+}
