@@ -21,7 +21,7 @@ export {
   type HeldOutOptions,
   type HeldOutResult,
 } from './eval/index.js';
-export {finetune, type FinetuneOptions, type FinetuneReport} from './finetune/index.js';
+export {finetune, readMetrics, type FinetuneOptions, type FinetuneReport} from './finetune/index.js';
 export {planPush, push, type PushOptions, type PushPlan, type PushReport} from './hub/index.js';
 export * from './model/index.js';
 export {Tokenizer} from './tokenizer/index.js';

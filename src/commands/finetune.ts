@@ -1,3 +1,5 @@
+import {access} from 'node:fs/promises';
+import {join} from 'node:path';
 import {Flags} from '@oclif/core';
 import {ENGINES} from '../engine/index.js';
 import type {FinetuneReport} from '../finetune/index.js';
@@ -7,12 +9,14 @@ import {
   facts,
   format,
   modelArg,
+  parseWithConfig,
   optimizerFlags,
   optimizerOptions,
   realNumber,
   someText,
   threadsFlag,
   wholeNumber,
+  wordOf,
 } from '../ui/index.js';
 
 /** `ztt finetune`: trains a model on text. */
@@ -20,8 +24,8 @@ export default class Finetune extends BaseCommand {
   static override summary = 'Fine-tune a model on text; interrupt it and go on with --resume.';
   static override description =
     'The output folder is a run: metrics.jsonl, checkpoints/step-N, and at the end the model itself. ' +
-    'The first Ctrl-C saves the step and stops; the same command with --resume goes on from there, ' +
-    'and gives the same weights as an uninterrupted run.';
+    'The first Ctrl-C saves the step and stops; --resume goes on from there, and gives the same weights as an ' +
+    'uninterrupted run.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> gpt2-ztt --output run --data train.txt',
     {
@@ -37,7 +41,11 @@ export default class Finetune extends BaseCommand {
     },
     {
       description: 'Go on after an interruption',
-      command: '<%= config.bin %> <%= command.id %> gpt2-ztt --output run --data train.txt --resume',
+      command: '<%= config.bin %> <%= command.id %> --output run --resume',
+    },
+    {
+      description: 'The flags of an earlier run, with another learning rate',
+      command: '<%= config.bin %> <%= command.id %> --config run/config.yaml --output run2 --lr 3e-4',
     },
   ];
 
@@ -61,7 +69,15 @@ export default class Finetune extends BaseCommand {
       required: true,
       multiple: true,
     }),
-    resume: Flags.boolean({description: 'Go on from the newest checkpoint in the run folder.'}),
+    config: someText({
+      description:
+        "A YAML file of flags by name, and `model`; the command line wins. A run's own is in its config.yaml.",
+      helpValue: 'FILE',
+    }),
+    resume: Flags.boolean({
+      description:
+        'Go on from the newest checkpoint in the run folder, with the flags of its config.yaml unless given.',
+    }),
     steps: wholeNumber({
       description: 'Optimiser steps; 200 unless given.',
       helpGroup: 'TRAINING',
@@ -132,7 +148,7 @@ export default class Finetune extends BaseCommand {
   };
 
   override async run(): Promise<FinetuneReport> {
-    const {args, flags} = await this.parse(Finetune);
+    const {args, flags} = await this.parseFlags();
     const {finetune} = await import('../finetune/index.js');
     const progress = await this.progress({title: 'Fine-tuning'});
     let heldOutLoss: number | undefined;
@@ -169,6 +185,27 @@ export default class Finetune extends BaseCommand {
       this.note(`Next: ztt eval ${report.output} --tasks FILE, or ztt push ${report.output} USER/NAME`);
     }
     return report;
+  }
+
+  /** The command line with the flags of --config, or of the run that is resumed, where it does not give them. */
+  private async parseFlags() {
+    const words = [...this.argv];
+    const parse = (all: string[]) => this.parse(Finetune, all);
+    const path = wordOf(words, 'config') ?? (await this.configOfRun(words));
+    if (path === null) return parse(words);
+    const flags = Object.entries(Finetune.flags).filter(([name]) => !['config', 'resume'].includes(name));
+    const target = {flags: Object.fromEntries(flags), positional: 'model'};
+    return parseWithConfig(words, path, target, parse);
+  }
+
+  private async configOfRun(words: string[]): Promise<string | null> {
+    const output = wordOf(words, 'output', 'o');
+    if (!words.includes('--resume') || output === null) return null;
+    const path = join(output, 'config.yaml');
+    return access(path).then(
+      () => path,
+      () => null,
+    );
   }
 
   private print(report: FinetuneReport): void {

@@ -14,6 +14,7 @@ import {Tokenizer} from '../tokenizer/index.js';
 import {runToEnd} from './loop.js';
 import {runControls, runSettings, type FinetuneOptions} from './options.js';
 import {NEW_RECORD} from './record.js';
+import {runConfig, writeRunConfig} from './run-config.js';
 import {RunFolder} from './run-folder.js';
 import {Trainer} from './trainer.js';
 
@@ -79,6 +80,9 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
     const record = from > 0 ? await run.restore(from, identity, trainer.moments()) : NEW_RECORD;
     if (from > 0) options.onNote?.(`going on from step ${from} of ${settings.steps}`);
     await run.create();
+    for (const line of await writeRunConfig(run.path, runConfig(options, settings, controls))) {
+      options.onNote?.(line);
+    }
     const output = {
       config: await outputConfig(options.model, model),
       carryFrom: await folderOf(options.model),

@@ -1,5 +1,6 @@
 /** The terminal: the base of all commands, flags, progress, tables and wording. Nothing else writes to it. */
 export {BaseCommand} from './base-command.js';
+export {parseWithConfig, wordOf} from './config-file.js';
 export {
   engineFlag,
   modelArg,
