@@ -1,4 +1,4 @@
-import {open, type FileHandle} from 'node:fs/promises';
+import {open, stat, type FileHandle} from 'node:fs/promises';
 import type {z} from 'zod';
 import {FileError, FormatError} from '../errors.js';
 
@@ -12,10 +12,12 @@ const MAX_JSON_BYTES = 256 << 20;
 export async function readText(path: string, maxBytes = MAX_JSON_BYTES): Promise<string> {
   let handle: FileHandle | undefined;
   try {
+    // Opening a pipe would wait for its writer, and a device has no end.
+    if (!(await stat(path)).isFile()) throw new FileError(`${path} is no file.`);
     handle = await open(path);
-    const stat = await handle.stat();
-    if (stat.size > maxBytes) {
-      throw new FileError(`${path} has ${stat.size} bytes; at most ${maxBytes} are read.`);
+    const {size} = await handle.stat();
+    if (size > maxBytes) {
+      throw new FileError(`${path} has ${size} bytes; at most ${maxBytes} are read.`);
     }
     return await handle.readFile('utf8');
   } catch (error) {
@@ -36,8 +38,12 @@ export async function readText(path: string, maxBytes = MAX_JSON_BYTES): Promise
  * A JSON file, parsed by its schema.
  * @throws FileError as `readText`; FormatError naming the file and the first value that does not fit.
  */
-export async function readJson<T extends z.ZodType>(path: string, schema: T): Promise<z.output<T>> {
-  const text = await readText(path);
+export async function readJson<T extends z.ZodType>(
+  path: string,
+  schema: T,
+  maxBytes = MAX_JSON_BYTES,
+): Promise<z.output<T>> {
+  const text = await readText(path, maxBytes);
   let value: unknown;
   try {
     value = JSON.parse(text);

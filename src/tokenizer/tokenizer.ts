@@ -1,16 +1,9 @@
-import {join} from 'node:path';
 import * as tokenizers from '@huggingface/tokenizers';
-import {z} from 'zod';
-import {exists, readJson} from '../checkpoint/index.js';
-import {FileError, FormatError} from '../errors.js';
-
-const schema = z.looseObject({});
-const token = z.union([z.string(), z.looseObject({content: z.string()}).transform(({content}) => content)]);
-const configSchema = z.looseObject({
-  bos_token: token.nullish(),
-  eos_token: token.nullish(),
-  pad_token: token.nullish(),
-});
+import {FormatError} from '../errors.js';
+import {tokenBytes} from './alphabet.js';
+import {Cuts} from './cuts.js';
+import {readTokenizer, type TokenizerSpec} from './read.js';
+import {WORDS} from './pipeline.js';
 
 /** What a model must know of its tokenizer. */
 export interface Vocabulary {
@@ -24,67 +17,130 @@ export interface Vocabulary {
 
 /** What is used of the package; its own types cannot be resolved by Node's rules (imports without extensions). */
 interface Encoder {
-  encode(text: string, options: {add_special_tokens: boolean}): {ids: number[]};
-  decode(
-    ids: number[],
-    options: {clean_up_tokenization_spaces: boolean; skip_special_tokens: boolean},
-  ): string;
-  token_to_id(token: string): number | undefined;
-  get_vocab(withAdded: boolean): Map<string, number>;
+  encode(text: string): {ids: number[]};
 }
 const {Tokenizer: HubTokenizer} = tokenizers as unknown as {
   Tokenizer: new (json: object, config: object) => Encoder;
 };
 
-/** Text to token ids and back, as the checkpoint's tokenizer.json says. */
+/** Text to token ids and back, as Transformers' tokenizer of the same files. */
 export class Tokenizer {
-  private constructor(
-    private readonly inner: Encoder,
-    private readonly config: z.output<typeof configSchema>,
-  ) {}
+  /** Ids that the tokenizer puts around each text by itself: OPT's `</s>` before. */
+  readonly surroundings: {readonly before: readonly number[]; readonly after: readonly number[]};
+  private readonly inner: Encoder;
+  private readonly cuts: Cuts;
+  /** The bytes of each token, by id. */
+  private readonly bytes = new Map<number, Uint8Array>();
+  private readonly specialIds = new Set<number>();
 
-  /**
-   * Reads a folder's tokenizer.json, and tokenizer_config.json if it is there.
-   * @throws FileError if there is no tokenizer.json, FormatError if it cannot be used.
-   */
-  static async load(folder: string): Promise<Tokenizer> {
-    const path = join(folder, 'tokenizer.json');
-    if (!(await exists(path))) {
-      throw new FileError(
-        `${folder} has no tokenizer.json; copy the one of the source model there, or save one with Transformers.`,
-      );
-    }
-    const configPath = join(folder, 'tokenizer_config.json');
-    const json = await readJson(path, schema);
-    const config = (await exists(configPath)) ? await readJson(configPath, configSchema) : {};
-    try {
-      return new Tokenizer(new HubTokenizer(json, config), config);
-    } catch (error) {
-      throw new FormatError(`${path} is no tokenizer that ztt can use: ${(error as Error).message}.`, {
-        cause: error,
-      });
+  private constructor(private readonly spec: TokenizerSpec) {
+    this.surroundings = {before: spec.before, after: spec.after};
+    this.inner = new HubTokenizer(libraryJson(spec), {});
+    this.cuts = new Cuts(spec);
+    for (const [token, id] of spec.vocabulary) this.bytes.set(id, tokenBytes(token));
+    for (const {content, id, special} of spec.addedTokens.values()) {
+      this.bytes.set(id, tokenBytes(content));
+      if (special) this.specialIds.add(id);
     }
   }
 
+  /**
+   * Reads a folder's tokenizer: tokenizer.json, or vocab.json and merges.txt, and the small files beside them.
+   * @throws FileError if there is none, FormatError for a broken one, UnsupportedError for one that is not
+   *   byte-level BPE
+   */
+  static async load(folder: string): Promise<Tokenizer> {
+    return new Tokenizer(await readTokenizer(folder));
+  }
+
   vocabulary(): Vocabulary {
-    const id = (name: string | null | undefined) => (name ? (this.inner.token_to_id(name) ?? null) : null);
-    const {bos_token: bos, eos_token: eos, pad_token: pad} = this.config;
     let last = -1;
-    for (const value of this.inner.get_vocab(true).values()) last = Math.max(last, value);
-    return {size: last + 1, bos: id(bos), eos: id(eos), pad: id(pad)};
+    for (const id of this.bytes.keys()) last = Math.max(last, id);
+    return {size: last + 1, ...this.spec.named};
   }
 
   /**
    * A text's token ids.
-   * @param specialTokens - whether the tokenizer adds its own (OPT's `</s>` in front); default true
+   * @param specialTokens - whether with those that the tokenizer adds (OPT's `</s>` in front); default true
+   * @throws FormatError for half a surrogate pair, which no UTF-8 holds, and for a million characters without a
+   *   place to cut them at
    */
   encode(text: string, specialTokens = true): number[] {
-    return this.inner.encode(text, {add_special_tokens: specialTokens}).ids;
+    const ids: number[] = [];
+    for (const part of this.parts(text)) for (const id of part) ids.push(id);
+    if (!specialTokens) return ids;
+    const {before, after} = this.surroundings;
+    return [...before, ...ids, ...after];
   }
 
-  /** The text of token ids, exactly: no clean-up of spaces. */
-  decode(ids: readonly number[]): string {
-    if (ids.length === 0) return '';
-    return this.inner.decode([...ids], {clean_up_tokenization_spaces: false, skip_special_tokens: false});
+  /**
+   * A text's token ids without those that the tokenizer adds, in parts, so that a long text takes little memory.
+   * @throws FormatError as `encode`
+   */
+  *parts(text: string): Generator<number[]> {
+    const half = /\p{Surrogate}/u.exec(text);
+    if (half) {
+      throw new FormatError(
+        `character ${half.index + 1} of the text is half a surrogate pair, and no character.`,
+      );
+    }
+    for (const piece of this.cuts.pieces(text)) yield this.inner.encode(piece).ids;
   }
+
+  /**
+   * The text of token ids, exactly: no clean-up of spaces. An id that is no token has none.
+   * @param specialTokens - whether with the text of special tokens; default true
+   */
+  decode(ids: readonly number[], specialTokens = true): string {
+    const stream = this.decoder(specialTokens);
+    return ids.map((id) => stream.add(id)).join('') + stream.end();
+  }
+
+  /** As `decode`, token by token: what ends within a character is held back until it is whole. */
+  decoder(specialTokens = true): {add(id: number): string; end(): string} {
+    const utf8 = new TextDecoder('utf-8', {ignoreBOM: true});
+    return {
+      add: (id) => {
+        const bytes = specialTokens || !this.specialIds.has(id) ? this.bytes.get(id) : undefined;
+        return bytes ? utf8.decode(bytes, {stream: true}) : '';
+      },
+      end: () => utf8.decode(),
+    };
+  }
+}
+
+/** The tokenizer.json that the library runs: nothing in it that was not checked, and no pattern but ztt's own. */
+function libraryJson(spec: TokenizerSpec): object {
+  const splits = spec.splits.map(({pattern, removed}) => ({
+    type: 'Split',
+    pattern: {Regex: pattern},
+    behavior: removed ? 'Removed' : 'Isolated',
+    // Words leave nothing between them, and are found faster than split off.
+    invert: pattern === WORDS,
+  }));
+  const prefixSpace = {type: 'Replace', pattern: {Regex: '\\A[^ ]'}, content: ' $&'};
+  return {
+    normalizer:
+      spec.normalForms.length > 0
+        ? {type: 'Sequence', normalizers: spec.normalForms.map((type) => ({type}))}
+        : null,
+    pre_tokenizer: {
+      type: 'Sequence',
+      pretokenizers: [
+        ...(spec.prefixSpace ? [prefixSpace] : []),
+        ...splits,
+        {type: 'ByteLevel', add_prefix_space: false, use_regex: false},
+      ],
+    },
+    model: {
+      type: 'BPE',
+      vocab: Object.fromEntries(spec.vocabulary),
+      merges: spec.merges,
+      unk_token: spec.unknownToken,
+      ignore_merges: spec.ignoreMerges,
+    },
+    post_processor: null,
+    decoder: null,
+    added_tokens: [...spec.addedTokens.values()],
+  };
 }
