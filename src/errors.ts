@@ -37,6 +37,13 @@ export class InterruptedError extends ZttError {
   override readonly exitCode = 130;
 }
 
+/** The most characters of a name from outside that a message shows. */
+const SHOWN = 100;
+
+/** A name from outside as a message shows it: in quotes, and no longer than a line. */
+export const quoted = (name: string): string =>
+  JSON.stringify(name.length > SHOWN ? `${name.slice(0, SHOWN)}…` : name);
+
 /** Checks an option that counts something. @throws UsageError naming the option, its value and what it may be */
 export function requireWhole(option: string, value: number, min: number, max: number): void {
   if (!(Number.isInteger(value) && value >= min && value <= max)) {

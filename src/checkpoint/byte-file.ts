@@ -38,7 +38,12 @@ export interface WeightFiles {
 export function diskFiles(folder: string): WeightFiles {
   return {
     folder,
-    names: async () => new Set(await readdir(folder)),
+    names: async () => {
+      const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+        throw new FileError(`${folder} cannot be read: ${error.code ?? error.message}.`, {cause: error});
+      });
+      return new Set(names);
+    },
     open: async (name) => DiskFile.open(join(folder, name)),
   };
 }

@@ -1,8 +1,9 @@
 import {basename} from 'node:path';
-import {FormatError} from '../errors.js';
+import {FileError, FormatError, quoted} from '../errors.js';
 import type {WeightFiles} from './byte-file.js';
 import {locate} from './locate.js';
 import {SafetensorsFile} from './safetensors-file.js';
+import {TorchFile} from './torch-file.js';
 import type {TensorInfo, WeightFile} from './weight-file.js';
 
 /** A checkpoint: one file of weights or its shards, and the folder that its config.json lies in. */
@@ -19,16 +20,17 @@ export class Checkpoint {
 
   /**
    * Opens a checkpoint and checks what its files say of themselves; no tensor is read.
-   * @param source - a folder with model.safetensors or its shards, a single .safetensors file, or files elsewhere
+   * @param source - a folder with model.safetensors, pytorch_model.bin or the shards of either, a single file of
+   *   these kinds, or files elsewhere
    * @throws FileError if it is missing, UnsupportedError for a checkpoint in another format, FormatError for
    *   a broken one.
    */
   static async open(source: string | WeightFiles): Promise<Checkpoint> {
-    const {files: from, names, weightMap, index} = await locate(source);
+    const {files: from, names, weightMap} = await locate(source);
     const files: WeightFile[] = [];
     try {
-      for (const name of names) files.push(await SafetensorsFile.open(await from.open(name)));
-      const {owners, tensors} = collect(files, names, weightMap, index);
+      for (const name of names) files.push(await openWeights(from, name));
+      const {owners, tensors} = collect(files, names, weightMap);
       return new Checkpoint(from.folder, files, owners, tensors);
     } catch (error) {
       await Promise.all(files.map((file) => file.close()));
@@ -64,9 +66,24 @@ export class Checkpoint {
 
   private owner(name: string): WeightFile {
     const owner = this.owners.get(name);
-    if (!owner) throw new FormatError(`${this.folder} has no tensor ${name}.`);
+    if (!owner) throw new FormatError(`${this.folder} has no tensor ${quoted(name)}.`);
     return owner;
   }
+}
+
+/** What stands in a git repo for a large file begins so, and is small. */
+const LFS_POINTER = 'version https://git-lfs.github.com/spec/';
+const MAX_POINTER_BYTES = 1024;
+
+async function openWeights(from: WeightFiles, name: string): Promise<WeightFile> {
+  const file = await from.open(name);
+  if (file.size <= MAX_POINTER_BYTES && (await file.read(0, file.size)).toString().startsWith(LFS_POINTER)) {
+    await file.close();
+    throw new FileError(
+      `${file.path} is no weights but a pointer of Git LFS to them; run \`git lfs pull\` there.`,
+    );
+  }
+  return name.endsWith('.safetensors') ? SafetensorsFile.open(file) : TorchFile.open(file);
 }
 
 /** Which file each tensor lies in, as the files say and the index, if there is one, confirms. */
@@ -74,14 +91,15 @@ function collect(
   files: readonly WeightFile[],
   names: readonly string[],
   weightMap: ReadonlyMap<string, string> | null,
-  index: string,
 ) {
   const owners = new Map<string, WeightFile>();
   const tensors = new Map<string, TensorInfo>();
   for (const [i, file] of files.entries()) {
     for (const [name, info] of file.tensors) {
       if (weightMap && weightMap.get(name) !== names[i]) {
-        throw new FormatError(`${file.path}: tensor ${name} is not listed for this shard in ${index}.`);
+        throw new FormatError(
+          `${file.path}: tensor ${quoted(name)} is not listed for this shard in the index.`,
+        );
       }
       owners.set(name, file);
       tensors.set(name, info);
@@ -89,7 +107,7 @@ function collect(
   }
   for (const [name, file] of weightMap ?? []) {
     if (!tensors.has(name)) {
-      throw new FormatError(`${index} lists tensor ${name} in ${file}, which lacks it.`);
+      throw new FormatError(`the index lists tensor ${quoted(name)} in ${file}, which lacks it.`);
     }
   }
   return {owners, tensors};

@@ -85,7 +85,7 @@ function floatToBfloat(value: number): number {
 }
 
 /** A view of bytes as whole elements, copied first where they are not aligned. */
-function aligned(bytes: Uint8Array, size: number): Uint8Array {
+export function aligned(bytes: Uint8Array, size: number): Uint8Array {
   return bytes.byteOffset % size === 0 ? bytes : bytes.slice();
 }
 

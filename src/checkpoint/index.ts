@@ -23,4 +23,5 @@ export {exists} from './locate.js';
 export {SafetensorsFile} from './safetensors-file.js';
 export {writeSafetensors, type TensorSource, type WriteOptions} from './safetensors-writer.js';
 export {asFileError, requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';
+export {TorchFile} from './torch-file.js';
 export type {TensorInfo, WeightFile} from './weight-file.js';

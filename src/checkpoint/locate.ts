@@ -1,13 +1,37 @@
 import {access, stat} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {z} from 'zod';
-import {FileError, FormatError, UnsupportedError} from '../errors.js';
+import {FileError, FormatError, quoted, UnsupportedError} from '../errors.js';
 import {diskFiles, type WeightFiles} from './byte-file.js';
 import {readJson} from './json.js';
 
-const SINGLE = 'model.safetensors';
-const INDEX = 'model.safetensors.index.json';
-const TORCH = ['pytorch_model.bin', 'pytorch_model.bin.index.json'];
+/** The formats of weights that are read, the preferred one first: by their files' endings, and the usual names. */
+const FORMATS = [
+  {ending: '.safetensors', single: 'model.safetensors', index: 'model.safetensors.index.json'},
+  {ending: '.bin', single: 'pytorch_model.bin', index: 'pytorch_model.bin.index.json'},
+] as const;
+type Format = (typeof FORMATS)[number];
+
+/** What a folder may hold instead of weights that are read, and what to do about it. */
+const OTHERS: [RegExp, string][] = [
+  [
+    /^adapter_(config\.json|model\.(safetensors|bin))$/,
+    'an adapter and not a whole model; merge it into its base model (PEFT: merge_and_unload) and save that',
+  ],
+  [/\.gguf$/, 'GGUF weights, made for llama.cpp; use the model that they were made from'],
+  [
+    /^(tf_model.*\.h5|.*\.ckpt(\.index)?)$/,
+    'TensorFlow weights; load them in Transformers 4 (from_tf=True) and save_pretrained',
+  ],
+  [
+    /^flax_model.*\.msgpack/,
+    'Flax weights; load them in Transformers 4 (from_flax=True) and save_pretrained',
+  ],
+  [/^onnx$|\.onnx$/, 'an ONNX export; use the model that it was made from'],
+];
+
+/** The largest index that is read: one of half a million tensors. */
+const MAX_INDEX_BYTES = 64 << 20;
 
 const indexSchema = z.object({weight_map: z.record(z.string(), z.string())});
 
@@ -16,15 +40,13 @@ export interface Location {
   files: WeightFiles;
   /** The weight files' names. */
   names: string[];
-  /** Each tensor's file as the index tells it; null for a single file. */
+  /** Each tensor's file, as the index has it; null for a single file. */
   weightMap: ReadonlyMap<string, string> | null;
-  /** The index file's name. */
-  index: string;
 }
 
 /**
  * Finds a checkpoint's weight files.
- * @throws FileError if there are none, UnsupportedError for a format that is not read, FormatError for a broken index
+ * @throws FileError if there are none, UnsupportedError for formats that are not read, FormatError for a broken index
  */
 export async function locate(source: string | WeightFiles): Promise<Location> {
   if (typeof source !== 'string') return locateIn(source);
@@ -35,38 +57,51 @@ export async function locate(source: string | WeightFiles): Promise<Location> {
     });
   });
   if (!found.isFile()) return locateIn(diskFiles(source));
-  if (!source.endsWith('.safetensors')) {
-    throw new UnsupportedError(`${source} is no .safetensors file; only safetensors checkpoints are read.`);
+  if (!FORMATS.some(({ending}) => source.endsWith(ending))) {
+    throw new UnsupportedError(
+      `${source} is no .safetensors or .bin file; give one, or a folder with config.json and model.safetensors.`,
+    );
   }
-  return {files: diskFiles(dirname(source)), names: [basename(source)], weightMap: null, index: INDEX};
+  return {files: diskFiles(dirname(source)), names: [basename(source)], weightMap: null};
 }
 
 async function locateIn(files: WeightFiles): Promise<Location> {
-  const {folder} = files;
   const names = await files.names();
-  if (names.has(SINGLE)) return {files, names: [SINGLE], weightMap: null, index: INDEX};
-  if (names.has(INDEX)) return locateShards(files);
-  for (const name of TORCH) {
-    if (names.has(name)) {
-      throw new UnsupportedError(
-        `${join(folder, name)} is a PyTorch pickle, which this version does not read; save the model as safetensors (save_pretrained does) and convert that.`,
-      );
-    }
+  for (const format of FORMATS) {
+    if (names.has(format.single)) return {files, names: [format.single], weightMap: null};
+    if (names.has(format.index)) return locateShards(files, format);
   }
-  throw new FileError(`${folder} is no checkpoint: it has neither ${SINGLE} nor ${INDEX}.`);
+  throw noCheckpoint(files.folder, [...names]);
 }
 
-async function locateShards(files: WeightFiles): Promise<Location> {
-  const path = join(files.folder, INDEX);
-  const {weight_map: record} = await readJson(path, indexSchema);
+async function locateShards(files: WeightFiles, {index, ending}: Format): Promise<Location> {
+  const path = join(files.folder, index);
+  const {weight_map: record} = await readJson(path, indexSchema, MAX_INDEX_BYTES);
   const names = [...new Set(Object.values(record))];
   for (const name of names) {
     // A shard lies beside its index: a name with a path in it could point anywhere.
-    if (name !== basename(name) || name.includes('\\') || !name.endsWith('.safetensors')) {
-      throw new FormatError(`${path}: ${JSON.stringify(name)} is no name of a safetensors file beside it.`);
+    if (name !== basename(name) || name.includes('\\') || name.includes('\0') || !name.endsWith(ending)) {
+      throw new FormatError(`${path}: ${quoted(name)} is no name of a ${ending} file beside it.`);
     }
   }
-  return {files, names, weightMap: new Map(Object.entries(record)), index: INDEX};
+  if (names.length === 0) throw new FormatError(`${path} lists no tensors.`);
+  return {files, names, weightMap: new Map(Object.entries(record))};
+}
+
+/** The error for a folder without weights, by what it has instead. */
+function noCheckpoint(folder: string, names: string[]): Error {
+  const usual = `it has neither ${FORMATS[0].single} nor ${FORMATS[1].single}`;
+  const unusual = names.find((name) => name.endsWith('.safetensors') && !name.startsWith('adapter_'));
+  if (unusual !== undefined) {
+    return new FileError(`${folder}: ${usual}, but ${quoted(unusual)}; give that file itself.`);
+  }
+  for (const [pattern, what] of OTHERS) {
+    const name = names.find((name) => pattern.test(name));
+    if (name !== undefined) {
+      return new UnsupportedError(`${folder}: ${usual}. Its ${quoted(name)} is ${what}.`);
+    }
+  }
+  return new FileError(`${folder} is no checkpoint: ${usual}, nor an index of their shards.`);
 }
 
 /** Whether a path leads to something. */

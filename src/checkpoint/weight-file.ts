@@ -1,5 +1,5 @@
 import {createHash} from 'node:crypto';
-import {FormatError} from '../errors.js';
+import {FormatError, quoted} from '../errors.js';
 import type {ByteFile} from './byte-file.js';
 import {elementCount, toFloat32, type Dtype} from './dtype.js';
 
@@ -37,7 +37,7 @@ export abstract class WeightFile {
   /** A tensor's description. @throws FormatError if there is none of this name */
   info(name: string): TensorInfo {
     const info = this.tensors.get(name);
-    if (!info) throw new FormatError(`${this.path} has no tensor ${name}.`);
+    if (!info) throw new FormatError(`${this.path} has no tensor ${quoted(name)}.`);
     return info;
   }
 

@@ -1,3 +1,4 @@
+import {existsSync} from 'node:fs';
 import {readFile, readdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
@@ -13,7 +14,7 @@ beforeEach(async () => {
 afterEach(() => temp.remove());
 
 describe('the writer', () => {
-  it.each(CASES.filter((name) => name !== 'gpt2-sharded'))(
+  it.each(CASES.filter((name) => existsSync(join(ORACLE, name, 'model.safetensors'))))(
     'writes %s as the reference implementation does',
     async (name) => {
       const original = await SafetensorsFile.open(join(ORACLE, name, 'model.safetensors'));
@@ -92,7 +93,7 @@ describe('the reader refuses', () => {
   });
 
   it.each([
-    ['../x.safetensors', /no name of a safetensors file beside it/],
+    ['../x.safetensors', /no name of a \.safetensors file beside it/],
     ['/etc/x.safetensors', /no name of/],
     ['pytorch_model.bin', /no name of/],
     ['missing.safetensors', /missing.safetensors cannot be read/],

@@ -94,7 +94,7 @@ const NO_CHECKPOINTS: BadCheckpoint[] = [
   {
     what: 'an empty folder',
     make: (folder) => void mkdirSync(folder),
-    message: /source is no checkpoint: it has neither model\.safetensors nor/,
+    message: /source is no checkpoint: it has neither model\.safetensors nor pytorch_model\.bin/,
   },
   {
     what: 'a folder without config.json',
@@ -110,7 +110,7 @@ const NO_CHECKPOINTS: BadCheckpoint[] = [
       copyOf('gpt2', folder);
       rmSync(join(folder, WEIGHTS));
     },
-    message: /is no checkpoint/,
+    message: /it has neither model\.safetensors nor pytorch_model\.bin/,
   },
   {
     what: 'a folder in place of the weights',
@@ -122,17 +122,12 @@ const NO_CHECKPOINTS: BadCheckpoint[] = [
     message: /model\.safetensors (is no file|cannot be read)/,
   },
   {
-    what: 'a PyTorch pickle',
-    make: () => join(ORACLE, 'opt-bin'),
-    message: /pytorch_model\.bin is a PyTorch pickle.* safetensors/,
-  },
-  {
     what: 'a file of another kind',
     make: (folder) => {
       copyOf('gpt2', folder);
       return join(folder, 'config.json');
     },
-    message: /config\.json is no \.safetensors file/,
+    message: /config\.json is no \.safetensors or \.bin file/,
   },
 ];
 
@@ -340,17 +335,17 @@ const SHARDS: BadCheckpoint[] = [
   {
     what: 'a shard outside the folder',
     make: movedShard('../x.safetensors'),
-    message: /"\.\.\/x\.safetensors" is no name of a safetensors file beside it/,
+    message: /"\.\.\/x\.safetensors" is no name of a \.safetensors file beside it/,
   },
   {
     what: 'a shard by an absolute path',
     make: movedShard('/etc/x.safetensors'),
-    message: /"\/etc\/x\.safetensors" is no name of a safetensors file/,
+    message: /"\/etc\/x\.safetensors" is no name of a \.safetensors file/,
   },
   {
     what: 'a shard outside the folder, as Windows writes it',
     make: movedShard('..\\x.safetensors'),
-    message: /is no name of a safetensors file/,
+    message: /is no name of a \.safetensors file/,
   },
   {
     what: 'a missing shard',
@@ -367,12 +362,12 @@ const SHARDS: BadCheckpoint[] = [
     make: withIndex((map) => {
       map['extra'] = map[NAME]!;
     }),
-    message: /lists tensor extra in model-\d+-of-00008\.safetensors, which lacks it/,
+    message: /lists tensor "extra" in model-\d+-of-00008\.safetensors, which lacks it/,
   },
   {
     what: 'a tensor that the index does not list',
     make: withIndex((map) => void delete map[NAME]),
-    message: /tensor transformer\.h\.0\.attn\.c_attn\.bias is not listed/,
+    message: /tensor "transformer\.h\.0\.attn\.c_attn\.bias" is not listed/,
   },
   {what: 'an index without a map', make: withIndex(() => ({})), message: /index\.json at weight_map: /},
   {
