@@ -212,7 +212,10 @@ describe('the command line', () => {
     [['revert', GPT2, '-o', 'OUT'], /is a plain gpt2 model already/],
     [[...generate, '--engine', 'webgpu'], /engine webgpu cannot run: /],
     [[...generate, '--engine', 'tensorflow'], /engine tensorflow cannot run: .*npm install/],
-    [['generate', GPT2, '--prompt', 'x'], /gpt2 has no tokenizer: neither tokenizer\.json nor vocab\.json with merges\.txt/],
+    [
+      ['generate', GPT2, '--prompt', 'x'],
+      /gpt2 has no tokenizer: neither tokenizer\.json nor vocab\.json with merges\.txt/,
+    ],
     [['finetune', BOOKS, '-o', 'OUT', '--data', 'nowhere.txt'], /nowhere\.txt/],
     [['push', './nowhere', 'user/name', '--dry-run'], /\.\/nowhere does not exist/],
   ];
