@@ -8,6 +8,6 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    setupFiles: ['test/helpers/no-network.ts'],
+    setupFiles: ['test/helpers/no-network.ts', 'test/helpers/token-cache.ts'],
   },
 });

@@ -5,6 +5,7 @@ import {ENGINES} from '../engine/index.js';
 import type {FinetuneReport} from '../finetune/index.js';
 import {
   BaseCommand,
+  dataFlags,
   engineFlag,
   facts,
   format,
@@ -18,6 +19,9 @@ import {
   wholeNumber,
   wordOf,
 } from '../ui/index.js';
+
+/** What is said while data is read. */
+const READING = {checking: 'Checking the data', tokenising: 'Tokenising the data'};
 
 /** `ztt finetune`: trains a model on text. */
 export default class Finetune extends BaseCommand {
@@ -38,6 +42,12 @@ export default class Finetune extends BaseCommand {
         'Batches of 32 sequences that fit in the memory of 4, and a learning rate that falls along a line',
       command:
         '<%= config.bin %> <%= command.id %> gpt2-ztt -o run --data a.txt --batch-size 4 --accumulate 8 --lr-schedule linear',
+    },
+    {
+      description:
+        'Three sequences of a column of a file for each of a dataset of the Hub, and text of its own to evaluate on',
+      command:
+        '<%= config.bin %> <%= command.id %> gpt2-ztt -o run --data stories.jsonl:story=3 Salesforce/wikitext:wikitext-2-raw-v1=1 --held-out-data held-out.txt',
     },
     {
       description: 'Go on after an interruption',
@@ -63,17 +73,7 @@ export default class Finetune extends BaseCommand {
       helpValue: 'DIR',
       required: true,
     }),
-    data: someText({
-      description: 'Text files, or .jsonl files with text rows.',
-      helpValue: 'FILE',
-      required: true,
-      multiple: true,
-    }),
-    config: someText({
-      description:
-        "A YAML file of flags by name, and `model`; the command line wins. A run's own is in its config.yaml.",
-      helpValue: 'FILE',
-    }),
+    ...dataFlags,
     resume: Flags.boolean({
       description:
         'Go on from the newest checkpoint in the run folder, with the flags of its config.yaml unless given.',
@@ -125,6 +125,12 @@ export default class Finetune extends BaseCommand {
       min: 0,
       max: 1e9,
     }),
+    'eval-blocks': wholeNumber({
+      description: 'Held-out sequences that an evaluation scores; 16 unless given.',
+      helpGroup: 'RUN',
+      min: 1,
+      max: 1e6,
+    }),
     'eval-thresholds': realNumber({
       description: 'Exit thresholds to evaluate at besides full depth, for ztt; 0.2,0.5,0.7 unless given.',
       helpGroup: 'RUN',
@@ -150,12 +156,20 @@ export default class Finetune extends BaseCommand {
   override async run(): Promise<FinetuneReport> {
     const {args, flags} = await this.parseFlags();
     const {finetune} = await import('../finetune/index.js');
-    const progress = await this.progress({title: 'Fine-tuning'});
+    const progress = await this.progress({title: READING.checking});
+    let title: string | undefined;
+    const begin = (next: string) => {
+      if (next !== title) progress.begin(next);
+      title = next;
+    };
     let heldOutLoss: number | undefined;
     const report = await finetune({
       model: args.model,
       output: flags.output,
       data: flags.data,
+      heldOut: flags['held-out'],
+      heldOutData: flags['held-out-data'],
+      isolateDocuments: flags['isolate-documents'],
       steps: flags.steps,
       batchSize: flags['batch-size'],
       seqLen: flags['seq-len'],
@@ -163,6 +177,7 @@ export default class Finetune extends BaseCommand {
       saveEvery: flags['save-every'],
       keep: flags.keep,
       evalEvery: flags['eval-every'],
+      evalBlocks: flags['eval-blocks'],
       evalThresholds: flags['eval-thresholds'],
       patience: flags.patience,
       seed: flags.seed,
@@ -170,10 +185,15 @@ export default class Finetune extends BaseCommand {
       checkpointCycles: flags['checkpoint-cycles'],
       engine: flags.engine,
       threads: flags.threads,
+      onData: (phase, done, total) => {
+        begin(READING[phase]);
+        progress.update(done, total);
+      },
       onStep: ({step, steps, loss, held_out: heldOut, tokens_per_second: speed}) => {
         heldOutLoss = heldOut?.loss ?? heldOutLoss;
         const held = heldOutLoss === undefined ? '' : ` · held-out ${heldOutLoss.toFixed(3)}`;
         const detail = `loss ${loss.toFixed(3)}${held} · ${format.count(speed)} tokens/s`;
+        begin('Fine-tuning');
         progress.update(step, steps, detail);
       },
       onNote: (line) => this.note(line),

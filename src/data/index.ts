@@ -1,3 +1,7 @@
-/** Text files to batches of token ids. */
-export {BlockBatches, streamSha256, tokenStream, type TokenOptions} from './blocks.js';
+/** Text, JSON Lines, parquet and datasets to batches of token blocks, through a token cache on disk. */
+export type {Batch} from './blocks.js';
 export {readDocuments} from './documents.js';
+export type {DataFile, Part} from './parts.js';
+export type {DatasetRepo, OpenDataset} from './sources.js';
+export {cacheFolder, type DataProgress} from './token-cache.js';
+export {openTrainingData, type DataOptions, type HeldOut, type TrainingData} from './training-data.js';

@@ -1,6 +1,6 @@
 import {basename, resolve} from 'node:path';
 import {Checkpoint, requireFreeOutput} from '../checkpoint/index.js';
-import {BlockBatches, streamSha256, tokenStream} from '../data/index.js';
+import {openTrainingData, type HeldOut, type TrainingData} from '../data/index.js';
 import {FileError} from '../errors.js';
 import {
   load,
@@ -12,7 +12,13 @@ import {
 } from '../model/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
 import {runToEnd} from './loop.js';
-import {runControls, runSettings, type FinetuneOptions} from './options.js';
+import {
+  runControls,
+  runSettings,
+  type FinetuneOptions,
+  type RunControls,
+  type RunSettings,
+} from './options.js';
 import {NEW_RECORD} from './record.js';
 import {runConfig, writeRunConfig} from './run-config.js';
 import {RunFolder} from './run-folder.js';
@@ -31,15 +37,16 @@ export interface FinetuneReport {
   stoppedEarlyAt: number | null;
   /** The lowest loss on held-out text at full depth, and after which step; null if there was no evaluation. */
   best: {step: number; loss: number} | null;
-  /** Tokens in the data, and tokens trained on in this call. */
+  /** Tokens in the data, the sequences of it that are held out, and tokens trained on in this call. */
   dataTokens: number;
+  heldOutBlocks: number;
   trainedTokens: number;
   seconds: number;
 }
 
 /**
  * Fine-tunes a model on text with next-token prediction and AdamW. The run folder holds metrics.jsonl,
- * checkpoints/step-N, and at the end the float32 model at its top. The last blocks of the data are held out.
+ * checkpoints/step-N, and at the end the float32 model at its top.
  * @throws UsageError, FileError or FormatError for options, model or data; InterruptedError after an abort,
  *   with everything saved
  */
@@ -57,6 +64,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
     loss: null,
     best: null,
     dataTokens: 0,
+    heldOutBlocks: 0,
     trainedTokens: 0,
     seconds: 0,
   };
@@ -64,13 +72,51 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
     return {...report, resumedFrom: settings.steps, alreadyFinished: true};
   }
   const tokenizer = await Tokenizer.load(await folderOf(options.model));
-  const separator = arch.eosTokenId ?? arch.bosTokenId;
-  const stream = await tokenStream({files: options.data, tokenizer, separator});
-  const {training, heldOut} =
-    controls.evalEvery > 0 ? splitHeldOut(stream, settings.seqLen) : {training: stream, heldOut: []};
-  const identity = {settings, dataSha256: streamSha256(training)};
   const rows = settings.batchSize * settings.accumulate;
-  const batches = new BlockBatches(training, settings.seqLen, rows, settings.seed);
+  const data = await openTrainingData({
+    sources: options.data,
+    heldOut: heldOutOf(options, controls),
+    openDataset: options.openDataset,
+    isolateDocuments: options.isolateDocuments,
+    tokenizer,
+    separator: arch.eosTokenId ?? arch.bosTokenId,
+    seqLen: settings.seqLen,
+    batchSize: rows,
+    seed: settings.seed,
+    onRead: options.onData,
+    onNote: options.onNote,
+    signal: options.signal,
+  });
+  try {
+    const {end, from} = await trainOn(data, {run, options, settings, controls});
+    return {
+      ...report,
+      resumedFrom: from,
+      alreadyFinished: false,
+      stoppedEarlyAt: end.record.stopped_early ? end.step : null,
+      loss: end.last?.loss ?? null,
+      best: end.record.best,
+      dataTokens: data.tokens,
+      heldOutBlocks: data.heldOutBlocks,
+      trainedTokens: (end.step - from) * rows * settings.seqLen,
+      seconds: (performance.now() - started) / 1000,
+    };
+  } finally {
+    await data.close();
+  }
+}
+
+/** A run's parts, before its model is loaded. */
+interface Prepared {
+  run: RunFolder;
+  options: FinetuneOptions;
+  settings: RunSettings;
+  controls: RunControls;
+}
+
+async function trainOn(data: TrainingData, {run, options, settings, controls}: Prepared) {
+  const identity = {settings, dataSha256: data.sha256};
+  const heldOut = await data.heldOut(controls.evalEvery > 0 ? controls.evalBlocks : 0);
   const from = options.resume ? ((await run.steps()).at(-1) ?? 0) : 0;
   const {engine, threads} = options;
   const model = await load(from > 0 ? run.checkpoint(from) : options.model, {engine, threads});
@@ -87,39 +133,27 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
       config: await outputConfig(options.model, model),
       carryFrom: await folderOf(options.model),
     };
-    const batch = (index: number) => batches.batch(index);
+    const batch = (index: number) => data.batch(index);
     const parts = {folder: run, identity, controls, model, trainer, batch, heldOut, output, from, record};
-    const end = await runToEnd(parts, options);
-    return {
-      ...report,
-      resumedFrom: from,
-      alreadyFinished: false,
-      stoppedEarlyAt: end.record.stopped_early ? end.step : null,
-      loss: end.last?.loss ?? null,
-      best: end.record.best,
-      dataTokens: stream.length,
-      trainedTokens: (end.step - from) * rows * settings.seqLen,
-      seconds: (performance.now() - started) / 1000,
-    };
+    return {end: await runToEnd(parts, options), from};
   } finally {
     trainer.dispose();
     model.dispose();
   }
 }
 
-/** Share of the data's blocks that are held out, and the most. */
-const HELD_OUT = {share: 1 / 20, blocks: 16};
-
-/** Cuts the last blocks off a token stream: they are evaluated on and not trained on. */
-function splitHeldOut(stream: Int32Array, seqLen: number): {training: Int32Array; heldOut: number[][]} {
-  const blocks = Math.floor(stream.length / seqLen);
-  const count = Math.min(HELD_OUT.blocks, Math.floor(blocks * HELD_OUT.share));
-  const start = (blocks - count) * seqLen;
-  const heldOut = Array.from({length: count}, (_, i) => [
-    ...stream.subarray(start + i * seqLen, start + (i + 1) * seqLen),
-  ]);
-  return {training: stream.subarray(0, start), heldOut};
+/** What is held out: a share or data of its own where that is asked for, else a little for evaluations. */
+function heldOutOf(
+  {heldOut, heldOutData = []}: FinetuneOptions,
+  {evalEvery}: RunControls,
+): HeldOut | undefined {
+  if (heldOutData.length > 0) return {sources: heldOutData};
+  if (heldOut !== undefined) return {share: heldOut};
+  return evalEvery > 0 ? HELD_OUT : undefined;
 }
+
+/** What is held out unless told otherwise. */
+const HELD_OUT = {share: 1 / 20, atMost: 16};
 
 async function requireRunFolder(run: RunFolder, resume: boolean): Promise<void> {
   if (resume) return;

@@ -1,4 +1,5 @@
 import {setImmediate} from 'node:timers/promises';
+import type {Batch} from '../data/index.js';
 import type {Model, RowScore, ScoreRow} from '../model/index.js';
 import type {ExitMetrics, HeldOutMetrics} from './metrics.js';
 
@@ -10,13 +11,13 @@ export interface HeldOutOptions {
 }
 
 /**
- * What the held-out blocks give at full depth and at thresholds. A block exits by the first half of its tokens, and
- * only the rest is scored at thresholds: no score looks ahead.
- * @param blocks - token ids, each at least 2 long
+ * What the held-out sequences give at full depth and at thresholds. A sequence exits by the first half of its tokens,
+ * and only the rest is scored at thresholds: no score looks ahead. Tokens that do not count in training do not here.
+ * @param heldOut - sequences of at least 2 tokens
  */
 export async function measureHeldOut(
   model: Model,
-  blocks: readonly (readonly number[])[],
+  {ids: blocks, lossMask}: Batch,
   {batchSize, thresholds}: HeldOutOptions,
 ): Promise<HeldOutMetrics> {
   const started = performance.now();
@@ -27,13 +28,15 @@ export async function measureHeldOut(
     ...score,
     logProbabilities: score.logProbabilities.subarray(contexts[i]! - 1),
   }));
+  const counted = (scores: readonly RowScore[]) =>
+    lossMask ? scores.map((score, i) => onlyCounted(score, lossMask[i]!)) : scores;
   const rows = blocks.map((ids, i) => ({ids, from: contexts[i]!, contextLength: contexts[i]!}));
-  const exits = [exitMetrics(1, afterContext, rows)];
+  const exits = [exitMetrics(1, counted(afterContext), rows)];
   for (const threshold of thresholds.filter((value) => value < 1)) {
-    exits.push(exitMetrics(threshold, await inBatches(model, rows, batchSize, {threshold}), rows));
+    exits.push(exitMetrics(threshold, counted(await inBatches(model, rows, batchSize, {threshold})), rows));
   }
   return {
-    loss: meanLoss(full),
+    loss: meanLoss(counted(full)),
     zero_attention: full[0]!.zeroAttention.map((_, slot) =>
       mean(full.map((row) => row.zeroAttention[slot]!)),
     ),
@@ -42,6 +45,14 @@ export async function measureHeldOut(
     seconds: (performance.now() - started) / 1000,
   };
 }
+
+/** A score of a row's last tokens, of which only those are left that count. */
+const onlyCounted = (score: RowScore, counts: readonly boolean[]): RowScore => ({
+  ...score,
+  logProbabilities: score.logProbabilities.filter(
+    (_, i) => counts[counts.length - score.logProbabilities.length + i],
+  ),
+});
 
 async function inBatches(
   model: Model,
@@ -71,7 +82,7 @@ function exitMetrics(threshold: number, scores: readonly RowScore[], rows: reado
   };
 }
 
-/** The mean negative log-probability of the scored tokens. */
+/** The mean negative log-probability of the scored tokens; 0 if there are none. */
 function meanLoss(scores: readonly RowScore[]): number {
   let nats = 0;
   let tokens = 0;
@@ -79,7 +90,7 @@ function meanLoss(scores: readonly RowScore[]): number {
     for (const value of logProbabilities) nats -= value;
     tokens += logProbabilities.length;
   }
-  return nats / tokens;
+  return nats / Math.max(1, tokens);
 }
 
 const mean = (values: readonly number[]): number =>

@@ -1,5 +1,6 @@
 import {setImmediate} from 'node:timers/promises';
 import {Checkpoint, type ModelFolder} from '../checkpoint/index.js';
+import type {Batch} from '../data/index.js';
 import {FileError, InterruptedError, ZttError} from '../errors.js';
 import {hasZeroTokens, rowFlops, slots, type Model} from '../model/index.js';
 import {measureHeldOut} from './held-out.js';
@@ -16,10 +17,10 @@ export interface Run {
   controls: RunControls;
   model: Model;
   trainer: Trainer;
-  /** The batch of this number (0-based): [B][T] token ids. */
-  batch: (index: number) => readonly (readonly number[])[];
-  /** Blocks that are not trained on; none for no evaluation. */
-  heldOut: readonly (readonly number[])[];
+  /** The batch of this number (0-based). */
+  batch: (index: number) => Promise<Batch>;
+  /** What is evaluated and not trained on; no sequences for no evaluation. */
+  heldOut: Batch;
   /** The content of config.json, and the folder whose tokenizer files come along. */
   output: Omit<ModelFolder, 'tensors'>;
   /** Steps done before. */
@@ -77,7 +78,7 @@ async function trainOn(
     await folder.save({step, identity, record, model: output, moments: trainer.moments()});
     await folder.prune(keep, record.best?.step);
   };
-  if (from === 0 && run.heldOut.length > 0) {
+  if (from === 0 && run.heldOut.ids.length > 0) {
     await appendMetrics(folder.path, {step: 0, held_out: await measure(run)});
   }
   let last: StepMetrics | null = null;
@@ -87,12 +88,13 @@ async function trainOn(
     // Engines that compute at once never yield: a Ctrl-C gets its turn here.
     await setImmediate();
     const begun = performance.now();
-    const result = await trainer.step(step, run.batch(step - 1));
+    const {ids, lossMask} = await run.batch(step - 1);
+    const result = await trainer.step(step, ids, lossMask);
     const seconds = (performance.now() - begun) / 1000;
     record = afterStep(record, result.loss, stepFlops(run, result));
     if (exploded(record)) throw new ZttError(explosion(step, record));
     last = stepMetrics(run, step, result, seconds, record);
-    const due = run.heldOut.length > 0 && evalEvery > 0 && (step % evalEvery === 0 || step === steps);
+    const due = run.heldOut.ids.length > 0 && evalEvery > 0 && (step % evalEvery === 0 || step === steps);
     if (due) {
       last.held_out = await measure(run);
       record = afterEvaluation(record, step, last.held_out.loss);

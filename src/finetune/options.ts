@@ -1,3 +1,4 @@
+import type {DataProgress, OpenDataset} from '../data/index.js';
 import {requireWhole, UsageError} from '../errors.js';
 import type {StepMetrics} from './metrics.js';
 import {optimizerSettings, type OptimizerSettings} from './optimizer-options.js';
@@ -17,14 +18,30 @@ export interface FinetuneOptions extends Partial<RunSettings>, Partial<RunContro
   model: string;
   /** The run folder. It must not exist, or be empty, unless `resume`. */
   output: string;
-  /** Text files, or .jsonl files with `text` rows. */
+  /**
+   * What to train on: text, .jsonl and .parquet files, as `FILE` or `FILE:COLUMN`, and datasets, as
+   * `DATASET[:CONFIG][:SPLIT]`, each perhaps with `=WEIGHT` behind.
+   */
   data: readonly string[];
+  /**
+   * The share of the data that is held out for evaluations, above 0 and below 1; a twentieth, but at most 16
+   * sequences, unless given.
+   */
+  heldOut?: number;
+  /** Data that evaluations take in place of a share of `data`. */
+  heldOutData?: readonly string[];
+  /** Leave out the loss of each document's first token, before which another document stands. */
+  isolateDocuments?: boolean;
+  /** Opens datasets of the Hub; without it there are none. */
+  openDataset?: OpenDataset;
   /** Go on from the newest checkpoint in `output`. */
   resume?: boolean;
   /** Keep activations of one cycle at a time, for one more forward pass a step; the result is the same. */
   checkpointCycles?: boolean;
   engine?: string;
   threads?: number;
+  /** Called as data is read, before the first step. */
+  onData?: DataProgress;
   /** Called after each step. */
   onStep?: (metrics: StepMetrics & {steps: number}) => void;
   /** Called with a line a user should know: the engine taken, where a run goes on from. */
@@ -41,6 +58,8 @@ export interface RunControls {
   keep: number;
   /** Steps between evaluations on held-out text, of which one always ends the run; 0 for none. */
   evalEvery: number;
+  /** Held-out sequences that an evaluation scores, at most. */
+  evalBlocks: number;
   /** Exit thresholds that an evaluation measures besides full depth, where there are zero tokens. */
   evalThresholds: readonly number[];
   /** Evaluations without a better held-out loss after which the run ends; null for never. */
@@ -66,12 +85,15 @@ export function runSettings(options: FinetuneOptions, maxPositions: number): Run
   requireWhole('seq-len', settings.seqLen, 2, maxPositions);
   requireWhole('seed', settings.seed, -(2 ** 31), 2 ** 31);
   if (options.data.length === 0) throw new UsageError('there is no data; name at least one file.');
+  if (options.heldOut !== undefined && (options.heldOutData ?? []).length > 0) {
+    throw new UsageError('held-out and held-out-data are both given; evaluations take one or the other.');
+  }
   return settings;
 }
 
 /**
- * The controls of a run, with defaults filled in: a checkpoint and an evaluation every 100 steps, the newest and the
- * best kept, thresholds 0.2, 0.5 and 0.7, no early stopping.
+ * The controls of a run, with defaults filled in: a checkpoint and an evaluation every 100 steps, on 16
+ * sequences, the newest and the best kept, thresholds 0.2, 0.5 and 0.7, no early stopping.
  * @throws UsageError naming the option and what it may be
  */
 export function runControls(options: FinetuneOptions): RunControls {
@@ -79,12 +101,14 @@ export function runControls(options: FinetuneOptions): RunControls {
     saveEvery: options.saveEvery ?? 100,
     keep: options.keep ?? 1,
     evalEvery: options.evalEvery ?? 100,
+    evalBlocks: options.evalBlocks ?? 16,
     evalThresholds: options.evalThresholds ?? [0.2, 0.5, 0.7],
     patience: options.patience ?? null,
   };
   requireWhole('save-every', controls.saveEvery, 1, 1e9);
   requireWhole('keep', controls.keep, 1, 1e9);
   requireWhole('eval-every', controls.evalEvery, 0, 1e9);
+  requireWhole('eval-blocks', controls.evalBlocks, 1, 1e6);
   if (controls.patience !== null) {
     requireWhole('patience', controls.patience, 1, 1e9);
     if (controls.evalEvery === 0) throw new UsageError('patience counts evaluations; eval-every 0 has none.');

@@ -7,7 +7,7 @@ import type {FinetuneOptions, RunControls, RunSettings} from './options.js';
 const CONFIG = 'config.yaml';
 
 /** Of the options, what says nothing about the run itself. */
-const LEFT_OUT = ['output', 'resume', 'signal', 'onStep', 'onNote'];
+const LEFT_OUT = ['output', 'resume', 'signal', 'openDataset', 'onData', 'onStep', 'onNote'];
 
 /** A run's options with all defaults filled in, by the names of the command line's flags. */
 export type RunConfig = Record<string, unknown>;

@@ -19,8 +19,10 @@ export class Cuts {
   private readonly greedy: string[];
   private readonly place: RegExp;
   private readonly never: boolean;
+  private readonly prefixSpace: boolean;
 
   constructor({addedTokens, splits, prefixSpace, normalForms}: TokenizerSpec) {
+    this.prefixSpace = prefixSpace;
     const tokens = [...addedTokens.values()];
     const texts = [...tokens.map(({content}) => content), ...splits.flatMap(({literal}) => literal ?? [])];
     this.crossing = texts.filter((text) => /.\s/su.test(text));
@@ -29,6 +31,11 @@ export class Cuts {
     this.place = prefixSpace ? /(?<=[^\s\x85]) /g : /(?<=[^\s\x85])[ \n]/g;
     const normalized = normalForms.length > 0 && tokens.some((token) => token.normalized);
     this.never = normalized && this.crossing.length + this.greedy.length > 0;
+  }
+
+  /** Whether a text can be cut before every space and new line that follows what is no white space. */
+  get everywhere(): boolean {
+    return !this.never && this.crossing.length + this.greedy.length === 0 && !this.prefixSpace;
   }
 
   /**

@@ -1,3 +1,4 @@
+import {createHash} from 'node:crypto';
 import * as tokenizers from '@huggingface/tokenizers';
 import {FormatError} from '../errors.js';
 import {tokenBytes} from './alphabet.js';
@@ -51,6 +52,21 @@ export class Tokenizer {
    */
   static async load(folder: string): Promise<Tokenizer> {
     return new Tokenizer(await readTokenizer(folder));
+  }
+
+  /**
+   * Whether a text's ids are those of its pieces in a row, where it is cut before spaces and new lines that follow what
+   * is no white space.
+   */
+  get wordsApart(): boolean {
+    return this.cuts.everywhere;
+  }
+
+  /** The sha256 of all that decides which ids a text has, in hex. */
+  sha256(): string {
+    const {vocabulary, addedTokens, ...rest} = this.spec;
+    const all = [[...vocabulary], [...addedTokens], rest];
+    return createHash('sha256').update(JSON.stringify(all)).digest('hex');
   }
 
   vocabulary(): Vocabulary {

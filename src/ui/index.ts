@@ -17,3 +17,4 @@ export {layoutOf, slotsOf, type LayoutNumbers} from './layout.js';
 export {optimizerFlags, optimizerOptions} from './optimizer-flags.js';
 export {Progress, type ProgressOptions} from './progress.js';
 export {facts, table, type Column} from './table.js';
+export {dataFlags} from './data-flags.js';

@@ -23,9 +23,9 @@ export interface CliOptions {
 
 /** Runs the built command line as a user does, its streams being pipes. */
 export async function cli(args: string[], options: CliOptions = {}): Promise<CliResult> {
-  const {PATH, HOME, TMPDIR} = process.env;
+  const {PATH, HOME, TMPDIR, ZTT_CACHE} = process.env;
   const child = spawn(process.execPath, [...(options.node ?? []), RUN, ...args], {
-    env: {PATH, HOME, ...(TMPDIR ? {TMPDIR} : {}), ...options.env},
+    env: {PATH, HOME, ZTT_CACHE, ...(TMPDIR ? {TMPDIR} : {}), ...options.env},
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

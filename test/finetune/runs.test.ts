@@ -81,7 +81,7 @@ describe('the metrics of a run', () => {
     const blocks = Array.from({length: 3}, (_, b) =>
       Array.from({length: 32}, (_, i) => (b * 97 + i * 31) % 4096),
     );
-    const measured = await measureHeldOut(model, blocks, {batchSize: 2, thresholds: []});
+    const measured = await measureHeldOut(model, {ids: blocks}, {batchSize: 2, thresholds: []});
     expectClose([measured.loss], [await model.loss(blocks)], 1e-4, 'loss');
     model.dispose();
   });

@@ -1,0 +1,99 @@
+import {readdir, readFile, stat} from 'node:fs/promises';
+import {join, sep} from 'node:path';
+import {FileError, FormatError, UsageError} from '../errors.js';
+import {datasetFiles} from './dataset-files.js';
+import {hasColumns} from './documents.js';
+import type {DataFile} from './parts.js';
+
+/** A dataset repo of the Hub, as far as it is needed: the hub gives it to the commands, and they to the data. */
+export interface DatasetRepo {
+  /** The names of all its files. */
+  names: readonly string[];
+  /** Fetches files, and gives their places on this machine, in the same order. */
+  fetch: (names: readonly string[]) => Promise<string[]>;
+}
+
+/** Opens `user/name` or `user/name@revision`. */
+export type OpenDataset = (repo: string) => Promise<DatasetRepo>;
+
+/** One source of text, as it was given, and the files behind it. */
+export interface DataSource {
+  /** What was named, without the weight. */
+  name: string;
+  files: DataFile[];
+  /** Its share of what is drawn, relative to others; undefined if none was given. */
+  weight?: number;
+}
+
+const WEIGHT = /^(.+)=(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** `user/name` or `name`, perhaps with `@revision`. */
+const REPO = /^([A-Za-z0-9][\w.-]*\/)?[A-Za-z0-9][\w.-]*(@[\w./-]+)?$/;
+
+const README = 'README.md';
+const MAX_README_BYTES = 16 << 20;
+
+/**
+ * What a source names: `FILE`, `FILE:COLUMN`, a dataset as `DATASET[:CONFIG][:SPLIT]`, each perhaps followed by
+ * `=WEIGHT`. A dataset is a folder, or a repo of the Hub. What exists under a whole name is that, whatever is in the
+ * name.
+ * @param openDataset - opens repos of the Hub; without it there are none
+ * @throws FileError if there is nothing of that name, UsageError or FormatError for a column, config or split that
+ *   cannot be
+ */
+export async function findSource(spec: string, openDataset?: OpenDataset): Promise<DataSource> {
+  if (await isThere(spec)) return {name: spec, files: await filesAt(spec, [])};
+  const weighed = WEIGHT.exec(spec);
+  const name = weighed ? weighed[1]! : spec;
+  const weight = weighed ? Number(weighed[2]! + (weighed[3] ?? '')) : undefined;
+  if (weight !== undefined && !(weight > 0 && Number.isFinite(weight))) {
+    throw new UsageError(`${spec}: the weight must be a number above 0.`);
+  }
+  return {name, weight, files: await findFiles(name, openDataset)};
+}
+
+async function findFiles(name: string, openDataset: OpenDataset | undefined): Promise<DataFile[]> {
+  const [head, ...rest] = name.split(':') as [string, ...string[]];
+  for (let words = 0; words <= rest.length; words++) {
+    const cut = rest.length - words;
+    const path = [head, ...rest.slice(0, cut)].join(':');
+    if (await isThere(path)) return filesAt(path, rest.slice(cut));
+  }
+  if (!REPO.test(head) || hasColumns(head) || /\.(txt|gz)$/i.test(head) || rest.length > 2) {
+    throw new FileError(`${name} cannot be read: no such file.`);
+  }
+  if (!openDataset) throw new FileError(`${name} does not exist; give a file or a folder.`);
+  const repo = await openDataset(head);
+  const readme = repo.names.includes(README) ? await readReadme((await repo.fetch([README]))[0]!) : null;
+  const files = datasetFiles(head, repo.names, readme, rest);
+  return (await repo.fetch(files)).map((path) => ({path}));
+}
+
+/** The files of a path that exists, and what follows it: a column of a file, a config and a split of a folder. */
+async function filesAt(path: string, words: readonly string[]): Promise<DataFile[]> {
+  if (!(await stat(path)).isDirectory()) {
+    if (words.length === 0) return [{path}];
+    const column = words.join(':');
+    if (column === '') throw new UsageError(`${path}: a column must follow the colon.`);
+    if (!hasColumns(path)) {
+      throw new UsageError(`${path}:${column}: only .jsonl and .parquet files have columns.`);
+    }
+    return [{path, column}];
+  }
+  if (words.length > 2)
+    throw new UsageError(`${path}: only a config and a split may follow a dataset's name.`);
+  const names = (await readdir(path, {recursive: true})).map((name) => name.replaceAll(sep, '/'));
+  const readme = names.includes(README) ? await readReadme(join(path, README)) : null;
+  return datasetFiles(path, names, readme, words).map((name) => ({path: join(path, name)}));
+}
+
+async function readReadme(path: string): Promise<string> {
+  if ((await stat(path)).size > MAX_README_BYTES) throw new FormatError(`${path} is too long for a README.`);
+  return readFile(path, 'utf8');
+}
+
+const isThere = async (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );

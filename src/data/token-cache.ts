@@ -1,0 +1,173 @@
+import {createHash} from 'node:crypto';
+import {rm} from 'node:fs/promises';
+import {homedir} from 'node:os';
+import {join} from 'node:path';
+import {DiskFile, exists, writeFolder} from '../checkpoint/index.js';
+import {FileError, FormatError, InterruptedError} from '../errors.js';
+import type {Tokenizer} from '../tokenizer/index.js';
+import {DocumentEncoder} from './document-encoder.js';
+import {readDocuments} from './documents.js';
+import type {DataFile} from './parts.js';
+import {BEGINS, TokenFile, TokenWriter, UNTRAINED} from './token-file.js';
+
+/** Counts up when what is written for the same text changes. */
+const VERSION = 1;
+
+/** Tells how much of the files of a source is read. */
+export type DataProgress = (phase: 'checking' | 'tokenising', doneBytes: number, totalBytes: number) => void;
+
+export interface TokenOptions {
+  tokenizer: Tokenizer;
+  /** Put before the first document and behind every one; null for none. */
+  separator: number | null;
+  /** The folder of the token cache; `cacheFolder()` unless given. */
+  cache?: string;
+  /** Called as files are read: once to know them, once more where they are not in the cache. */
+  onRead?: DataProgress;
+  onNote?: (line: string) => void;
+  signal?: AbortSignal;
+}
+
+/** Where tokens are kept: `$ZTT_CACHE`, else `$XDG_CACHE_HOME/ztt`, else `~/.cache/ztt`. */
+export function cacheFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
+  return env.ZTT_CACHE || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'ztt');
+}
+
+/**
+ * The tokens of files, from the cache if they are there: kept by the files' content, their columns, the tokenizer and
+ * the separator, whatever the files are called. What is broken there is made anew.
+ * @param name - as notes name the files
+ * @throws FileError or FormatError for a file that cannot be read, InterruptedError after an abort
+ */
+export async function cachedTokens(
+  name: string,
+  files: readonly DataFile[],
+  options: TokenOptions,
+): Promise<TokenFile> {
+  const {tokenizer, separator} = options;
+  const sizes = await Promise.all(files.map(({path}) => sizeOf(path)));
+  const reading = progressOf(sizes, options);
+  const contents: string[] = [];
+  for (const {path} of files) contents.push(await sha256Of(path, reading.phase('checking')));
+  const rows = files.map(({path, column}, i) => [contents[i], kindOf(path), column ?? null]);
+  const key = createHash('sha256')
+    .update(JSON.stringify([VERSION, rows, tokenizer.sha256(), separator]))
+    .digest('hex');
+  const folder = join(options.cache ?? cacheFolder(), 'tokens', key);
+  if (await exists(folder)) {
+    try {
+      const kept = await TokenFile.open(folder);
+      options.onNote?.(`${name}: ${kept.tokens} tokens from the token cache`);
+      return kept;
+    } catch (error) {
+      if (!(error instanceof FormatError || error instanceof FileError)) throw error;
+      options.onNote?.(`${name}: the token cache is broken, and made anew: ${error.message}`);
+      await rm(folder, {recursive: true, force: true});
+    }
+  }
+  const onRead = reading.phase('tokenising');
+  await writeTokens(
+    folder,
+    files.map((file) => ({...file, onRead})),
+    options,
+  );
+  return TokenFile.open(folder);
+}
+
+async function writeTokens(
+  folder: string,
+  files: readonly DataFile[],
+  {tokenizer, separator}: TokenOptions,
+): Promise<void> {
+  await writeFolder(folder, async (stage) => {
+    const writer = await TokenWriter.create(stage);
+    const encoder = new DocumentEncoder(tokenizer);
+    const ends = separator === null ? [] : [separator];
+    try {
+      await writer.add(ends, 0);
+      for (const file of files) await tokenise(file, encoder, writer, ends);
+      await writer.finish();
+    } finally {
+      await writer.close();
+    }
+  }).catch(async (error: unknown) => {
+    // Another process may have written the same meanwhile.
+    if (!(await exists(folder))) throw error;
+  });
+}
+
+/** Writes a file's documents, each with its end; one without any text has none. */
+async function tokenise(
+  file: DataFile,
+  encoder: DocumentEncoder,
+  writer: TokenWriter,
+  ends: readonly number[],
+): Promise<void> {
+  let beginning = 0;
+  let untrained = 0;
+  const write = async (ids: readonly number[]) => {
+    if (ids.length === 0) return;
+    await writer.add(ids, beginning + untrained);
+    beginning = 0;
+  };
+  const endDocument = async () => {
+    await write(encoder.end());
+    if (beginning === 0) await writer.add(ends, 0);
+  };
+  let first = true;
+  for await (const part of readDocuments(file)) {
+    if (part.begins) {
+      if (!first) await endDocument();
+      first = false;
+      beginning = BEGINS;
+    } else if (part.trained !== (untrained === 0)) {
+      // A completion is encoded by itself: whoever generates it has only the prompt's ids before.
+      await write(encoder.end());
+    }
+    untrained = part.trained ? 0 : UNTRAINED;
+    await write(encoder.add(part.text, part.place));
+  }
+  await endDocument();
+}
+
+/** What decides how a file is read, of its name. */
+const kindOf = (path: string): string => /(\.\w+)?(\.gz)?$/i.exec(path)![0].toLowerCase();
+
+async function sizeOf(path: string): Promise<number> {
+  const file = await DiskFile.open(path);
+  await file.close();
+  return file.size;
+}
+
+async function sha256Of(path: string, onRead: (bytes: number) => void): Promise<string> {
+  const hash = createHash('sha256');
+  const file = await DiskFile.open(path);
+  try {
+    for await (const chunk of file.chunks(0, file.size)) {
+      hash.update(chunk);
+      onRead(chunk.length);
+    }
+  } finally {
+    await file.close();
+  }
+  return hash.digest('hex');
+}
+
+/** Counts what is read of files in each phase, and stops at an abort. */
+function progressOf(sizes: readonly number[], {onRead, signal}: TokenOptions) {
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  return {
+    phase(phase: 'checking' | 'tokenising') {
+      let done = 0;
+      return (bytes: number) => {
+        if (signal?.aborted) {
+          throw new InterruptedError(
+            'stopped while the data was read; nothing of it is kept: run the same command again.',
+          );
+        }
+        done += bytes;
+        onRead?.(phase, done, total);
+      };
+    },
+  };
+}

@@ -1,0 +1,150 @@
+import {readdir, readFile, truncate, writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
+import {afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest';
+import {cachedTokens, cacheFolder} from '../../src/data/token-cache.js';
+import {begins, idOf, trained, type TokenFile} from '../../src/data/token-file.js';
+import {InterruptedError, type Tokenizer} from '../../src/index.js';
+import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {loadTokenizer, put} from './text.js';
+
+const SEPARATOR = 0;
+
+let temp: TempFolder;
+let tokenizer: Tokenizer;
+let notes: string[];
+beforeAll(async () => {
+  tokenizer = await loadTokenizer();
+});
+beforeEach(async () => {
+  temp = await makeTempFolder();
+  notes = [];
+});
+afterEach(() => temp.remove());
+
+const options = () => ({
+  tokenizer,
+  separator: SEPARATOR as number | null,
+  cache: temp.path('cache'),
+  onNote: (line: string) => notes.push(line),
+});
+const encode = (text: string) => tokenizer.encode(text, false);
+const entries = () => readdir(join(temp.path('cache'), 'tokens'));
+
+/** All tokens of a file, which is closed: ids, and the places of the flags. */
+async function contentOf(file: TokenFile) {
+  const tokens = [...(await file.read(0, file.tokens))];
+  await file.close();
+  const places = (has: (token: number) => boolean) => tokens.flatMap((token, i) => (has(token) ? [i] : []));
+  return {ids: tokens.map(idOf), begins: places(begins), untrained: places((token) => !trained(token))};
+}
+
+describe('tokens', () => {
+  it('hold every document and its end, and where each begins', async () => {
+    const rows = await put(temp, 'a.jsonl', '{"text":"one two"}\n{"text":""}\n{"text":"two"}');
+    const text = await put(temp, 'b.txt', 'three');
+    const file = await cachedTokens('both', [{path: rows}, {path: text}], options());
+    expect(file.documents).toBe(3);
+    const [one, two, three] = [encode('one two'), encode('two'), encode('three')];
+    const {ids, begins, untrained} = await contentOf(file);
+    expect(ids).toEqual([0, ...one, 0, ...two, 0, ...three, 0]);
+    expect(begins).toEqual([1, 2 + one.length, 3 + one.length + two.length]);
+    expect(untrained).toEqual([]);
+    const bare = await contentOf(await cachedTokens('a', [{path: rows}], {...options(), separator: null}));
+    expect(bare.ids).toEqual([...one, ...two]);
+  });
+
+  it('say where a text has none', async () => {
+    const path = await put(temp, 'a.jsonl', '{"text":"fine"}\n{"text":"half \\ud800 a pair"}');
+    await expect(cachedTokens('a', [{path}], options())).rejects.toThrow(/a\.jsonl, line 2: .*surrogate/);
+  });
+
+  it('of a prompt are not trained on; prompt and completion are encoded apart', async () => {
+    const path = await put(temp, 'a.jsonl', '{"prompt":"say th","completion":"ree"}\n{"text":"x"}');
+    const {ids, begins, untrained} = await contentOf(await cachedTokens('a', [{path}], options()));
+    const [prompt, completion] = [encode('say th'), encode('ree')];
+    expect(ids).toEqual([0, ...prompt, ...completion, 0, ...encode('x'), 0]);
+    expect(untrained).toEqual(prompt.map((_, i) => 1 + i));
+    expect(begins).toEqual([1, 2 + prompt.length + completion.length]);
+  });
+});
+
+describe('the token cache', () => {
+  it('is used again for the same content, under whatever name', async () => {
+    const first = await cachedTokens('a', [{path: await put(temp, 'a.txt', 'one two')}], options());
+    expect(notes).toEqual([]);
+    const before = await contentOf(first);
+    const again = await cachedTokens('b', [{path: await put(temp, 'b.txt', 'one two')}], options());
+    expect(notes).toEqual([expect.stringMatching(/^b: \d+ tokens from the token cache$/)]);
+    expect(await contentOf(again)).toEqual(before);
+    expect(await entries()).toHaveLength(1);
+  });
+
+  it('keeps apart what differs in content, kind of file, column or separator', async () => {
+    const rows = '{"text":"one","other":"two"}';
+    const path = await put(temp, 'a.jsonl', rows);
+    const all = [
+      await cachedTokens('a', [{path}], options()),
+      await cachedTokens('a', [{path}], {...options(), separator: null}),
+      await cachedTokens('a', [{path, column: 'other'}], options()),
+      await cachedTokens('a', [{path: await put(temp, 'a.txt', rows)}], options()),
+      await cachedTokens('a', [{path}, {path}], options()),
+      await cachedTokens('a', [{path: await put(temp, 'b.jsonl', `${rows}\n`)}], options()),
+    ];
+    expect(await entries()).toHaveLength(all.length);
+    expect(notes).toEqual([]);
+    for (const file of all) await file.close();
+  });
+
+  it.each([
+    ['truncated', async (folder: string) => truncate(join(folder, 'tokens.bin'), 4)],
+    ['changed', async (folder: string) => writeFile(join(folder, 'tokens.bin'), Buffer.alloc(16, 1))],
+    ['without its index', async (folder: string) => writeFile(join(folder, 'index.json'), '{}')],
+    ['with an index that is no JSON', async (folder: string) => writeFile(join(folder, 'index.json'), '{')],
+  ])('is made anew where it is %s', async (_, spoil) => {
+    const path = await put(temp, 'a.txt', 'one two three');
+    const before = await contentOf(await cachedTokens('a', [{path}], options()));
+    await spoil(temp.path('cache', 'tokens', (await entries())[0]!));
+    const after = await contentOf(await cachedTokens('a', [{path}], options()));
+    expect(after).toEqual(before);
+    expect(notes).toEqual([expect.stringMatching(/the token cache is broken, and made anew/)]);
+  });
+
+  it('keeps nothing of what cannot be read, or was interrupted', async () => {
+    const path = await put(temp, 'a.jsonl', `${'{"text":"fine"}\n'.repeat(1000)}{"text":1}`);
+    await expect(cachedTokens('a', [{path}], options())).rejects.toThrow(/a\.jsonl, line 1001/);
+    const abort = new AbortController();
+    const stopped = cachedTokens('b', [{path: await put(temp, 'b.txt', 'x '.repeat(1e6))}], {
+      ...options(),
+      signal: abort.signal,
+      onRead: (phase) => phase === 'tokenising' && abort.abort(),
+    });
+    await expect(stopped).rejects.toThrow(InterruptedError);
+    expect((await readdir(temp.path('.'))).sort()).toEqual(['a.jsonl', 'b.txt']);
+  });
+
+  it('says how much is read', async () => {
+    const content = 'word '.repeat(100_000);
+    const path = await put(temp, 'a.txt', content);
+    const last: Record<string, number> = {};
+    const onRead = (phase: string, done: number, total: number) => {
+      expect(total).toBe(content.length);
+      expect(done).toBeGreaterThanOrEqual(last[phase] ?? 0);
+      last[phase] = done;
+    };
+    await (await cachedTokens('a', [{path}], {...options(), onRead})).close();
+    expect(last).toEqual({checking: content.length, tokenising: content.length});
+  });
+
+  it('lies where the environment says', () => {
+    expect(cacheFolder({ZTT_CACHE: '/a', XDG_CACHE_HOME: '/b'})).toBe('/a');
+    expect(cacheFolder({XDG_CACHE_HOME: '/b'})).toBe(join('/b', 'ztt'));
+    expect(cacheFolder({})).toMatch(/\.cache.ztt$/);
+  });
+
+  it('tells a full disk', async () => {
+    await writeFile(temp.path('cache'), 'a file where the folder should be');
+    const path = await put(temp, 'a.txt', 'one');
+    await expect(cachedTokens('a', [{path}], options())).rejects.toThrow(/cannot be/);
+    expect(await readFile(temp.path('cache'), 'utf8')).toContain('a file');
+  });
+});
