@@ -10,7 +10,8 @@ const mayImport = {
   checkpoint: [],
   engine: [],
   tokenizer: ['checkpoint'],
-  ui: [],
+  // Every command takes a model by its name on the Hub: what that means is said once, in src/ui.
+  ui: ['hub'],
   ops: ['engine'],
   model: ['ops', 'engine', 'checkpoint'],
   data: ['tokenizer', 'checkpoint'],

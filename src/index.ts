@@ -22,6 +22,21 @@ export {
   type HeldOutResult,
 } from './eval/index.js';
 export {finetune, readMetrics, type FinetuneOptions, type FinetuneReport} from './finetune/index.js';
-export {planPush, push, type PushOptions, type PushPlan, type PushReport} from './hub/index.js';
+export {
+  fetchFiles,
+  fetchModel,
+  openModel,
+  planPush,
+  push,
+  type FetchedFiles,
+  type FetchedModel,
+  type FetchFilesOptions,
+  type FetchModelOptions,
+  type HubOptions,
+  type ModelWeights,
+  type PushOptions,
+  type PushPlan,
+  type PushReport,
+} from './hub/index.js';
 export * from './model/index.js';
 export {Tokenizer} from './tokenizer/index.js';

@@ -19,7 +19,7 @@ export {
 } from './dtype.js';
 export {writeModelFiles, type ModelFolder} from './model-folder.js';
 export {parseWith, readJson, readText} from './json.js';
-export {exists} from './locate.js';
+export {exists, locate} from './locate.js';
 export {SafetensorsFile} from './safetensors-file.js';
 export {writeSafetensors, type TensorSource, type WriteOptions} from './safetensors-writer.js';
 export {asFileError, requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';

@@ -4,6 +4,7 @@ import {
   BaseCommand,
   engineFlag,
   format,
+  MODEL_FORMS,
   modelArg,
   someText,
   table,
@@ -24,6 +25,10 @@ export default class Eval extends BaseCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks questions.jsonl',
     {
+      description: 'A model of the Hub, which is downloaded if it is not there yet',
+      command: '<%= config.bin %> <%= command.id %> openai-community/gpt2 --tasks questions.jsonl',
+    },
+    {
       description: 'At four thresholds, the results also as a file',
       command:
         '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks questions.jsonl,pages.jsonl --threshold 0.2,0.5,0.7,1 --output results',
@@ -31,7 +36,7 @@ export default class Eval extends BaseCommand {
   ];
 
   static override args = {
-    model: modelArg({description: 'A ZTT model or a source checkpoint.', required: true}),
+    model: modelArg({description: `A ZTT model or a source checkpoint: ${MODEL_FORMS}.`, required: true}),
   };
 
   static override flags = {
@@ -63,10 +68,11 @@ export default class Eval extends BaseCommand {
       import('../tokenizer/index.js'),
       import('../checkpoint/index.js'),
     ]);
-    const checkpoint = await Checkpoint.open(args.model);
+    const {path} = await this.fetchModel(args.model, signal);
+    const checkpoint = await Checkpoint.open(path);
     await checkpoint.close();
     const tokenizer = await Tokenizer.load(checkpoint.folder);
-    const model = await load(args.model, {engine: flags.engine, threads: flags.threads});
+    const model = await load(path, {engine: flags.engine, threads: flags.threads});
     this.note(model.engine.why);
     const progress = await this.progress({title: 'Evaluating'});
     const report = await evaluate(model, tokenizer, {

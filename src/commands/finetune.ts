@@ -9,6 +9,7 @@ import {
   engineFlag,
   facts,
   format,
+  MODEL_FORMS,
   modelArg,
   parseWithConfig,
   optimizerFlags,
@@ -50,6 +51,10 @@ export default class Finetune extends BaseCommand {
         '<%= config.bin %> <%= command.id %> gpt2-ztt -o run --data stories.jsonl:story=3 Salesforce/wikitext:wikitext-2-raw-v1=1 --held-out-data held-out.txt',
     },
     {
+      description: 'A model of the Hub, which is downloaded if it is not there yet',
+      command: '<%= config.bin %> <%= command.id %> user/gpt2-ztt --output run --data train.txt',
+    },
+    {
       description: 'Go on after an interruption',
       command: '<%= config.bin %> <%= command.id %> --output run --resume',
     },
@@ -61,7 +66,7 @@ export default class Finetune extends BaseCommand {
 
   static override args = {
     model: modelArg({
-      description: 'A ZTT model, or a source checkpoint, which is trained as vanilla.',
+      description: `A ZTT model, or a source checkpoint, which is trained as vanilla: ${MODEL_FORMS}.`,
       required: true,
     }),
   };
@@ -156,6 +161,8 @@ export default class Finetune extends BaseCommand {
   override async run(): Promise<FinetuneReport> {
     const {args, flags} = await this.parseFlags();
     const {finetune} = await import('../finetune/index.js');
+    const signal = this.interruptible('stopped before the first step; run the same command again.');
+    const {path, name, revision} = await this.fetchModel(args.model, signal);
     const progress = await this.progress({title: READING.checking});
     let title: string | undefined;
     const begin = (next: string) => {
@@ -164,7 +171,8 @@ export default class Finetune extends BaseCommand {
     };
     let heldOutLoss: number | undefined;
     const report = await finetune({
-      model: args.model,
+      model: path,
+      source: revision === null ? undefined : {name, revision},
       output: flags.output,
       data: flags.data,
       heldOut: flags['held-out'],
@@ -197,7 +205,7 @@ export default class Finetune extends BaseCommand {
         progress.update(step, steps, detail);
       },
       onNote: (line) => this.note(line),
-      signal: this.interruptible('stopped before the first step; run the same command again.'),
+      signal,
     });
     progress.stop();
     this.print(report);

@@ -5,6 +5,7 @@ import {
   BaseCommand,
   engineFlag,
   format,
+  MODEL_FORMS,
   modelArg,
   someText,
   thresholdFlag,
@@ -38,10 +39,14 @@ export default class Generate extends BaseCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> gpt2-ztt --prompt "It is a truth universally acknowledged"',
     '<%= config.bin %> <%= command.id %> gpt2-ztt --prompt "Once upon" --threshold 0.3 --max-new-tokens 20 --json',
+    {
+      description: 'A model of the Hub, which is downloaded if it is not there yet',
+      command: '<%= config.bin %> <%= command.id %> facebook/opt-125m --prompt "Once upon"',
+    },
   ];
 
   static override args = {
-    model: modelArg({description: 'A ZTT model or a source checkpoint.', required: true}),
+    model: modelArg({description: `A ZTT model or a source checkpoint: ${MODEL_FORMS}.`, required: true}),
   };
 
   static override flags = {
@@ -65,10 +70,11 @@ export default class Generate extends BaseCommand {
       import('../tokenizer/index.js'),
       import('../checkpoint/index.js'),
     ]);
-    const checkpoint = await Checkpoint.open(args.model);
+    const {path} = await this.fetchModel(args.model, signal);
+    const checkpoint = await Checkpoint.open(path);
     await checkpoint.close();
     const tokenizer = await Tokenizer.load(checkpoint.folder);
-    const model = await load(args.model, {engine: flags.engine, threads: flags.threads});
+    const model = await load(path, {engine: flags.engine, threads: flags.threads});
     this.note(model.engine.why);
     const promptIds = tokenizer.encode(flags.prompt);
     const {maxPositions} = model.config.arch;

@@ -1,7 +1,7 @@
 import {Flags} from '@oclif/core';
 import type {RevertReport} from '../convert/index.js';
 import {ENGINES} from '../engine/index.js';
-import {BaseCommand, engineFlag, facts, modelArg, outputFlag} from '../ui/index.js';
+import {BaseCommand, engineFlag, facts, MODEL_FORMS, modelArg, outputFlag} from '../ui/index.js';
 
 /** `ztt revert`: a converted model back to a plain checkpoint. */
 export default class Revert extends BaseCommand {
@@ -20,10 +20,14 @@ export default class Revert extends BaseCommand {
       description: 'A deeper plain model from cycles with zero tokens',
       command: '<%= config.bin %> <%= command.id %> gpt2-ztt --output gpt2-plain --unroll --drop-zero-tokens',
     },
+    {
+      description: 'A model of the Hub, at a tag',
+      command: '<%= config.bin %> <%= command.id %> user/gpt2-vanilla@v1 --output gpt2-again',
+    },
   ];
 
   static override args = {
-    model: modelArg({description: "A ZTT model's folder.", required: true}),
+    model: modelArg({description: `A ZTT model: ${MODEL_FORMS}.`, required: true}),
   };
 
   static override flags = {
@@ -38,14 +42,16 @@ export default class Revert extends BaseCommand {
   override async run(): Promise<RevertReport> {
     const {args, flags} = await this.parse(Revert);
     const {revert} = await import('../convert/index.js');
+    const signal = this.interruptible('stopped; nothing was written.');
+    const {path} = await this.fetchModel(args.model, signal);
     const progress = await this.progress({title: 'Reverting'});
     const report = await revert({
-      model: args.model,
+      model: path,
       output: flags.output,
       unroll: flags.unroll,
       dropZeroTokens: flags['drop-zero-tokens'],
       engine: flags.engine,
-      signal: this.interruptible('stopped; nothing was written.'),
+      signal,
     });
     progress.stop();
     this.print(report);

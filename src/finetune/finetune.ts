@@ -130,7 +130,7 @@ async function trainOn(data: TrainingData, {run, options, settings, controls}: P
       options.onNote?.(line);
     }
     const output = {
-      config: await outputConfig(options.model, model),
+      config: await outputConfig(options, model),
       carryFrom: await folderOf(options.model),
     };
     const batch = (index: number) => data.batch(index);
@@ -172,18 +172,15 @@ async function folderOf(path: string): Promise<string> {
 const readConfigOf = async (path: string) => readModelConfig(await folderOf(path));
 
 /** The fine-tuned model's config.json: the model's own, or that of a `vanilla` conversion of the source. */
-async function outputConfig(path: string, model: Model): Promise<Record<string, unknown>> {
+async function outputConfig(options: FinetuneOptions, model: Model): Promise<Record<string, unknown>> {
   const {base, ztt} = model.config;
   if (ztt) return modelConfigJson(base, ztt);
-  const checkpoint = await Checkpoint.open(path);
+  const checkpoint = await Checkpoint.open(options.model);
   try {
     const {prefix, dropped} = mapTensors(checkpoint, model.config);
-    const name = basename(resolve(path));
+    const source = options.source ?? {name: basename(resolve(options.model)), revision: null};
     const sha256 = await checkpoint.sha256();
-    return modelConfigJson(
-      base,
-      vanillaConfig(model.config, {name, revision: null, sha256, prefix, dropped}),
-    );
+    return modelConfigJson(base, vanillaConfig(model.config, {...source, sha256, prefix, dropped}));
   } finally {
     await checkpoint.close();
   }

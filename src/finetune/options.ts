@@ -16,6 +16,8 @@ export interface RunSettings extends OptimizerSettings {
 export interface FinetuneOptions extends Partial<RunSettings>, Partial<RunControls> {
   /** A ZTT model, or a GPT-2 or OPT source, which is trained as `vanilla`. */
   model: string;
+  /** Where a source came from, for `ztt.source` of the result; the name of its folder unless given. */
+  source?: {name: string; revision: string};
   /** The run folder. It must not exist, or be empty, unless `resume`. */
   output: string;
   /**

@@ -7,14 +7,17 @@ import type {FinetuneOptions, RunControls, RunSettings} from './options.js';
 const CONFIG = 'config.yaml';
 
 /** Of the options, what says nothing about the run itself. */
-const LEFT_OUT = ['output', 'resume', 'signal', 'openDataset', 'onData', 'onStep', 'onNote'];
+const LEFT_OUT = ['output', 'source', 'resume', 'signal', 'openDataset', 'onData', 'onStep', 'onNote'];
 
 /** A run's options with all defaults filled in, by the names of the command line's flags. */
 export type RunConfig = Record<string, unknown>;
 
 /** The effective config of a run. */
 export function runConfig(options: FinetuneOptions, settings: RunSettings, controls: RunControls): RunConfig {
-  const effective = {...options, ...settings, ...controls};
+  const {source} = options;
+  // The commit, wherever the cache is: a branch may have moved when the run goes on.
+  const model = source ? `${source.name}@${source.revision}` : options.model;
+  const effective = {...options, model, ...settings, ...controls};
   const entries = Object.entries(effective).filter(
     ([name, value]) => value !== undefined && value !== null && !LEFT_OUT.includes(name),
   );

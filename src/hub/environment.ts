@@ -1,6 +1,6 @@
 import {readFile} from 'node:fs/promises';
 import {homedir} from 'node:os';
-import {join} from 'node:path';
+import {join, resolve} from 'node:path';
 import {FileError, HubError, UsageError} from '../errors.js';
 
 /** The environment variables that the Hub's own tools read. */
@@ -32,9 +32,12 @@ export function findEndpoint(given: string | undefined, env: Environment): strin
   return text.replace(/\/+$/, '');
 }
 
+/** Whether `HF_HUB_OFFLINE` forbids to reach the Hub. */
+export const isOffline = (env: Environment): boolean => isTrue(env.HF_HUB_OFFLINE);
+
 /** @throws HubError if `HF_HUB_OFFLINE` forbids to reach the Hub. */
 export function requireOnline(env: Environment): void {
-  if (/^(1|on|yes|true)$/i.test(env.HF_HUB_OFFLINE?.trim() ?? '')) {
+  if (isOffline(env)) {
     throw new HubError(
       'HF_HUB_OFFLINE is set, so the Hub is not reached; unset it, or use --dry-run to see what would be pushed.',
     );
@@ -42,15 +45,33 @@ export function requireOnline(env: Environment): void {
 }
 
 /**
- * The access token: the one given, else `HF_TOKEN`, else `HUGGING_FACE_HUB_TOKEN`, else the token file
- * (`HF_TOKEN_PATH`, else `$HF_HOME/token`, else `huggingface/token` in the cache folder).
- * @throws HubError that says how to get one if there is none; FileError if the token file is unreadable.
+ * The folder of the cache that all Hugging Face tools share: `HF_HUB_CACHE`, else `HUGGINGFACE_HUB_CACHE`, else
+ * `hub` in `HF_HOME`, which is `huggingface` in the cache folder (`XDG_CACHE_HOME`, else `~/.cache`) unless set.
  */
-export async function findToken(given: string | undefined, env: Environment): Promise<Token> {
-  const token =
+export function hubCache(env: Environment): string {
+  const given = env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE;
+  return resolve(given ? expandHome(given) : join(hfHome(env), 'hub'));
+}
+
+/** Whether `HF_HUB_DISABLE_SYMLINKS` asks for files in place of links in the cache. */
+export const withoutSymlinks = (env: Environment): boolean => isTrue(env.HF_HUB_DISABLE_SYMLINKS);
+
+/**
+ * The access token: the one given, else `HF_TOKEN`, else `HUGGING_FACE_HUB_TOKEN`, else the token file
+ * (`HF_TOKEN_PATH`, else `token` in `HF_HOME`); undefined if there is none.
+ * @throws HubError if what is found cannot be a token; FileError if the token file is unreadable.
+ */
+export async function findToken(given: string | undefined, env: Environment): Promise<Token | undefined> {
+  return (
     tidy(given, 'the token given') ??
     TOKEN_VARIABLES.map((name) => tidy(env[name], name)).find((found) => found !== undefined) ??
-    (await readTokenFile(tokenPath(env)));
+    (await readTokenFile(env.HF_TOKEN_PATH ? expandHome(env.HF_TOKEN_PATH) : join(hfHome(env), 'token')))
+  );
+}
+
+/** As `findToken`. @throws HubError that says how to get one if there is none */
+export async function requireToken(given: string | undefined, env: Environment): Promise<Token> {
+  const token = await findToken(given, env);
   if (!token) {
     throw new HubError(
       'No Hugging Face token was found; set HF_TOKEN to a token with write access, or run `hf auth login`.',
@@ -59,11 +80,12 @@ export async function findToken(given: string | undefined, env: Environment): Pr
   return token;
 }
 
-function tokenPath(env: Environment): string {
-  if (env.HF_TOKEN_PATH) return expandHome(env.HF_TOKEN_PATH);
-  if (env.HF_HOME) return join(expandHome(env.HF_HOME), 'token');
+const isTrue = (value: string | undefined): boolean => /^(1|on|yes|true)$/i.test(value?.trim() ?? '');
+
+function hfHome(env: Environment): string {
+  if (env.HF_HOME) return expandHome(env.HF_HOME);
   const cache = env.XDG_CACHE_HOME ? expandHome(env.XDG_CACHE_HOME) : join(homedir(), '.cache');
-  return join(cache, 'huggingface', 'token');
+  return join(cache, 'huggingface');
 }
 
 const expandHome = (path: string): string => path.replace(/^~(?=$|[/\\])/, () => homedir());

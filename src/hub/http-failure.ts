@@ -1,7 +1,3 @@
-import {HubError} from '../errors.js';
-import type {Token} from './environment.js';
-import type {RepoId} from './repo-id.js';
-
 const MAX_WORDS = 200;
 
 /**
@@ -17,6 +13,8 @@ export class HttpFailure extends Error {
     readonly fromEndpoint: boolean,
     /** What the server said, as it said it; empty if nothing fit to show. */
     readonly words: string,
+    /** The Hub's own name for the failure (X-Error-Code): `GatedRepo`, `RepoNotFound`; empty if it gave none. */
+    readonly code = '',
   ) {
     super(`${host} answered ${status}`);
     this.name = 'HttpFailure';
@@ -24,47 +22,14 @@ export class HttpFailure extends Error {
 }
 
 /** Text with every access token in it made unreadable. */
-export function redact(text: string, token: string): string {
-  return text.replaceAll(token, '***').replace(/\bhf_[A-Za-z0-9]{8,}/g, '***');
+export function redact(text: string, token: string | undefined): string {
+  const known = token ? text.replaceAll(token, '***') : text;
+  return known.replace(/\bhf_[A-Za-z0-9]{8,}/g, '***');
 }
 
-/** A failure as an error for the user: one line with what was refused and what to do. */
-export function explain(failure: HttpFailure, repo: RepoId, token: Token, endpoint: string): HubError {
-  const {status, host} = failure;
-  const line = redact(failure.words, token.value).replace(/\s+/g, ' ').trim();
-  const words = line.length > MAX_WORDS ? `${line.slice(0, MAX_WORDS)}…` : line;
-  const said = words ? `${status}: ${words}` : `${status}`;
-  if (!failure.fromEndpoint) {
-    return new HubError(
-      `${host}, where the Hub keeps large files, refused the upload (${said}); push again.`,
-    );
-  }
-  const login = 'set HF_TOKEN or run `hf auth login`';
-  if (status === 401) {
-    return new HubError(
-      `${host} does not accept the token from ${token.from} (${said}); make one with write access at ${endpoint}/settings/tokens, then ${login}.`,
-    );
-  }
-  if (status === 403) {
-    return new HubError(
-      `The token from ${token.from} may not write to ${repo.namespace} (${said}); use a token with write access to ${repo.id}, or push under another name.`,
-    );
-  }
-  if (status === 404) {
-    return new HubError(
-      `${host} does not find ${repo.id} (${said}); check the name, that the token from ${token.from} may see it, and HF_ENDPOINT if it is set.`,
-    );
-  }
-  if (status === 409 || status === 412) {
-    return new HubError(
-      `${repo.id} was changed by another push at the same time (${said}); nothing was committed, push again.`,
-    );
-  }
-  if (status === 429) {
-    return new HubError(`${host} limits the rate of requests (${said}); wait some minutes and push again.`);
-  }
-  if (status >= 500) {
-    return new HubError(`${host} is failing (${said}); try again later.`);
-  }
-  return new HubError(`${host} refused the push to ${repo.id} (${said}).`);
+/** The status and what the server said, on one line of bounded length, without tokens: `403: Forbidden`. */
+export function statusAndWords({status, words}: HttpFailure, token: string | undefined): string {
+  const line = redact(words, token).replace(/\s+/g, ' ').trim();
+  const short = line.length > MAX_WORDS ? `${line.slice(0, MAX_WORDS)}…` : line;
+  return short ? `${status}: ${short}` : `${status}`;
 }

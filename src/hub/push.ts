@@ -1,6 +1,7 @@
 import {HubError, InterruptedError, ZttError} from '../errors.js';
-import {findEndpoint, findToken, requireOnline, type Environment, type Token} from './environment.js';
-import {explain, HttpFailure, redact} from './http-failure.js';
+import {findEndpoint, requireOnline, requireToken, type Environment, type Token} from './environment.js';
+import {explainPush} from './explain-push.js';
+import {HttpFailure, redact} from './http-failure.js';
 import {hubFetch, type HubFetchOptions, type Retry} from './hub-fetch.js';
 import {planPush, type LeftOut, type PlannedFile, type PushPlan} from './plan.js';
 import {parseRepoId, type RepoId} from './repo-id.js';
@@ -95,7 +96,7 @@ export async function push(options: PushOptions): Promise<PushReport> {
   };
   if (options.dryRun) return report;
   requireOnline(env);
-  const token = await findToken(options.token, env);
+  const token = await requireToken(options.token, env);
   try {
     options.signal?.throwIfAborted();
     return {...report, dryRun: false, ...(await send(plan, repo, endpoint, token, options))};
@@ -122,6 +123,7 @@ async function send(
     endpoint,
     token: token.value,
     fetch: streamUploads(options.fetch ?? globalThis.fetch, onBytes),
+    again: 'push again',
     attempts: options.attempts,
     sleep: options.sleep,
     signal,
@@ -166,7 +168,7 @@ function asPushError(
       `The push to ${repo.id} was stopped; its commit is made whole or not at all. Run the same command to push again.`,
     );
   }
-  if (error instanceof HttpFailure) return explain(error, repo, token, endpoint);
+  if (error instanceof HttpFailure) return explainPush(error, repo, token, endpoint);
   if (error instanceof ZttError) return error;
   const why = redact(error instanceof Error ? error.message : String(error), token.value).replace(
     /\s+/g,

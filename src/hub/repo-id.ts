@@ -17,18 +17,34 @@ const MAX_LENGTH = 96;
  * @throws UsageError that names the rule that is broken.
  */
 export function parseRepoId(text: string): RepoId {
-  const refuse = (why: string): never => {
+  const [namespace, name] = text.split('/');
+  const why = namespace && name ? brokenRule(text) : 'it needs a user or organisation and a name';
+  if (why !== null)
     throw new UsageError(`${JSON.stringify(text)} is no repo id: ${why}. Give one like user/name.`);
-  };
+  return {namespace: namespace!, name: name!, id: text};
+}
+
+/** Which of the Hub's rules for `user/name`, or `name` alone as some old repos have it, a text breaks; or null. */
+export function brokenRule(text: string): string | null {
   const parts = text.split('/');
-  const [namespace, name] = parts;
-  if (parts.length !== 2 || !namespace || !name) return refuse('it needs a user or organisation and a name');
-  for (const part of [namespace, name]) {
-    if (/[^A-Za-z0-9._-]/.test(part)) refuse('only letters, digits, -, _ and . may be in it');
-    if (/^[-.]|[-.]$/.test(part)) refuse(`${part} starts or ends with - or .`);
-    if (/--|\.\./.test(part)) refuse('-- and .. may not be in it');
+  if (parts.length > 2 || parts.includes('')) return 'it needs a user or organisation and a name';
+  for (const part of parts) {
+    if (/[^A-Za-z0-9._-]/.test(part)) return 'only letters, digits, -, _ and . may be in it';
+    if (/^[-.]|[-.]$/.test(part)) return `${part} starts or ends with - or .`;
+    if (/--|\.\./.test(part)) return '-- and .. may not be in it';
   }
-  if (name.endsWith('.git')) refuse('it ends in .git');
-  if (text.length > MAX_LENGTH) refuse(`it has ${text.length} characters, more than ${MAX_LENGTH}`);
-  return {namespace, name, id: text};
+  if (text.endsWith('.git')) return 'it ends in .git';
+  return text.length > MAX_LENGTH ? `it has ${text.length} characters, more than ${MAX_LENGTH}` : null;
+}
+
+const MAX_REVISION = 255;
+
+/** Whether a text can be a revision, by git's rules for the names of branches and tags: `main`, `refs/pr/1`. */
+export function isRevision(text: string): boolean {
+  const parts = text.split('/');
+  return (
+    text.length <= MAX_REVISION &&
+    !/[^\x21-\x7e]|[\\~^:?*[<>"|]|\.\.|@\{/.test(text) &&
+    parts.every((part) => part !== '' && !/^[.-]|\.$|\.lock$/.test(part))
+  );
 }

@@ -1,5 +1,7 @@
 import {Command, Errors, Flags} from '@oclif/core';
+import type {FetchedModel, ModelWeights} from '../hub/index.js';
 import {asUsageError, failureOf} from './failure.js';
+import {bytes} from './format.js';
 import {interruption, type Interruption} from './interrupt.js';
 import {Progress, type ProgressOptions} from './progress.js';
 
@@ -36,6 +38,34 @@ export abstract class BaseCommand extends Command {
     this.shown?.stop();
     this.shown = await Progress.start({quiet: this.quiet, ...options});
     return this.shown;
+  }
+
+  /**
+   * Brings a MODEL argument to this machine, with a bar while a repo of the Hub is looked up and downloaded.
+   * @returns its path, name, and commit
+   */
+  protected async fetchModel(model: string, signal: AbortSignal): Promise<FetchedModel> {
+    const {fetchModel} = await import('../hub/index.js');
+    const progress = await this.hubProgress(model);
+    const onProgress = (done: number, total: number) => progress?.update(done, total);
+    const fetched = await fetchModel(model, {signal, onProgress, onNote: (line) => this.note(line)});
+    progress?.stop();
+    return fetched;
+  }
+
+  /** As `fetchModel`, for a command that reads no more of the weights than it must: of a repo, ranges. */
+  protected async openModel(model: string, signal: AbortSignal): Promise<ModelWeights> {
+    const {openModel} = await import('../hub/index.js');
+    const progress = await this.hubProgress(model);
+    const opened = await openModel(model, {signal, onNote: (line) => this.note(line)});
+    progress?.stop();
+    return opened;
+  }
+
+  private async hubProgress(model: string): Promise<Progress | null> {
+    const {findModel} = await import('../hub/index.js');
+    const {kind} = await findModel(model);
+    return kind === 'hub' ? this.progress({title: `Fetching ${model}`, amount: bytes}) : null;
   }
 
   /**

@@ -1,7 +1,5 @@
-import {access} from 'node:fs/promises';
-import {basename} from 'node:path';
 import {Args, Flags} from '@oclif/core';
-import {FileError, UsageError} from '../errors.js';
+import {UsageError} from '../errors.js';
 
 type WholeRange = {min: number; max: number};
 
@@ -110,30 +108,18 @@ export const thresholdsFlag = realNumber({
   delimiter: ',',
 });
 
-/** `gpt2` or `user/repo`, perhaps with `@revision`: what a Hub repo is called, and hardly ever a path. */
-const REPO = /^([A-Za-z0-9][\w.-]*\/)?[A-Za-z0-9][\w.-]*(@[\w./-]+)?$/;
+/** What a model argument may be, for its description. */
+export const MODEL_FORMS = 'a folder, or a repo of the Hub as user/repo or user/repo@revision';
 
-/** An argument that is a model's path. A Hub repo's name is told apart from a mistyped path. */
+/**
+ * An argument that names a model: a path, or a repo of the Hub, perhaps at a revision. What can be neither is
+ * refused at once; `BaseCommand.fetchModel` brings the model here.
+ */
 export const modelArg = Args.custom<string>({
   ignoreStdin: true,
-  async parse(input, _context, {name}) {
-    if (input === '')
-      throw new UsageError(`${name.toUpperCase()} is empty; give the path of a model's folder.`);
-    const there = await access(input).then(
-      () => true,
-      () => false,
-    );
-    if (!there && REPO.test(input)) throw new FileError(hubHint(input));
+  async parse(input) {
+    const {findModel} = await import('../hub/index.js');
+    await findModel(input);
     return input;
   },
 });
-
-function hubHint(input: string): string {
-  const [repo, revision] = input.split('@') as [string, string?];
-  const folder = basename(repo);
-  const at = revision ? ` --revision ${revision}` : '';
-  return (
-    `${input} does not exist here. This version of ztt reads local folders and downloads nothing; if it is a ` +
-    `model on the Hugging Face Hub, fetch it first: hf download ${repo}${at} --local-dir ${folder}`
-  );
-}

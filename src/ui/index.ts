@@ -3,6 +3,7 @@ export {BaseCommand} from './base-command.js';
 export {parseWithConfig, wordOf} from './config-file.js';
 export {
   engineFlag,
+  MODEL_FORMS,
   modelArg,
   outputFlag,
   realNumber,

@@ -4,6 +4,9 @@ import {expect} from 'vitest';
 
 const RUN = fileURLToPath(new URL('../../bin/run.js', import.meta.url));
 
+/** Tests reach this machine only: nothing listens there. */
+const NO_HUB = 'http://127.0.0.1:9';
+
 export interface CliResult {
   /** null if a signal ended it. */
   code: number | null;
@@ -25,7 +28,7 @@ export interface CliOptions {
 export async function cli(args: string[], options: CliOptions = {}): Promise<CliResult> {
   const {PATH, HOME, TMPDIR, ZTT_CACHE} = process.env;
   const child = spawn(process.execPath, [...(options.node ?? []), RUN, ...args], {
-    env: {PATH, HOME, ZTT_CACHE, ...(TMPDIR ? {TMPDIR} : {}), ...options.env},
+    env: {PATH, HOME, ZTT_CACHE, ...(TMPDIR ? {TMPDIR} : {}), HF_ENDPOINT: NO_HUB, ...options.env},
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

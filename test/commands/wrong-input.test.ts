@@ -204,9 +204,10 @@ describe('the command line', () => {
 
   const failures: [args: string[], message: RegExp][] = [
     [['convert', './nowhere', '-o', 'OUT'], /\.\/nowhere does not exist; give a folder/],
+    [['convert', 'runs/2024/model', '-o', 'OUT'], /runs\/2024\/model does not exist; give a folder/],
     [
-      ['convert', 'user/repo@v1', '-o', 'OUT'],
-      /fetch it first: hf download user\/repo --revision v1 --local-dir repo$/m,
+      ['eval', 'my model', '--tasks', 'T'],
+      /my model does not exist here, and is no repo of the Hub: only letters/,
     ],
     [['info', join(GPT2, 'config.json')], /config\.json is no \.safetensors or \.bin file/],
     [['revert', GPT2, '-o', 'OUT'], /is a plain gpt2 model already/],
@@ -227,7 +228,8 @@ describe('the command line', () => {
   it('prints an error as JSON too under --json, with the same exit code', async () => {
     const {code, stdout, stderr} = await cli(['info', './nowhere', '--json'], {cwd: temp.path()});
     expect(code).toBe(1);
-    const message = './nowhere does not exist; give a folder with config.json and model.safetensors.';
+    const message =
+      './nowhere does not exist; give a folder with config.json and weights, or a repo of the Hub.';
     expect(JSON.parse(stdout)).toEqual({error: {name: 'FileError', message, exitCode: 1}});
     expect(stderr).toBe(`Error: ${message}\n`);
     const usage = await cli(['convert', GPT2, '-o', 'OUT', '--cycles', '0', '--json'], {cwd: temp.path()});

@@ -1,23 +1,8 @@
-import {createHash} from 'node:crypto';
-import {RecordingServer, type Answer, type Recorded, type Route} from '../hub/recording-server.js';
+import {downloadRoutes, objectRoute} from './hub-downloads.js';
+import {etagOf, isLfs, sha, type HubCommit, type HubFile, type HubRepo} from './hub-repos.js';
+import {RecordingServer, type Answer, type Recorded, type Route} from './recording-server.js';
 
-export interface HubFile {
-  content: Buffer;
-  lfs: boolean;
-}
-
-export interface HubCommit {
-  oid: string;
-  title: string;
-  /** Every file of the repo at this commit, by name. */
-  files: Map<string, HubFile>;
-}
-
-export interface HubRepo {
-  private: boolean;
-  /** Oldest first. */
-  commits: HubCommit[];
-}
+export type {HubCommit, HubFile, HubRepo};
 
 export interface HubServerOptions {
   /** The one token that is accepted. */
@@ -26,31 +11,31 @@ export interface HubServerOptions {
   namespaces: string[];
   /** LFS objects above this many bytes go in parts of this many; by default none does. */
   partBytes?: number;
+  /** Entries on a page of a listing; 1000 by default. */
+  pageEntries?: number;
 }
 
 const REPO = '(?<id>[^/]+/[^/]+)';
 const SIGNATURE = 'signature=s1gnature';
 
-const sha = (algorithm: 'sha1' | 'sha256', data: string | Buffer): string =>
-  createHash(algorithm).update(data).digest('hex');
 const refusal = (status: number, error: string): Answer => ({status, body: {error}});
 const parse = (request: Recorded): unknown => JSON.parse(request.body.toString('utf8'));
 
 /**
- * A Hub on this machine, as far as an upload goes: an API server, and a storage server of another origin, as
- * the real one has. It keeps everything in memory, and checks the token, sizes and hashes.
+ * A Hub on this machine: an API server, and a storage server of another origin, as the real one has, for uploads
+ * and downloads. It keeps everything in memory, and checks the token, sizes and hashes.
  */
 export class HubServer {
   readonly repos = new Map<string, HubRepo>();
   /** LFS objects, by the sha256 of their content. */
   readonly objects = new Map<string, Buffer>();
-  /** Routes: info, create, preupload, batch, commit, tree. */
+  /** Routes: create, preupload, batch, commit; and those of `downloadRoutes`. */
   readonly api = new RecordingServer(this.apiRoutes());
-  /** Routes: put, part, complete. */
+  /** Routes: put, part, complete, object. */
   readonly storage = new RecordingServer(this.storageRoutes());
   private readonly parts = new Map<string, Buffer>();
 
-  private constructor(private readonly options: HubServerOptions) {}
+  private constructor(readonly options: HubServerOptions) {}
 
   static async start(options: HubServerOptions): Promise<HubServer> {
     const server = new HubServer(options);
@@ -70,9 +55,44 @@ export class HubServer {
   /** Adds a repo as it is just after its creation. */
   addRepo(id: string, isPrivate = false): HubRepo {
     const files = new Map([['.gitattributes', {content: Buffer.from('*.bin filter=lfs\n'), lfs: false}]]);
-    const repo = {private: isPrivate, commits: [{oid: sha('sha1', id), title: 'initial commit', files}]};
+    const commits = [{oid: sha('sha1', id), title: 'initial commit', files}];
+    const repo = {private: isPrivate, commits, refs: new Map<string, string>()};
     this.repos.set(id, repo);
     return repo;
+  }
+
+  /**
+   * Adds a commit to a repo, which is made if there is none, beside what files it has.
+   * @param id - `user/name`; a dataset's begins with `datasets/`
+   * @returns the commit's id
+   */
+  addFiles(id: string, contents: Record<string, Buffer | string>): string {
+    const repo = this.repos.get(id) ?? this.addRepo(id);
+    const files = new Map(repo.commits.at(-1)!.files);
+    for (const [name, content] of Object.entries(contents)) {
+      const file = {content: Buffer.from(content), lfs: isLfs(name)};
+      files.set(name, file);
+      if (file.lfs) this.objects.set(etagOf(file), file.content);
+    }
+    const oid = sha('sha1', `${id} ${repo.commits.length} ${[...files.values()].map(etagOf).join()}`);
+    repo.commits.push({oid, title: 'add files', files});
+    return oid;
+  }
+
+  /** The names of files that were sent, wholly or in part, once for each time. */
+  get filesSent(): string[] {
+    const isSent = ({route, method}: Recorded) =>
+      method === 'GET' && (route === 'small' || route === 'object');
+    const sent = [...this.api.requests, ...this.storage.requests].filter(isSent);
+    const names = new Map(
+      [...this.repos.values()].flatMap(({commits}) => {
+        return commits.flatMap(({files}) => [...files].map(([name, file]) => [etagOf(file), name] as const));
+      }),
+    );
+    return sent.map(({url}) => {
+      const last = url.split('?')[0]!.split('/').at(-1)!;
+      return names.get(last) ?? last;
+    });
   }
 
   /** The names of the routes that requests took, in order. */
@@ -82,16 +102,12 @@ export class HubServer {
 
   private apiRoutes(): Route[] {
     const model = (rest: string) => new RegExp(`^/api/models/${REPO}/${rest}$`);
-    const get = (name: string, path: RegExp, answer: Route['answer']): Route => {
-      return {name, method: 'GET', path, answer: this.signedIn(answer)};
-    };
     const post = (name: string, path: RegExp, answer: Route['answer']): Route => {
       return {name, method: 'POST', path, answer: this.signedIn(answer)};
     };
     const lfs = new RegExp(`^/${REPO}\\.git/info/lfs/objects/batch$`);
     return [
-      get('info', model('revision/HEAD'), ({id}) => this.info(id!)),
-      get('tree', model('tree/(?<revision>\\w+)'), ({id, revision}) => this.tree(id!, revision!)),
+      ...downloadRoutes(this),
       post('create', /^\/api\/repos\/create$/, (_, request) => this.create(request)),
       post('preupload', model('preupload/main'), this.writing(preupload)),
       post(
@@ -120,6 +136,7 @@ export class HubServer {
         path: /^\/complete\/(?<oid>\w+)$/,
         answer: ({oid}, request) => this.complete(oid!, request),
       },
+      objectRoute(this),
     ];
   }
 
@@ -142,27 +159,6 @@ export class HubServer {
 
   private mayWrite(namespace: string): boolean {
     return this.options.namespaces.includes(namespace);
-  }
-
-  private info(id: string): Answer {
-    const repo = this.repos.get(id);
-    if (!repo) return refusal(404, 'Repository not found');
-    const body = {_id: sha('sha1', id), id, private: repo.private, lastModified: new Date(0).toISOString()};
-    return {status: 200, body};
-  }
-
-  private tree(id: string, revision: string): Answer {
-    const commits = this.repos.get(id)?.commits;
-    const commit = revision === 'main' ? commits?.at(-1) : commits?.find(({oid}) => oid === revision);
-    if (!commit) return refusal(404, commits ? 'Invalid rev id' : 'Repository not found');
-    const body = [...commit.files].map(([path, {content, lfs}]) => ({
-      type: 'file',
-      oid: sha('sha1', content),
-      size: content.byteLength,
-      path,
-      ...(lfs && {lfs: {oid: sha('sha256', content), size: content.byteLength, pointerSize: 130}}),
-    }));
-    return {status: 200, body};
   }
 
   private create(request: Recorded): Answer {

@@ -3,7 +3,7 @@ import {HubError} from '../../src/errors.js';
 import type {PushProgress} from '../../src/hub/index.js';
 import {HubServer} from '../helpers/hub-server.js';
 import {bytesOf, GPT2, PushFixture, TOKEN} from './push-fixture.js';
-import {RecordingServer} from './recording-server.js';
+import {RecordingServer} from '../helpers/recording-server.js';
 
 const SHARDS = Array.from({length: 8}, (_, i) => `model-0000${i + 1}-of-00008.safetensors`);
 
