@@ -2,7 +2,7 @@
 import {createInterface} from 'node:readline';
 import {z} from 'zod';
 import {load} from '../src/index.js';
-import {optimizerSettings} from '../src/finetune/optimizer-options.js';
+import {runSettings} from '../src/finetune/options.js';
 import {Trainer} from '../src/finetune/trainer.js';
 
 const question = z.object({
@@ -14,14 +14,10 @@ const question = z.object({
 const [folder, engine, threads] = process.argv.slice(2) as [string, string, string];
 const loadModel = () => load(folder, {engine, threads: Number(threads)});
 const model = await loadModel();
-const total = 1_000_000;
-const settings = {
-  steps: total,
-  batchSize: 4,
-  seqLen: 256,
-  seed: 0,
-  ...optimizerSettings({lr: 1e-5, warmup: 0}, total),
-};
+const settings = runSettings(
+  {model: folder, output: '', data: ['-'], steps: 1_000_000, batchSize: 4, seqLen: 256, lr: 1e-5, warmup: 0},
+  model.config.arch.maxPositions,
+);
 const trainer = new Trainer(model, settings);
 let steps = 0;
 

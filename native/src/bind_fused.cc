@@ -108,7 +108,7 @@ napi_value head(const Call& call) {
   h.logits = call.floats(8, times(h.chunk, h.vocabulary));
   h.state_grad = call.maybe_floats(9, times(h.rows, h.width));
   h.weight_grad = call.maybe_floats(10, times(h.vocabulary, h.width));
-  if ((h.state_grad == nullptr) != (h.weight_grad == nullptr)) throw Refusal{"one of two gradients", 11};
+  if (h.state_grad == nullptr && h.weight_grad != nullptr) throw Refusal{"the weight's gradient without the state's", 11};
   napi_value result;
   napi_create_double(call.env(), head_loss(h), &result);
   return result;

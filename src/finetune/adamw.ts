@@ -9,7 +9,7 @@ interface Moments {
 
 /**
  * AdamW (Loshchilov & Hutter, arXiv 1711.05101) over named parameters, as PyTorch computes it. Weight decay is
- * for matrices inside the blocks: not for norms, biases, embeddings and zero keys.
+ * for matrices, LoRA's among them: not for norms, biases, embeddings and zero keys.
  */
 export class AdamW {
   private readonly moments = new Map<string, Moments>();

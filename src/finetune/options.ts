@@ -2,6 +2,7 @@ import type {DataProgress, OpenDataset} from '../data/index.js';
 import {requireWhole, UsageError} from '../errors.js';
 import type {StepMetrics} from './metrics.js';
 import {optimizerSettings, type OptimizerSettings} from './optimizer-options.js';
+import {parseTrain} from './trainable.js';
 
 /** What a run is made of; it is kept with its checkpoints, and a resumed run must have the same. */
 export interface RunSettings extends OptimizerSettings {
@@ -11,6 +12,8 @@ export interface RunSettings extends OptimizerSettings {
   /** Tokens a sequence. */
   seqLen: number;
   seed: number;
+  /** What is trained: `TRAIN_PARTS`, joined by +. The rest stays as it is, bit for bit. */
+  train: string;
 }
 
 export interface FinetuneOptions extends Partial<RunSettings>, Partial<RunControls> {
@@ -80,12 +83,14 @@ export function runSettings(options: FinetuneOptions, maxPositions: number): Run
     batchSize: options.batchSize ?? 8,
     seqLen: options.seqLen ?? Math.min(256, maxPositions),
     seed: options.seed ?? 0,
+    train: options.train ?? 'all',
     ...optimizerSettings(options, steps),
   };
   requireWhole('steps', settings.steps, 1, 1e9);
   requireWhole('batch-size', settings.batchSize, 1, 1e6);
   requireWhole('seq-len', settings.seqLen, 2, maxPositions);
   requireWhole('seed', settings.seed, -(2 ** 31), 2 ** 31);
+  parseTrain(settings.train);
   if (options.data.length === 0) throw new UsageError('there is no data; name at least one file.');
   if (options.heldOut !== undefined && (options.heldOutData ?? []).length > 0) {
     throw new UsageError('held-out and held-out-data are both given; evaluations take one or the other.');

@@ -6,6 +6,7 @@ import {addGradients, dropout} from '../ops/index.js';
 import {AdamW, globalNorm} from './adamw.js';
 import type {FinetuneOptions, RunSettings} from './options.js';
 import {learningRate} from './schedule.js';
+import {parseTrain, trainedParameters} from './trainable.js';
 
 /** What a step measured. */
 export interface StepResult {
@@ -19,23 +20,25 @@ export interface StepResult {
   zeroAttention?: number[];
 }
 
-/** One training step after another over a model's parameters. */
+/**
+ * One training step after another over those of a model's parameters that are trained. The others are frozen until the
+ * trainer is disposed of: they have neither gradients nor moments.
+ */
 export class Trainer {
-  private readonly parameters: Map<string, tf.Variable>;
   private readonly optimizer: AdamW;
 
   constructor(
     private readonly model: Model,
     private readonly settings: RunSettings & Pick<FinetuneOptions, 'checkpointCycles'>,
   ) {
-    this.parameters = model.parameters();
-    const {outer} = model.config.arch;
-    const embeddings = [outer.tokens, outer.positions].map((module) => `${module}.weight`);
-    this.optimizer = new AdamW(
-      this.parameters,
-      (name) => this.parameters.get(name)!.rank === 2 && !embeddings.includes(name),
-      settings,
-    );
+    const {arch} = model.config;
+    const parameters = model.parameters();
+    const names = trainedParameters(parseTrain(settings.train), parameters.keys(), arch);
+    for (const [name, variable] of parameters) variable.trainable = names.has(name);
+    const trained = new Map([...parameters].filter(([name]) => names.has(name)));
+    const embeddings = [arch.outer.tokens, arch.outer.positions].map((module) => `${module}.weight`);
+    const decayed = (name: string) => trained.get(name)!.rank === 2 && !embeddings.includes(name);
+    this.optimizer = new AdamW(trained, decayed, settings);
   }
 
   /** The optimiser's moments, for checkpoints. */
@@ -66,6 +69,7 @@ export class Trainer {
 
   dispose(): void {
     this.optimizer.dispose();
+    for (const variable of this.model.parameters().values()) variable.trainable = true;
   }
 
   /** The loss of a batch and its gradients, one micro-batch after another: each adds its share of the mean. */

@@ -54,7 +54,7 @@ export function lossGradients(
   options: GradientOptions = {},
 ): LossGradients {
   if (options.checkpointCycles) return checkpointed(network, ids, options);
-  const parameters = [...network.weights.entries()];
+  const parameters = network.weights.trained();
   const {value, grads} = tf.variableGrads(
     () => nextTokenLoss(network, ids, options),
     parameters.map(([, variable]) => variable),
@@ -97,7 +97,7 @@ function checkpointed(
 
 /** Runs a stretch with a tape: its value, and the gradients of the parameters it uses and of its input x. */
 function backward(network: Network, run: () => tf.Tensor, x: tf.Tensor3D | null, dy: tf.Tensor3D | null) {
-  const parameters = [...network.weights.entries()];
+  const parameters = network.weights.trained();
   const wanted = [...(x ? [x] : []), ...parameters.map(([, variable]) => variable)];
   const {value, grads} = tf.engine().gradients(run, wanted, dy ?? undefined, true);
   const byParameter = (x ? grads.slice(1) : grads) as (tf.Tensor | null | undefined)[];

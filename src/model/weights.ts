@@ -40,6 +40,11 @@ export class Weights {
     return this.variables.entries();
   }
 
+  /** The parameters that are trained: all but those whose variable is not trainable. */
+  trained(): [string, tf.Variable][] {
+    return [...this.variables].filter(([, variable]) => variable.trainable);
+  }
+
   dispose(): void {
     for (const variable of this.variables.values()) variable.dispose();
   }

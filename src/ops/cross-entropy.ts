@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {customOp} from './custom.js';
+import {customOp, isFrozen} from './custom.js';
 import {gradientsWanted, hasKernel, runFused} from './fused.js';
 import {linear} from './linear.js';
 
@@ -69,16 +69,22 @@ export function headCrossEntropy(
 ): tf.Scalar {
   if (!hasKernel('ZttHeadLoss')) return crossEntropy(linear(state, weight, null, 'oi'), targets, weights);
   const gradient = gradientsWanted();
+  const weightGradient = gradient && !isFrozen(weight);
   return customOp([state, weight], (state, weight) => {
     // The gradients come with the loss, while a row's logits are there.
-    const [value, ...grads] = runFused('ZttHeadLoss', {state, weight, targets, weights}, {gradient});
+    const [value, ...grads] = runFused(
+      'ZttHeadLoss',
+      {state, weight, targets, weights},
+      {gradient, weightGradient},
+    );
     return {
       value: value!,
       saved: grads,
       gradient: (dy, grads) => {
         // It is 1 but for a loss that is a part of another; a copy of the vocabulary's gradient is worth a look.
         const [factor] = dy.dataSync();
-        return grads.map((grad) => (factor === 1 ? tf.clone(grad) : tf.mul(grad, dy)));
+        const scaled = grads.map((grad) => (factor === 1 ? tf.clone(grad) : tf.mul(grad, dy)));
+        return weightGradient ? scaled : [...scaled, null];
       },
     };
   }) as tf.Scalar;

@@ -5,9 +5,13 @@ export interface OpResult {
   value: tf.Tensor;
   /** The tensors that the gradient needs; kept until the backward pass. */
   saved: tf.Tensor[];
-  /** One gradient an input, in order. */
-  gradient: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[];
+  /** One gradient an input, in order; null for an input that is frozen. */
+  gradient: (dy: tf.Tensor, saved: tf.Tensor[]) => (tf.Tensor | null)[];
 }
+
+/** Whether an input is a parameter that is not trained: nobody asks for its gradient, so that it need not be computed. */
+export const isFrozen = (input: tf.Tensor | null | undefined): boolean =>
+  input instanceof tf.Variable && !input.trainable;
 
 /**
  * Runs an operation whose gradient is written by hand: a typed seam to tfjs's `customGrad`. Once its gradient is
@@ -22,7 +26,12 @@ export function customOp(inputs: tf.Tensor[], op: (...inputs: tf.Tensor[]) => Op
     return {
       value,
       gradFunc: (dy, kept) => {
-        const gradients = tf.tidy(() => gradient(dy, kept));
+        const gradients = tf.tidy(() => {
+          const found = gradient(dy, kept);
+          // tfjs wants a tensor for each input, and looks at those that are asked for only.
+          const some = found.find((tensor) => tensor !== null)!;
+          return found.map((tensor) => tensor ?? some);
+        });
         tf.dispose([dy, ...kept].filter((tensor) => !gradients.includes(tensor)));
         return gradients;
       },

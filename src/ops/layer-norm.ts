@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {customOp, type OpResult} from './custom.js';
+import {customOp, isFrozen, type OpResult} from './custom.js';
 import {hasKernel, runFused} from './fused.js';
 import {sumRows} from './structure.js';
 
@@ -27,15 +27,20 @@ type NormOp = (
 ) => OpResult;
 
 const fused: NormOp = (x, weight, bias, epsilon) => {
+  const frozen = isFrozen(weight) && isFrozen(bias);
   const [value, stats] = runFused('ZttLayerNorm', {x, weight, bias}, {epsilon}) as [tf.Tensor, tf.Tensor];
   return {
     value,
     saved: weight ? [x, stats, weight] : [x, stats],
-    gradient: (dy, [x, stats, weight]) => runFused('ZttLayerNormGradient', {x, stats, weight, dy}),
+    gradient: (dy, [x, stats, weight]) => {
+      const found = runFused('ZttLayerNormGradient', {x, stats, weight, dy}, {affine: !frozen});
+      return weight && frozen ? [found[0]!, null, null] : found;
+    },
   };
 };
 
 const composed: NormOp = (x, weight, bias, epsilon) => {
+  const frozen = isFrozen(weight) && isFrozen(bias);
   const centred = tf.sub(x, tf.mean(x, -1, true));
   const variance = tf.mean(tf.square(centred), -1, true);
   const scale = tf.rsqrt(tf.add(variance, epsilon));
@@ -50,6 +55,7 @@ const composed: NormOp = (x, weight, bias, epsilon) => {
       const centredGrad = tf.sub(tf.sub(dNormal, tf.mean(dNormal, -1, true)), tf.mul(normal, along));
       const dx = tf.mul(centredGrad, scale);
       if (!weight) return [dx];
+      if (frozen) return [dx, null, null];
       const rows = (t: tf.Tensor) => sumRows(tf.reshape(t, [-1, t.shape.at(-1)!]));
       return [dx, rows(tf.mul(dy, normal)), rows(dy)];
     },

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {activation, activationGradient, type ActivationName} from './activation.js';
-import {customOp, type OpResult} from './custom.js';
+import {customOp, isFrozen, type OpResult} from './custom.js';
 import {gradientsWanted, hasKernel, runFused} from './fused.js';
 import {reshape, sumRows} from './structure.js';
 
@@ -34,40 +34,56 @@ export function linear<T extends tf.Tensor>(
 
 type LinearOp = (x: tf.Tensor, w: tf.Tensor, b?: tf.Tensor) => OpResult;
 
-/** Gradients of x, W and b (if there is one) from that of the product. */
-function gradients(dy: tf.Tensor, x: tf.Tensor, w: tf.Tensor, io: boolean, bias: boolean): tf.Tensor[] {
+/**
+ * Gradients of x, W and b (if there is one) from that of the product.
+ * @param x - null where W is frozen: nothing else needs it
+ */
+function gradients(
+  dy: tf.Tensor,
+  x: tf.Tensor | null,
+  w: tf.Tensor,
+  io: boolean,
+  bias: 'none' | 'frozen' | 'trained',
+): (tf.Tensor | null)[] {
   const dx = tf.matMul(dy, w, false, io);
-  const dw = io ? tf.matMul(x, dy, true) : tf.matMul(dy, x, true);
-  return bias ? [dx, dw, sumRows(dy)] : [dx, dw];
+  const dw = x && (io ? tf.matMul(x, dy, true) : tf.matMul(dy, x, true));
+  if (bias === 'none') return [dx, dw];
+  return [dx, dw, bias === 'trained' ? sumRows(dy) : null];
 }
+
+const stateOf = (bias: tf.Tensor | undefined) => (!bias ? 'none' : isFrozen(bias) ? 'frozen' : 'trained');
 
 const composed =
   (io: boolean): LinearOp =>
   (x, w, b) => {
     const product = tf.matMul(x, w, false, !io);
+    const bias = stateOf(b);
     return {
       value: b ? tf.add(product, b) : product,
-      saved: [x, w],
-      gradient: (dy, [x, w]) => gradients(dy, x!, w!, io, b !== undefined),
+      saved: isFrozen(w) ? [w] : [w, x],
+      gradient: (dy, [w, x]) => gradients(dy, x ?? null, w!, io, bias),
     };
   };
 
 /** One kernel, which also keeps what the activation took if its gradient will be wanted. */
 const fused =
   (io: boolean, through: ActivationName | null, wanted: boolean): LinearOp =>
-  (x, weight, bias) => {
+  (x, weight, b) => {
     const keep = wanted && through !== null;
     const [value, before] = runFused(
       'ZttLinear',
-      {x, weight, bias},
+      {x, weight, bias: b},
       {transpose: !io, activation: through, keep},
     );
+    const bias = stateOf(b);
+    const frozen = isFrozen(weight);
     return {
       value: value!,
-      saved: before ? [x, weight, before] : [x, weight],
-      gradient: (dy, [x, w, before]) => {
-        const inner = through && before ? activationGradient(before, dy, through) : dy;
-        return gradients(inner, x!, w!, io, bias !== undefined);
+      saved: [weight, ...(frozen ? [] : [x]), ...(before ? [before] : [])],
+      gradient: (dy, saved) => {
+        const [w, x] = saved as [tf.Tensor, tf.Tensor?];
+        const inner = keep ? activationGradient(saved.at(-1)!, dy, through) : dy;
+        return gradients(inner, frozen ? null : x!, w, io, bias);
       },
     };
   };

@@ -17,5 +17,6 @@ export * as format from './format.js';
 export {layoutOf, slotsOf, type LayoutNumbers} from './layout.js';
 export {optimizerFlags, optimizerOptions} from './optimizer-flags.js';
 export {Progress, type ProgressOptions} from './progress.js';
+export {trainFlags, trainOptions} from './train-flags.js';
 export {facts, table, type Column} from './table.js';
 export {dataFlags} from './data-flags.js';

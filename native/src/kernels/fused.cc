@@ -133,6 +133,7 @@ double head_loss(const HeadLoss& h) {
     if (!gradient) continue;
     sgemm(false, false, rows, h.width, h.vocabulary, h.logits, h.vocabulary, h.weight, h.width,
           h.state_grad + start * h.width, h.width, false, {});
+    if (!h.weight_grad) continue;
     sgemm(true, false, h.vocabulary, h.width, rows, h.logits, h.vocabulary, state, h.width, h.weight_grad, h.width,
           start > 0, {});
   }

@@ -64,7 +64,7 @@ struct HeadLoss {
   const int32_t* targets;
   const float* row_weights;
   float* logits;
-  float *state_grad, *weight_grad;  // null for the loss alone
+  float *state_grad, *weight_grad;  // null for the loss alone; weight_grad may be null alone
 };
 double head_loss(const HeadLoss& head);
 

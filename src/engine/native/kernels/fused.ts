@@ -59,11 +59,11 @@ const layerNorm: Kernel = (inputs, {epsilon}, backend) => {
   return [y, stats];
 };
 
-const layerNormGradient: Kernel = (inputs, _attributes, backend) => {
+const layerNormGradient: Kernel = (inputs, attributes, backend) => {
   const {x, stats, weight, dy} = inputs as {x: Info; stats: Info; weight?: Info; dy: Info};
   const n = x.shape.at(-1)!;
   const dx = backend.output(x.shape);
-  const affine = weight ? [backend.output([n]), backend.output([n])] : [];
+  const affine = weight && attributes.affine ? [backend.output([n]), backend.output([n])] : [];
   backend.binding.layerNormGrad(
     sizeOf(x.shape) / n,
     n,
@@ -136,7 +136,7 @@ const attentionGradient: Kernel = (inputs, attributes, backend) => {
   return [...grads, ...dZero];
 };
 
-const headLoss: Kernel = (inputs, {gradient}, backend) => {
+const headLoss: Kernel = (inputs, {gradient, weightGradient}, backend) => {
   const {state, weight, targets, weights} = inputs as Record<
     'state' | 'weight' | 'targets' | 'weights',
     Info
@@ -146,7 +146,8 @@ const headLoss: Kernel = (inputs, {gradient}, backend) => {
   require(width === columns, `[${state.shape.join()}] by [${weight.shape.join()}]`);
   const chunk = Math.min(rows, Math.max(HEAD_ROWS, Math.floor(HEAD_LOGITS / vocabulary)));
   const loss = backend.output([]);
-  const grads = gradient ? [backend.output(state.shape), backend.output(weight.shape)] : [];
+  const grads = gradient ? [backend.output(state.shape)] : [];
+  if (weightGradient) grads.push(backend.output(weight.shape));
   backend.withScratch(chunk * vocabulary, (logits) => {
     backend.floats(loss)[0] = backend.binding.headLoss(
       rows,
