@@ -8,7 +8,7 @@ import type {Task} from './tasks.js';
 // input in tokens.
 
 /** What requests need of a tokenizer. */
-export type TextEncoder = Pick<Tokenizer, 'encode' | 'decode'>;
+export type TextEncoder = Pick<Tokenizer, 'encode' | 'decode' | 'vocabulary'>;
 
 /** A continuation to score, and what stands before it; both in tokens, neither empty. */
 export interface Pair {
@@ -24,10 +24,11 @@ export class Encoder {
 
   constructor(
     private readonly tokenizer: TextEncoder,
-    /** The model's longest input and its BOS and EOS ids. */
+    /** The model's longest input, and its BOS and EOS ids, which count where the tokenizer names none. */
     private readonly arch: Pick<Architecture, 'maxPositions' | 'bosTokenId' | 'eosTokenId'>,
   ) {
-    this.prefix = arch.bosTokenId ?? arch.eosTokenId;
+    const {bos, eos} = tokenizer.vocabulary();
+    this.prefix = bos ?? eos ?? arch.bosTokenId ?? arch.eosTokenId;
     this.prefixText = this.prefix === null ? null : tokenizer.decode([this.prefix]);
   }
 
@@ -56,8 +57,8 @@ export class Encoder {
 
   /**
    * A document's windows: together they score each of its tokens once. The first follows the prefix token; a
-   * full later one has one token of context, and the last is filled up with context to the left. With OPT the
-   * text's tokens begin with `</s>`, which the prefix then stands before: so does the harness.
+   * full later one has one token of context, and the last is filled up with context to the left. Where the
+   * tokenizer begins a text with the prefix token itself, as OPT's, it is then scored too: so does the harness.
    */
   windows(page: string): Pair[] {
     const tokens = this.encode(page);
@@ -95,7 +96,7 @@ export class Encoder {
   private requirePrefix(): number {
     if (this.prefix !== null) return this.prefix;
     throw new UsageError(
-      'the model has neither a BOS nor an EOS token to begin a text with; set bos_token_id in its config.json.',
+      'neither the tokenizer nor the model has a BOS or EOS token to begin a text with; set bos_token_id in its config.json.',
     );
   }
 }

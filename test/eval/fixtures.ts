@@ -3,15 +3,17 @@ import {join} from 'node:path';
 import {z} from 'zod';
 import {FIXTURES} from '../helpers/oracle.js';
 
+const tasksIn = (...folder: string[]) => ({
+  choices: join(FIXTURES, ...folder, 'choices.jsonl'),
+  last_words: join(FIXTURES, ...folder, 'last_words.jsonl'),
+  pages: join(FIXTURES, ...folder, 'pages.jsonl'),
+});
+
 /** A GPT-2 of 8 layers and 256 positions. */
 export const MODEL = join(FIXTURES, 'gpt2-books');
 
 /** The tasks of fixtures/eval, by name. */
-export const TASKS = {
-  choices: join(FIXTURES, 'eval', 'choices.jsonl'),
-  last_words: join(FIXTURES, 'eval', 'last_words.jsonl'),
-  pages: join(FIXTURES, 'eval', 'pages.jsonl'),
-} as const;
+export const TASKS = tasksIn('eval');
 
 const numbers = z.array(z.number());
 const hit = z.number();
@@ -26,7 +28,15 @@ const schema = z.object({
   python_random: z.array(z.object({seed: z.number(), random: numbers, choices: numbers})),
 });
 
+const expectedIn = (...folder: string[]) =>
+  schema.parse(JSON.parse(readFileSync(join(FIXTURES, ...folder, 'expected.json'), 'utf8')));
+
 /** What lm-evaluation-harness makes of the tasks; test/eval/make-fixtures.py writes it. */
-export const expected = schema.parse(
-  JSON.parse(readFileSync(join(FIXTURES, 'eval', 'expected.json'), 'utf8')),
-);
+export const expected = expectedIn('eval');
+
+/** An OPT of 2 random layers whose tokenizer puts `</s>` in front of a text, with fewer tasks of the same kinds. */
+export const OPT = {
+  model: join(FIXTURES, 'opt-tiny'),
+  tasks: tasksIn('eval', 'opt'),
+  expected: expectedIn('eval', 'opt'),
+};

@@ -15,7 +15,7 @@ import {codePoints, countWords} from '../../src/eval/python-text.js';
 import {load, type Model, type RowScore, type ScoreRow} from '../../src/model/index.js';
 import {Tokenizer} from '../../src/tokenizer/index.js';
 import {expectClose} from '../helpers/close.js';
-import {expected, MODEL, TASKS} from './fixtures.js';
+import {expected, MODEL, OPT, TASKS} from './fixtures.js';
 
 let model: Model;
 /** The model, which scores each row once: rows and aggregates are tested on the same scores. */
@@ -94,6 +94,53 @@ describe('against lm-evaluation-harness 0.4.13, row by row', () => {
   });
 });
 
+describe('an OPT, whose tokenizer puts </s> in front, against lm-evaluation-harness 0.4.13', () => {
+  let opt: Model;
+  let report: EvalReport;
+  const rows = new Map<string, TaskScores>();
+  beforeAll(async () => {
+    const own = await Tokenizer.load(OPT.model);
+    opt = await load(OPT.model, {engine: 'wasm'});
+    for (const [name, path] of Object.entries(OPT.tasks)) {
+      rows.set(name, await scoreTask(opt, prepareTask(await openTask(path), own, opt)));
+    }
+    report = await evaluate(opt, own, {
+      tasks: Object.values(OPT.tasks),
+      bootstrapIterations: OPT.expected.bootstrap_iters,
+    });
+  });
+  afterAll(() => opt.dispose());
+
+  it.each(Object.keys(OPT.tasks) as (keyof typeof OPT.tasks)[])('%s: each row', (name) => {
+    const {outcomes} = rows.get(name)!;
+    const wanted = OPT.expected.rows[name];
+    expect(outcomes).toHaveLength(wanted.length);
+    for (const [i, row] of wanted.entries()) {
+      expectLikelihoods(outcomes[i]!.logLikelihoods, [row.ll].flat(), i);
+      if ('greedy' in row) expect(outcomes[i]!.greedy, `row ${i}`).toEqual([row.greedy].flat());
+    }
+  });
+
+  it.each(Object.keys(OPT.tasks))('%s: every number and its error', (name) => {
+    expectResults(report.results[name]!, OPT.expected.results[name]!);
+  });
+});
+
+/** The numbers of a task's results, and their errors. */
+function expectResults(
+  actual: Record<string, number | string>,
+  results: Record<string, number | string>,
+): void {
+  const wanted = Object.entries(results).filter(([key]) => !key.startsWith('acc_bytes'));
+  expect(Object.keys(actual).sort()).toEqual(wanted.map(([key]) => key).sort());
+  for (const [key, value] of wanted) {
+    const found = actual[key];
+    if (typeof value === 'string' || typeof found !== 'number') expect(found, key).toBe(value);
+    // Accuracies are counts; a perplexity carries the rounding of its log-likelihoods.
+    else expectClose([found], [value], (key.startsWith('acc') ? 1e-12 : 1e-4) * Math.abs(value), key);
+  }
+}
+
 describe('against lm-evaluation-harness 0.4.13, over all rows', () => {
   let report: EvalReport;
   beforeAll(async () => {
@@ -105,15 +152,7 @@ describe('against lm-evaluation-harness 0.4.13, over all rows', () => {
   });
 
   it.each(Object.keys(TASKS))('%s: every number and its error', (name) => {
-    const wanted = Object.entries(expected.results[name]!).filter(([key]) => !key.startsWith('acc_bytes'));
-    const actual = report.results[name]!;
-    expect(Object.keys(actual).sort()).toEqual(wanted.map(([key]) => key).sort());
-    for (const [key, value] of wanted) {
-      const found = actual[key];
-      if (typeof value === 'string' || typeof found !== 'number') expect(found, key).toBe(value);
-      // Accuracies are counts; a perplexity carries the rounding of its log-likelihoods.
-      else expectClose([found], [value], (key.startsWith('acc') ? 1e-12 : 1e-4) * Math.abs(value), key);
-    }
+    expectResults(report.results[name]!, expected.results[name]!);
   });
 
   it('has the shape of the harness', () => {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes fixtures/eval: tasks, and what lm-evaluation-harness 0.4.13 makes of them on fixtures/gpt2-books.
+"""Writes fixtures/eval: tasks, and what lm-evaluation-harness 0.4.13 makes of them on fixtures/gpt2-books; and in
+opt/ fewer of the same on fixtures/opt-tiny, whose tokenizer puts </s> in front of a text.
 
   PYTHON test/eval/make-fixtures.py ORACLE BOOKS
 
@@ -85,21 +86,24 @@ def pages():
     ]
 
 
-def write(name, text):
-    (FIXTURES / "eval" / name).write_text(text, encoding="utf-8")
+def for_opt(rows):
+    """The first rows and the odd ones, with OPT's special token and paragraphs that its model can read."""
+    kept = rows[:6] + rows[60 if len(rows) > 60 else max(6, len(rows) - 4) :]
+    text = json.dumps([row for row in kept if max(map(len, row.get("choices", [""]))) < 200])
+    return json.loads(text.replace("<|endoftext|>", "</s>"))
 
 
-def evaluate(names):
+def evaluate(model, folder, names):
     import lm_eval
     from lm_eval.tasks import TaskManager
 
     templates = {"choices": run_local.MC, "last_words": run_local.LAMBADA, "pages": run_local.ROLLING}
     for name in names:
-        path = json.dumps(str(FIXTURES / "eval" / f"{name}.jsonl"))
+        path = json.dumps(str(folder / f"{name}.jsonl"))
         (scratch / f"{name}.yaml").write_text(templates[name].format(name=name, path=path))
     return lm_eval.simple_evaluate(
         model="hf",
-        model_args={"pretrained": str(FIXTURES / "gpt2-books"), "dtype": "float32", "logits_cache": False},
+        model_args={"pretrained": str(FIXTURES / model), "dtype": "float32", "logits_cache": False},
         tasks=names,
         task_manager=TaskManager(include_path=str(scratch), include_defaults=False),
         device="cpu",
@@ -131,12 +135,12 @@ def draws(seed):
     }
 
 
-def main():
-    (FIXTURES / "eval").mkdir(exist_ok=True)
-    tasks = {"choices": choices(), "last_words": last_words(), "pages": pages()}
+def write_suite(folder, model, tasks):
+    folder.mkdir(exist_ok=True)
     for name, rows in tasks.items():
-        write(f"{name}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    results = evaluate(list(tasks))
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    results = evaluate(model, folder, list(tasks))
     expected = {
         "made_by": "test/eval/make-fixtures.py",
         "lm_eval_version": importlib.metadata.version("lm_eval"),
@@ -149,7 +153,13 @@ def main():
         samples = sorted(results["samples"][name], key=lambda sample: sample["doc_id"])
         assert [s["doc"] for s in samples] == tasks[name], name
         expected["rows"][name] = [row(name, sample) for sample in samples]
-    write("expected.json", json.dumps(expected, indent=1) + "\n")
+    (folder / "expected.json").write_text(json.dumps(expected, indent=1) + "\n", encoding="utf-8")
+
+
+def main():
+    tasks = {"choices": choices(), "last_words": last_words(), "pages": pages()}
+    write_suite(FIXTURES / "eval", "gpt2-books", tasks)
+    write_suite(FIXTURES / "eval" / "opt", "opt-tiny", {name: for_opt(rows) for name, rows in tasks.items()})
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@ import {describe, expect, it} from 'vitest';
 import {Encoder, questionRows, type TextEncoder} from '../../src/eval/index.js';
 import {codePoints, countWords, strippedLength} from '../../src/eval/python-text.js';
 import {FormatError, UsageError} from '../../src/errors.js';
+import type {Vocabulary} from '../../src/tokenizer/index.js';
+
+type Named = Omit<Vocabulary, 'size'>;
 
 /** A token a character, "ab" merged into one; the special token `</s>`, id 2, begins a text unless told not to. */
-function tokenizer(special: boolean): TextEncoder {
+function tokenizer(special: boolean, named: Named = {bos: null, eos: null, pad: null}): TextEncoder {
   return {
     encode: (text, add = true) => [
       ...(special && add ? [2] : []),
@@ -13,6 +16,7 @@ function tokenizer(special: boolean): TextEncoder {
       ),
     ],
     decode: (ids) => ids.map((id) => (id === 2 ? '</s>' : String.fromCodePoint(id))).join(''),
+    vocabulary: () => ({size: 901, ...named}),
   };
 }
 const arch = {maxPositions: 6, bosTokenId: 2, eosTokenId: null};
@@ -40,6 +44,13 @@ describe('a pair', () => {
     expect(opt.pair('</s>x', 'y', '')).toEqual({context: [2, ...ids('x')], continuation: ids('y')});
     const eos = new Encoder(tokenizer(false), {...arch, bosTokenId: null, eosTokenId: 2});
     expect(eos.pair('', 'x', '').context).toEqual([2]);
+  });
+
+  it("takes the prefix token from the tokenizer, else from the model's config", () => {
+    const prefixOf = (named: Named) => new Encoder(tokenizer(false, named), arch).pair('', 'x', '').context;
+    expect(prefixOf({bos: 7, eos: 8, pad: 9})).toEqual([7]);
+    expect(prefixOf({bos: null, eos: 8, pad: 9})).toEqual([8]);
+    expect(prefixOf({bos: null, eos: null, pad: 9})).toEqual([2]);
   });
 
   it('is refused by its line where there is nothing to score or to begin with', () => {

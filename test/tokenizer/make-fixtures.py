@@ -336,7 +336,7 @@ def make_opt():
     torch.manual_seed(0)
     # OPT pads its embedding: 50265 tokens, 50272 rows.
     config = OPTConfig(vocab_size=608, hidden_size=24, num_hidden_layers=2, num_attention_heads=2, ffn_dim=48,
-                       max_position_embeddings=48, word_embed_proj_dim=24, dropout=0.0, init_std=0.4)
+                       max_position_embeddings=256, word_embed_proj_dim=24, dropout=0.0, init_std=0.15)
     OPTForCausalLM(config).save_pretrained(folder)
 
 
