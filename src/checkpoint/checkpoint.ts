@@ -1,6 +1,6 @@
 import {basename} from 'node:path';
 import {FileError, FormatError, quoted} from '../errors.js';
-import type {WeightFiles} from './byte-file.js';
+import type {ByteFile, WeightFiles} from './byte-file.js';
 import {locate} from './locate.js';
 import {SafetensorsFile} from './safetensors-file.js';
 import {TorchFile} from './torch-file.js';
@@ -22,14 +22,18 @@ export class Checkpoint {
    * Opens a checkpoint and checks what its files say of themselves; no tensor is read.
    * @param source - a folder with model.safetensors, pytorch_model.bin or the shards of either, a single file of
    *   these kinds, or files elsewhere
+   * @param through - what each weight file is read through; it may look at the bytes as they pass
    * @throws FileError if it is missing, UnsupportedError for a checkpoint in another format, FormatError for
    *   a broken one.
    */
-  static async open(source: string | WeightFiles): Promise<Checkpoint> {
+  static async open(
+    source: string | WeightFiles,
+    through: (file: ByteFile) => ByteFile = (file) => file,
+  ): Promise<Checkpoint> {
     const {files: from, names, weightMap} = await locate(source);
     const files: WeightFile[] = [];
     try {
-      for (const name of names) files.push(await openWeights(from, name));
+      for (const name of names) files.push(await openWeights(from, name, through));
       const {owners, tensors} = collect(files, names, weightMap);
       return new Checkpoint(from.folder, files, owners, tensors);
     } catch (error) {
@@ -75,8 +79,12 @@ export class Checkpoint {
 const LFS_POINTER = 'version https://git-lfs.github.com/spec/';
 const MAX_POINTER_BYTES = 1024;
 
-async function openWeights(from: WeightFiles, name: string): Promise<WeightFile> {
-  const file = await from.open(name);
+async function openWeights(
+  from: WeightFiles,
+  name: string,
+  through: (file: ByteFile) => ByteFile,
+): Promise<WeightFile> {
+  const file = through(await from.open(name));
   if (file.size <= MAX_POINTER_BYTES && (await file.read(0, file.size)).toString().startsWith(LFS_POINTER)) {
     await file.close();
     throw new FileError(

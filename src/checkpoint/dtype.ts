@@ -25,6 +25,13 @@ export type Dtype = keyof typeof ELEMENT_BYTES;
 /** The dtypes a parameter may have; the others occur in buffers only. */
 export type FloatDtype = 'F32' | 'F16' | 'BF16';
 
+/** PyTorch's names, as configs and users write them. */
+export const DTYPE_NAMES = {F32: 'float32', F16: 'float16', BF16: 'bfloat16'} as const satisfies Record<
+  FloatDtype,
+  string
+>;
+export type DtypeName = (typeof DTYPE_NAMES)[FloatDtype];
+
 export const isDtype = (name: string): name is Dtype => Object.hasOwn(ELEMENT_BYTES, name);
 
 export const isFloatDtype = (dtype: Dtype): dtype is FloatDtype =>
@@ -34,9 +41,6 @@ export const elementBytes = (dtype: Dtype): number => ELEMENT_BYTES[dtype];
 
 /** The number of elements in a tensor of this shape (1 for a scalar). */
 export const elementCount = (shape: readonly number[]): number => shape.reduce((n, size) => n * size, 1);
-
-const word = new Uint32Array(1);
-const real = new Float32Array(word.buffer);
 
 /** An IEEE 754 half as a number, exactly. */
 function halfToFloat(bits: number): number {
@@ -56,32 +60,36 @@ function halfTable(): Float32Array {
   return halves;
 }
 
-/** The half nearest to a float, ties to even (IEEE 754 roundTiesToEven). */
-function floatToHalf(value: number): number {
-  real[0] = value;
-  const bits = word[0]!;
-  const sign = (bits >>> 16) & 0x8000;
-  const magnitude = Math.abs(real[0]);
-  if (Number.isNaN(magnitude)) return sign | 0x7e00;
-  if (magnitude >= 65520) return sign | 0x7c00;
-  if (magnitude < 2 ** -14) return sign | roundTiesToEven(magnitude * 2 ** 24);
-  const exponent = ((bits >>> 23) & 255) - 127;
-  const fraction = roundTiesToEven((magnitude / 2 ** exponent - 1) * 1024);
-  return sign | (((exponent + 15) << 10) + fraction);
+const floats = new Float32Array(1);
+const word = new Uint32Array(floats.buffer);
+const SIGN = 0x8000;
+/** Bits of float32 infinity; magnitudes above it are NaN. */
+const INFINITY_BITS = 0x7f800000;
+/** Bits of 2^-14, the smallest normal half, and of 2^16, beyond the largest. */
+const HALF_NORMAL_BITS = 0x38800000;
+const HALF_BEYOND_BITS = 0x47800000;
+/** Moves a float32 exponent's bias (127) to a half's (15), and adds just under half of the last place kept. */
+const HALF_REBIAS = ((15 - 127) << 23) + 0xfff;
+
+/** The half nearest to the float32 of these bits, ties to even (IEEE 754 roundTiesToEven). */
+function halfOfBits(bits: number): number {
+  const sign = (bits >>> 16) & SIGN;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude >= HALF_BEYOND_BITS) return sign | (magnitude > INFINITY_BITS ? 0x7e00 : 0x7c00);
+  if (magnitude >= HALF_NORMAL_BITS) {
+    // A carry out of the fraction raises the exponent, up to infinity: that is rounding, too.
+    return sign | ((magnitude + HALF_REBIAS + ((magnitude >>> 13) & 1)) >>> 13);
+  }
+  // One unit in the last place of float32 at 0.5 is 2^-24, a subnormal half's unit: the addition rounds.
+  word[0] = magnitude;
+  floats[0] = floats[0]! + 0.5;
+  return sign | (word[0] - 0x3f000000);
 }
 
-function roundTiesToEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
-}
-
-/** The bfloat16 nearest to a float, ties to even. */
-function floatToBfloat(value: number): number {
-  real[0] = value;
-  const bits = word[0]!;
-  if (Number.isNaN(value)) return (bits >>> 16) | 0x40;
-  return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
+/** The bfloat16 nearest to the float32 of these bits, ties to even. */
+function bfloatOfBits(bits: number): number {
+  if ((bits & 0x7fffffff) > INFINITY_BITS) return (bits >>> 16) | 0x40;
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
 /** A view of bytes as whole elements, copied first where they are not aligned. */
@@ -119,7 +127,29 @@ export function toFloat32(bytes: Uint8Array, dtype: Dtype): Float32Array {
 /** Float32 values as little-endian bytes of a float dtype, rounded to nearest, ties to even. */
 export function fromFloat32(values: Float32Array, dtype: FloatDtype): Uint8Array {
   if (dtype === 'F32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  const round = dtype === 'F16' ? floatToHalf : floatToBfloat;
-  const codes = Uint16Array.from(values, round);
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const codes = new Uint16Array(values.length);
+  if (dtype === 'F16') for (let i = 0; i < codes.length; i++) codes[i] = halfOfBits(bits[i]!);
+  else for (let i = 0; i < codes.length; i++) codes[i] = bfloatOfBits(bits[i]!);
   return new Uint8Array(codes.buffer);
+}
+
+/** The least magnitude that rounds to infinity: half a unit beyond the largest value. */
+const ROUNDS_TO_INFINITY: Record<FloatDtype, number> = {
+  F32: Infinity,
+  F16: 65520,
+  BF16: 2 ** 128 - 2 ** 119,
+};
+
+/** Finite values that a dtype has no finite value for: how many, and the largest magnitude among them. */
+export function overflowOf(values: Float32Array, dtype: FloatDtype): {count: number; largest: number} {
+  const limit = ROUNDS_TO_INFINITY[dtype];
+  let [count, largest] = [0, 0];
+  for (let i = 0; i < values.length; i++) {
+    const magnitude = Math.abs(values[i]!);
+    if (magnitude < limit || magnitude === Infinity || Number.isNaN(magnitude)) continue;
+    count += 1;
+    largest = Math.max(largest, magnitude);
+  }
+  return {count, largest};
 }

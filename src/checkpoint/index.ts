@@ -8,20 +8,44 @@ export {
   type WeightFiles,
 } from './byte-file.js';
 export {Checkpoint} from './checkpoint.js';
+export {DigestFile} from './digest-file.js';
 export {
+  DTYPE_NAMES,
   elementBytes,
   elementCount,
   fromFloat32,
   isFloatDtype,
+  overflowOf,
   toFloat32,
   type Dtype,
+  type DtypeName,
   type FloatDtype,
 } from './dtype.js';
-export {writeModelFiles, type ModelFolder} from './model-folder.js';
+export {
+  writeModelFiles,
+  writeModelInfo,
+  writeWeights,
+  type ModelFolder,
+  type WriteWeightsOptions,
+} from './model-folder.js';
 export {parseWith, readJson, readText} from './json.js';
 export {exists, locate} from './locate.js';
 export {SafetensorsFile} from './safetensors-file.js';
-export {writeSafetensors, type TensorSource, type WriteOptions} from './safetensors-writer.js';
-export {asFileError, requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';
+export {
+  writeSafetensors,
+  type TensorSource,
+  type WeightWriter,
+  type WriteOptions,
+} from './safetensors-writer.js';
+export {
+  asFileError,
+  checkOutput,
+  freeBytes,
+  requireFreeSpace,
+  resolveOutput,
+  type OutputOptions,
+} from './output-folder.js';
+export {requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';
 export {TorchFile} from './torch-file.js';
 export type {TensorInfo, WeightFile} from './weight-file.js';
+export {byteLength, planWeights, type TensorLayout, type WeightPlan} from './weight-plan.js';

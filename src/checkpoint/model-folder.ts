@@ -1,7 +1,8 @@
 import {copyFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {exists} from './locate.js';
-import {writeSafetensors, type TensorSource, type WriteOptions} from './safetensors-writer.js';
+import {writePlanned, type TensorSource, type WeightWriter, type WriteOptions} from './safetensors-writer.js';
+import {INDEX_NAME, planWeights, shardIndex} from './weight-plan.js';
 
 /** Files beside the weights that a derived model takes along unchanged. */
 const CARRIED_FILES = [
@@ -15,6 +16,7 @@ const CARRIED_FILES = [
 ];
 
 export interface ModelFolder {
+  /** In the model's order, in which they fill shards. */
   tensors: readonly TensorSource[];
   /** The content of config.json. */
   config: Record<string, unknown>;
@@ -22,21 +24,52 @@ export interface ModelFolder {
   carryFrom: string;
 }
 
+export interface WriteWeightsOptions extends WriteOptions {
+  /** A shard's limit in bytes of tensors; default 5 GB. */
+  maxShardBytes?: number;
+  /** Writes every tensor; default: one after the other, in the model's order. */
+  fill?: (writer: WeightWriter) => Promise<void>;
+}
+
 /**
- * Fills a folder with a model: config.json, model.safetensors, and the tokenizer's files. Meant for a stage of
- * `writeFolder`.
- * @returns the sha256 of each tensor's bytes, in hex, by name
+ * Fills a folder with a model: config.json, model.safetensors or its shards, and the tokenizer's files. Meant for a
+ * stage of `writeFolder`.
  */
 export async function writeModelFiles(
   folder: string,
-  model: ModelFolder,
-  options: WriteOptions = {},
-): Promise<Map<string, string>> {
-  const digests = await writeSafetensors(join(folder, 'model.safetensors'), model.tensors, options);
+  {tensors, config, carryFrom}: ModelFolder,
+  options?: WriteWeightsOptions,
+): Promise<void> {
+  await writeWeights(folder, tensors, options);
+  await writeModelInfo(folder, config, carryFrom);
+}
+
+/**
+ * Writes a model's weights: model.safetensors, or shards with their index where they exceed the limit.
+ * @param tensors - in the model's order, in which they fill shards
+ */
+export async function writeWeights(
+  folder: string,
+  tensors: readonly TensorSource[],
+  {maxShardBytes, fill = (writer) => writer.writeAll(tensors), ...options}: WriteWeightsOptions = {},
+): Promise<void> {
+  const plan = planWeights(tensors, maxShardBytes);
+  await writePlanned(folder, plan.files, fill, options);
+  if (plan.files.length > 1) await writeJson(join(folder, INDEX_NAME), shardIndex(plan));
+}
+
+/** Writes what lies beside a model's weights: config.json, and the tokenizer's files of another folder. */
+export async function writeModelInfo(
+  folder: string,
+  config: Record<string, unknown>,
+  carryFrom: string,
+): Promise<void> {
   for (const name of CARRIED_FILES) {
-    const from = join(model.carryFrom, name);
+    const from = join(carryFrom, name);
     if (await exists(from)) await copyFile(from, join(folder, name));
   }
-  await writeFile(join(folder, 'config.json'), `${JSON.stringify(model.config, null, 2)}\n`);
-  return digests;
+  await writeJson(join(folder, 'config.json'), config);
 }
+
+const writeJson = (path: string, content: unknown): Promise<void> =>
+  writeFile(path, `${JSON.stringify(content, null, 2)}\n`);

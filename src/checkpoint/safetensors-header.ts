@@ -69,6 +69,8 @@ export function parseHeader(json: Uint8Array, fileBytes: number, file: string): 
       tensors.push(parseEntry(name, value, dataStart, file));
     }
   }
+  // In the order of their bytes, in which they are best read.
+  tensors.sort((a, b) => a.start - b.start || a.end - b.end);
   checkContiguous(tensors, dataStart, fileBytes, file);
   return {tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])), metadata};
 }
@@ -106,7 +108,7 @@ function parseEntry(name: string, value: unknown, dataStart: number, file: strin
 
 function checkContiguous(tensors: StoredTensor[], dataStart: number, fileBytes: number, file: string): void {
   let expected = dataStart;
-  for (const tensor of [...tensors].sort((a, b) => a.start - b.start || a.end - b.end)) {
+  for (const tensor of tensors) {
     if (tensor.end > fileBytes) {
       throw new FormatError(
         `${file}: tensor ${JSON.stringify(tensor.name)} ends at byte ${tensor.end} but the file has ${fileBytes}; it is truncated, fetch it again.`,

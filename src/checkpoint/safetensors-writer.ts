@@ -1,84 +1,150 @@
-import {createHash} from 'node:crypto';
-import {open} from 'node:fs/promises';
+import {open, type FileHandle} from 'node:fs/promises';
+import {basename, dirname, join} from 'node:path';
 import {FormatError} from '../errors.js';
-import {elementBytes, elementCount, type Dtype} from './dtype.js';
-import {LENGTH_BYTES} from './safetensors-header.js';
+import {byteLength, planFile, type PlannedFile, type TensorLayout} from './weight-plan.js';
 
 /** A tensor to write: its bytes come as a stream, so that none needs to be whole in memory. */
-export interface TensorSource {
-  name: string;
-  dtype: Dtype;
-  shape: number[];
-  /** The tensor's little-endian bytes, in order. Called once. */
+export interface TensorSource extends TensorLayout {
+  /** The tensor's little-endian bytes, in order; each call gives them anew. No chunk may change once it is given. */
   chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
 export interface WriteOptions {
-  /** Strings for the header's __metadata__; `format: "pt"` is always there, since Transformers asks for it. */
-  metadata?: Record<string, string>;
-  /** Called after each tensor with its name and bytes. */
-  onTensor?: (name: string, bytes: number) => void;
+  /** Called after each chunk with its bytes. */
+  onBytes?: (bytes: number) => void;
   signal?: AbortSignal;
 }
 
 /**
- * Writes a safetensors file as the reference implementation does: tensors by falling element size, then name;
- * header padded with spaces to a multiple of 8. The file is flushed to disk before the promise resolves.
- * @returns the sha256 of each tensor's bytes, in hex, by name.
+ * Writes a safetensors file as the reference implementation does (see `planFile`). It is flushed to disk before the
+ * promise resolves.
  * @throws FormatError if a source gives more or fewer bytes than its shape needs, or a name comes twice.
  */
 export async function writeSafetensors(
   path: string,
   sources: readonly TensorSource[],
-  options: WriteOptions = {},
-): Promise<Map<string, string>> {
-  const ordered = [...sources].sort(
-    (a, b) => elementBytes(b.dtype) - elementBytes(a.dtype) || (a.name < b.name ? -1 : 1),
-  );
-  const header = encodeHeader(ordered, {format: 'pt', ...options.metadata});
-  const digests = new Map<string, string>();
-  const handle = await open(path, 'wx');
-  try {
-    await handle.writeFile(header);
-    for (const source of ordered) {
-      const hash = createHash('sha256');
-      let written = 0;
-      for await (const chunk of source.chunks()) {
-        options.signal?.throwIfAborted();
-        hash.update(chunk);
-        await handle.writeFile(chunk);
-        written += chunk.byteLength;
-      }
-      const expected = byteLength(source);
-      if (written !== expected) {
-        throw new FormatError(`tensor ${source.name} gave ${written} bytes where ${expected} were due.`);
-      }
-      digests.set(source.name, hash.digest('hex'));
-      options.onTensor?.(source.name, written);
-    }
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  return digests;
+  options: WriteOptions & {metadata?: Record<string, string>} = {},
+): Promise<void> {
+  const plan = planFile(basename(path), sources, options.metadata);
+  await writePlanned(dirname(path), [plan], (writer) => writer.writeAll(sources), options);
 }
 
-const byteLength = (source: TensorSource): number => elementCount(source.shape) * elementBytes(source.dtype);
-
-function encodeHeader(sources: readonly TensorSource[], metadata: Record<string, string>): Uint8Array {
-  const entries = new Map<string, unknown>([['__metadata__', metadata]]);
-  let offset = 0;
-  for (const source of sources) {
-    if (entries.has(source.name)) throw new FormatError(`tensor ${source.name} is to be written twice.`);
-    const end = offset + byteLength(source);
-    entries.set(source.name, {dtype: source.dtype, shape: source.shape, data_offsets: [offset, end]});
-    offset = end;
+/**
+ * Writes planned files and flushes them to disk.
+ * @param fill - writes every planned tensor
+ * @throws FormatError as `writeSafetensors`, and for a planned tensor that `fill` left out
+ */
+export async function writePlanned(
+  folder: string,
+  files: readonly PlannedFile[],
+  fill: (writer: WeightWriter) => Promise<void>,
+  options: WriteOptions = {},
+): Promise<void> {
+  const outputs = files.map((file) => new OutputFile(join(folder, file.name), file));
+  try {
+    await fill(new WeightWriter(outputs, options));
+    for (const output of outputs) await output.finish();
+  } finally {
+    for (const output of outputs) await output.close();
   }
-  const text = JSON.stringify(Object.fromEntries(entries));
-  const json = new TextEncoder().encode(text);
-  const padded = Math.ceil(json.byteLength / 8) * 8;
-  const bytes = new Uint8Array(LENGTH_BYTES + padded).fill(' '.charCodeAt(0));
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);
-  bytes.set(json, LENGTH_BYTES);
-  return bytes;
+}
+
+/** Writes tensors to their places, in whatever order their bytes are best read. */
+export class WeightWriter {
+  private readonly places: ReadonlyMap<string, OutputFile>;
+
+  constructor(
+    files: readonly OutputFile[],
+    private readonly options: WriteOptions,
+  ) {
+    this.places = new Map(files.flatMap((file) => file.tensors.map((name) => [name, file])));
+  }
+
+  /** @throws FormatError if the source gives more or fewer bytes than its shape needs */
+  async write(source: TensorSource): Promise<void> {
+    const file = this.places.get(source.name);
+    if (!file) throw new FormatError(`tensor ${source.name} has no place in the files.`);
+    await file.write(source, this.options);
+  }
+
+  async writeAll(sources: readonly TensorSource[]): Promise<void> {
+    for (const source of sources) await this.write(source);
+  }
+}
+
+/** A file being written: open from its first tensor to its last. */
+class OutputFile {
+  private handle: FileHandle | null = null;
+  private finished = false;
+  private readonly missing: Set<string>;
+
+  constructor(
+    private readonly path: string,
+    private readonly plan: PlannedFile,
+  ) {
+    this.missing = new Set(plan.starts.keys());
+  }
+
+  get tensors(): string[] {
+    return [...this.plan.starts.keys()];
+  }
+
+  /** Writes a tensor's bytes at their place: one chunk while the next is read. */
+  async write(source: TensorSource, {onBytes, signal}: WriteOptions): Promise<void> {
+    const handle = await this.open();
+    const start = this.plan.starts.get(source.name)!;
+    const end = start + byteLength(source);
+    let position = start;
+    let writing = Promise.resolve();
+    try {
+      for await (const chunk of source.chunks()) {
+        signal?.throwIfAborted();
+        await writing;
+        if (position + chunk.byteLength <= end) writing = writeAt(handle, chunk, position);
+        // It is awaited before the next; until then a failure must not count as one that nobody handles.
+        writing.catch(() => undefined);
+        position += chunk.byteLength;
+        onBytes?.(chunk.byteLength);
+      }
+    } finally {
+      await writing;
+    }
+    if (position !== end) {
+      throw new FormatError(
+        `tensor ${source.name} gave ${position - start} bytes where ${end - start} were due.`,
+      );
+    }
+    this.missing.delete(source.name);
+    if (this.missing.size === 0) await this.finish();
+  }
+
+  /** Flushes the file to disk and closes it. @throws FormatError if a tensor is missing */
+  async finish(): Promise<void> {
+    if (this.finished) return;
+    const [missing] = this.missing;
+    if (missing !== undefined) throw new FormatError(`tensor ${missing} was not written.`);
+    await (await this.open()).sync();
+    await this.close();
+    this.finished = true;
+  }
+
+  async close(): Promise<void> {
+    await this.handle?.close();
+    this.handle = null;
+  }
+
+  private async open(): Promise<FileHandle> {
+    if (!this.handle) {
+      this.handle = await open(this.path, 'wx');
+      await writeAt(this.handle, this.plan.header, 0);
+    }
+    return this.handle;
+  }
+}
+
+async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  let done = 0;
+  while (done < bytes.byteLength) {
+    done += (await handle.write(bytes, done, bytes.byteLength - done, position + done)).bytesWritten;
+  }
 }

@@ -1,46 +1,43 @@
-import {randomBytes} from 'node:crypto';
 import {mkdir, open, readdir, rename, rm, rmdir} from 'node:fs/promises';
-import {basename, dirname, join, resolve} from 'node:path';
+import {dirname, join} from 'node:path';
 import {FileError} from '../errors.js';
-
-/** System errors of a write, in words. */
-const WORDS: Record<string, string> = {
-  ENOSPC: 'the disk is full',
-  EACCES: 'permission denied',
-  EROFS: 'the file system is read-only',
-  ENOTDIR: 'a part of the path is no folder',
-};
+import {exists} from './locate.js';
+import {asFileError, checkOutput, resolveOutput, type OutputOptions} from './output-folder.js';
+import {besides, clearAbandoned} from './partial.js';
 
 /**
- * Throws if a folder cannot become the output: it exists and holds something, or is a file.
- * Commands call it before they start long work.
+ * Throws if a folder cannot become the output: it holds something that may not be replaced, or is a file. Commands
+ * call it before they start long work. What a killed process left of this output is tidied up first.
+ * @returns the folder's path with links followed
+ * @throws FileError
  */
-export async function requireFreeOutput(output: string): Promise<void> {
-  const entries = await readdir(output).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    const why = WORDS[error.code ?? ''] ?? error.code;
-    throw new FileError(`${output} cannot be the output folder: ${why}.`, {cause: error});
-  });
-  if (entries.length > 0) {
-    throw new FileError(`${output} is not empty; name another output folder or remove this one.`);
-  }
+export async function requireFreeOutput(output: string, options?: OutputOptions): Promise<string> {
+  const target = await resolveOutput(output);
+  await clearAbandoned(target);
+  await checkOutput(output, target, options);
+  return target;
 }
 
 /**
  * Writes a folder all or nothing: `write` fills a folder beside the output, which is flushed to disk and
- * renamed when it returns, and removed if it throws.
- * @throws FileError if the output exists and is not empty.
+ * renamed when it returns, and removed if it throws. A model that is replaced stays in its place until then.
+ * @throws FileError if the output cannot be written or replaced
  */
-export async function writeFolder<T>(output: string, write: (stage: string) => Promise<T>): Promise<T> {
-  await requireFreeOutput(output);
-  const target = resolve(output);
-  const stage = join(dirname(target), `.${basename(target)}.${randomBytes(4).toString('hex')}.partial`);
+export async function writeFolder<T>(
+  output: string,
+  write: (stage: string) => Promise<T>,
+  options?: OutputOptions,
+): Promise<T> {
+  const target = await requireFreeOutput(output, options);
+  const stage = besides(target, 'partial');
   let firstMade: string | undefined;
   try {
     firstMade = await mkdir(stage, {recursive: true});
     const result = await write(stage);
     await flush(stage);
-    await rename(stage, target);
+    await checkOutput(output, target, options);
+    if (await exists(target)) await replace(target, stage);
+    else await rename(stage, target);
     await syncPath(dirname(target));
     return result;
   } catch (error) {
@@ -48,6 +45,27 @@ export async function writeFolder<T>(output: string, write: (stage: string) => P
     await removeMade(dirname(stage), firstMade);
     throw asFileError(error, output);
   }
+}
+
+/** Puts a new folder in the place of an old one, which is removed last: a kill in between loses neither. */
+async function replace(target: string, stage: string): Promise<void> {
+  const old = besides(target, 'replaced');
+  await rename(target, old);
+  try {
+    await rename(stage, target);
+  } catch (error) {
+    await rename(old, target);
+    throw error;
+  }
+  await syncPath(dirname(target));
+  await rm(old, {recursive: true}).catch((error: NodeJS.ErrnoException) => {
+    throw new FileError(
+      `${target} is written, but what it replaced could not be removed from ${old}: ${error.code}.`,
+      {
+        cause: error,
+      },
+    );
+  });
 }
 
 /** Removes the folders above a stage that were made for it, up to the first, as long as nothing is in them. */
@@ -62,7 +80,8 @@ async function removeMade(folder: string, firstMade: string | undefined): Promis
 
 /** Replaces one file all or nothing: written beside, flushed, renamed. */
 export async function writeFileWhole(path: string, data: string | Uint8Array): Promise<void> {
-  const partial = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}.partial`);
+  await clearAbandoned(path);
+  const partial = besides(path, 'partial');
   try {
     const handle = await open(partial, 'wx');
     try {
@@ -95,13 +114,4 @@ async function syncPath(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-/** System errors of a write, in words; every other error as it is. */
-export function asFileError(error: unknown, path: string): unknown {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (error instanceof Error && code && Object.hasOwn(WORDS, code)) {
-    return new FileError(`${path} cannot be written: ${WORDS[code]}.`, {cause: error});
-  }
-  return error;
 }

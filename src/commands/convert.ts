@@ -1,14 +1,43 @@
 import {Flags} from '@oclif/core';
-import type {ConvertReport} from '../convert/index.js';
+import {
+  CAST_DTYPES,
+  VERIFY_LEVELS,
+  type ConversionPlan,
+  type ConversionSummary,
+  type ConvertPhase,
+  type ConvertReport,
+} from '../convert/index.js';
+import {ENGINES} from '../engine/index.js';
 import {LAYOUTS, SHARES, ZERO_INITS} from '../model/index.js';
-import {BaseCommand, facts, format, layoutOf, modelArg, outputFlag, wholeNumber} from '../ui/index.js';
+import {
+  BaseCommand,
+  byteSize,
+  engineFlag,
+  facts,
+  forceFlag,
+  format,
+  layoutOf,
+  modelArg,
+  outputFlag,
+  proofFacts,
+  table,
+  wholeNumber,
+} from '../ui/index.js';
+
+const PHASES: Record<ConvertPhase, string> = {
+  copying: 'Copying tensors',
+  verifying: 'Reading back',
+  comparing: 'Comparing predictions',
+};
 
 /** `ztt convert`: a source checkpoint to a layout. */
 export default class Convert extends BaseCommand {
   static override summary = 'Convert a GPT-2 or OPT checkpoint to a layout with shared layers.';
   static override description = [
-    'Every tensor keeps its bytes; only names change, and ztt adds its zero keys. The output appears ' +
-      'whole or not at all, and is read back unless --no-verify.',
+    'Every tensor keeps its bytes unless --dtype; only names change, and ztt adds its zero keys. The output ' +
+      'appears whole or not at all, in less than 300 MB of memory whatever the size of the model.',
+    'The output proves itself: it is read back and compared with the source, and ztt_certificate.json beside it ' +
+      'lists every tensor with what became of it and its sha256 before and after. `ztt info` shows it.',
     'Layouts: ztt (head once, middle in cycles with zero tokens and early exit, tail once), htc (the ' +
       'same without zero tokens), bc (all layers in cycles), vanilla (each layer once).',
   ].join('\n\n');
@@ -18,9 +47,22 @@ export default class Convert extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> gpt2 --output gpt2-ztt',
     },
     {
+      description: 'What that would do: names, sizes, compute, disk, memory; nothing is written',
+      command: '<%= config.bin %> <%= command.id %> gpt2 --output gpt2-ztt --dry-run',
+    },
+    {
       description: 'Half the parameters: four middle layers, cycled to the depth of the source',
       command:
         '<%= config.bin %> <%= command.id %> gpt2 --output gpt2-small --middle-layers 4 --share average',
+    },
+    {
+      description: 'In half the space, in files of at most 2 GB, over an earlier output',
+      command:
+        '<%= config.bin %> <%= command.id %> gpt2 -o gpt2-ztt --dtype bfloat16 --max-shard-size 2GB --force',
+    },
+    {
+      description: 'Say how far the predictions are from the source, which is what fine-tuning has to heal',
+      command: '<%= config.bin %> <%= command.id %> gpt2 --output gpt2-ztt --verify logits',
     },
     {
       description: 'All layers twice, no zero tokens; the report as JSON',
@@ -85,16 +127,35 @@ export default class Convert extends BaseCommand {
       min: Number.MIN_SAFE_INTEGER,
       max: Number.MAX_SAFE_INTEGER,
     }),
-    'no-verify': Flags.boolean({description: 'Do not read the output back.'}),
+    dtype: Flags.option({
+      description: "Cast the parameters; the source's bytes stay unless given. Zero keys are always float32.",
+      helpGroup: 'WEIGHTS',
+      options: CAST_DTYPES,
+    })(),
+    'max-shard-size': byteSize({
+      description: 'Split the weights into files of at most this size; 5GB unless given.',
+      helpGroup: 'WEIGHTS',
+    }),
+    force: forceFlag,
+    'dry-run': Flags.boolean({
+      description: 'Print what would be done, from headers alone, and write nothing.',
+    }),
+    verify: Flags.option({
+      description:
+        'bytes (unless given): read every tensor back. logits: also load both models and compare what they predict. none: neither, and no certificate.',
+      helpGroup: 'PROOF',
+      options: VERIFY_LEVELS,
+    })(),
+    engine: engineFlag(ENGINES),
   };
 
-  override async run(): Promise<ConvertReport> {
+  override async run(): Promise<ConvertReport | ConversionPlan> {
     const {args, flags} = await this.parse(Convert);
-    const {convert} = await import('../convert/index.js');
-    const progress = await this.progress({title: 'Converting', amount: format.bytes});
-    const report = await convert({
+    const {convert, planConversion} = await import('../convert/index.js');
+    const options = {
       source: args.source,
       output: flags.output,
+      force: flags.force,
       layout: flags.layout,
       cycles: flags.cycles,
       head: flags.head,
@@ -103,8 +164,22 @@ export default class Convert extends BaseCommand {
       share: flags.share,
       zeroInit: flags['zero-init'],
       seed: flags.seed,
-      verify: !flags['no-verify'],
+      dtype: flags.dtype,
+      maxShardBytes: flags['max-shard-size'],
+    };
+    if (flags['dry-run']) {
+      const plan = await planConversion(options);
+      this.printPlan(plan);
+      return plan;
+    }
+    const progress = await this.progress({title: PHASES.copying, amount: format.bytes});
+    const report = await convert({
+      ...options,
+      verify: flags.verify,
+      engine: flags.engine,
+      onPhase: (phase) => progress.begin(PHASES[phase]),
       onProgress: (done, total) => progress.update(done, total),
+      onNote: (line) => this.note(line),
       signal: this.interruptible('stopped; nothing was written.'),
     });
     progress.stop();
@@ -114,33 +189,65 @@ export default class Convert extends BaseCommand {
   }
 
   private print(report: ConvertReport): void {
-    const {parameters, flopsPerToken} = report;
-    const how = (kind: string) => report.tensors.filter((tensor) => tensor.how === kind);
-    const made = how('made').map(({name}) => name);
-    const tensors = [
-      `${how('copied').length} copied`,
-      `${how('averaged').length} averaged`,
-      `${made.length} made${made.length > 0 ? ` (${made.join(', ')})` : ''}`,
-      `${report.dropped.length} dropped`,
-      `${report.unused.length} unused`,
-    ];
-    this.log(`${report.output} (${format.bytes(report.bytes)})`);
+    const bytes = report.files.reduce((sum, file) => sum + file.bytes, 0);
+    this.log(`${report.output} (${format.bytes(bytes)} in ${format.plural(report.files.length, 'file')})`);
+    const proof: [string, string][] = report.certificate
+      ? proofFacts(report.certificate)
+      : [['verified', 'no (--verify none)']];
+    this.log(facts([...summaryFacts(report), ...proof]));
+  }
+
+  private printPlan(plan: ConversionPlan): void {
+    const {ledger, disk, memory, files} = plan;
+    const shape = (dims: readonly number[]) => `[${dims.join(', ')}]`;
+    const rows = ledger.source.map(({name, dtype, shape: dims, how, to, why}) => {
+      return [name, `${dtype} ${shape(dims)}`, how, to ?? why!];
+    });
+    const made = ledger.target
+      .filter(({how}) => how === 'made')
+      .map(({name, dtype, shape: dims}) => ['', `${dtype} ${shape(dims)}`, 'made', name]);
+    const columns = ['tensor of the source', 'dtype, shape', 'how', 'tensor of the output'];
+    this.log(
+      table(
+        columns.map((title) => ({title})),
+        [...rows, ...made],
+      ),
+    );
+    const download = disk.download > 0 ? `${format.bytes(disk.download)} to download, ` : '';
+    this.log(`\n${plan.output} would be written; nothing was.`);
     this.log(
       facts([
-        ['layout', layoutOf(report)],
-        ['slots', `${report.slots} executed layers`],
+        ...summaryFacts(plan),
+        ['files', files.map(({name, bytes}) => `${name} (${format.bytes(bytes)})`).join('\n')],
+        ['disk', `${download}${format.bytes(disk.write)} to write, ${format.bytes(disk.free)} free`],
         [
-          'parameters',
-          `${format.count(parameters.converted)} (${format.count(parameters.withoutEmbeddings)} without embeddings), ` +
-            `${format.ratio(parameters.converted / parameters.source)} the source's`,
+          'memory',
+          `at most ${format.bytes(memory.convert)} to convert; about ${format.bytes(memory.load)} to load the model in float32, ` +
+            `as --verify logits does; ${format.bytes(memory.free)} free`,
         ],
-        [
-          'FLOPs a token',
-          `${format.flops(flopsPerToken.converted)}, ${format.ratio(flopsPerToken.converted / flopsPerToken.source)} the source's, at full depth and length`,
-        ],
-        ['tensors', tensors.join(', ')],
-        ['verified', report.verified ? 'yes: read back, every sha256 equal' : 'no (--no-verify)'],
       ]),
     );
   }
+}
+
+function summaryFacts(summary: ConversionSummary): [string, string][] {
+  const {source, parameters, flopsPerToken, tensors} = summary;
+  const counts = (['copied', 'cast', 'averaged', 'made', 'dropped'] as const)
+    .filter((how) => tensors[how] > 0)
+    .map((how) => `${tensors[how]} ${how}`);
+  return [
+    ['source', source.revision ? `${source.name} at ${source.revision}` : source.name],
+    ['layout', layoutOf(summary)],
+    ['slots', `${summary.slots} executed layers`],
+    [
+      'parameters',
+      `${format.count(parameters.converted)} (${format.count(parameters.withoutEmbeddings)} without embeddings), ` +
+        `${format.ratio(parameters.converted / parameters.source)} the source's`,
+    ],
+    [
+      'FLOPs a token',
+      `${format.flops(flopsPerToken.converted)}, ${format.ratio(flopsPerToken.converted / flopsPerToken.source)} the source's, at full depth and length`,
+    ],
+    ['tensors', counts.join(', ')],
+  ];
 }

@@ -1,5 +1,5 @@
 import type {ModelDescription} from '../convert/index.js';
-import {BaseCommand, facts, format, layoutOf, modelArg, slotsOf} from '../ui/index.js';
+import {BaseCommand, facts, format, layoutOf, modelArg, proofFacts, slotsOf} from '../ui/index.js';
 
 /** `ztt info`: what a checkpoint is. */
 export default class Info extends BaseCommand {
@@ -51,6 +51,7 @@ export default class Info extends BaseCommand {
           model.dtypes.map(({dtype, tensors}) => `${dtype} (${format.plural(tensors, 'tensor')})`).join(', '),
         ],
         ...sourceFacts(model),
+        ...(model.certificate ? proofFacts(model.certificate) : []),
         ['files', files.map(({name, bytes}) => `${name} (${format.bytes(bytes)})`).join('\n')],
       ]),
     );

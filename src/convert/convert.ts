@@ -1,80 +1,48 @@
-import {basename, resolve} from 'node:path';
+import {writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
 import {
-  Checkpoint,
-  elementBytes,
-  elementCount,
+  byteLength,
+  DTYPE_NAMES,
   requireFreeOutput,
+  requireFreeSpace,
   writeFolder,
-  writeModelFiles,
+  writeModelInfo,
+  writeWeights,
+  type DtypeName,
+  type FloatDtype,
+  type WeightWriter,
 } from '../checkpoint/index.js';
-import {UnsupportedError, UsageError} from '../errors.js';
-import {
-  countParameters,
-  flopsPerToken,
-  LAYOUTS,
-  mapTensors,
-  modelConfigJson,
-  readModelConfig,
-  SHARES,
-  slots,
-  vanilla,
-  ZERO_INITS,
-  type Layout,
-  type Share,
-  type ZeroInit,
-} from '../model/index.js';
-import {planTensors, type PlannedTensor} from './plan.js';
-import {arrange, type ArrangeOptions} from './share.js';
+import {useEngine} from '../engine/index.js';
+import {modelConfigJson, type ZttConfig} from '../model/index.js';
+import {CERTIFICATE, certify, type Certificate} from './certificate.js';
+import {compareLogits, requireMemoryToLoad} from './compare.js';
+import {checkOptions, type PlanOptions, type VerifyLevel} from './options.js';
+import {PhaseProgress, type ConvertPhase} from './phase-progress.js';
+import type {PlannedTensor} from './plan.js';
+import {prepare, type Conversion, type ConversionSummary} from './prepare.js';
 import {verifyTensors} from './verify.js';
-import {zttEntry} from './ztt-entry.js';
 
-export interface ConvertOptions extends ArrangeOptions {
-  /** A GPT-2 or OPT checkpoint: a folder, or a .safetensors file beside its config.json. */
+export interface ConvertOptions extends PlanOptions {
   source: string;
-  /** The folder to write; it must not exist, or be empty. */
-  output: string;
-  /** How the zero keys begin; default `normal`. */
-  zeroInit?: ZeroInit;
-  /** Seed of `normal` zero keys; default 0. */
-  seed?: number;
-  /** Read the output back and compare every tensor's sha256; default true. */
-  verify?: boolean;
-  /** Called after each tensor: bytes done, of all to be written and verified. */
+  /**
+   * How the output proves itself; default `bytes`: every tensor is read back and compared with the source.
+   * `logits` also compares what the two models predict, for which each is loaded.
+   */
+  verify?: VerifyLevel;
+  /** What computes under `verify: 'logits'`; default `auto`. */
+  engine?: string;
+  onPhase?: (phase: ConvertPhase) => void;
+  /** Bytes read so far in this phase, of all that it reads. */
   onProgress?: (doneBytes: number, totalBytes: number) => void;
+  /** Told before long or heavy work: what it will take. */
+  onNote?: (note: string) => void;
   signal?: AbortSignal;
 }
 
-/** What became of one tensor. */
-export interface LedgerEntry {
-  name: string;
-  how: PlannedTensor['how'];
-  /** The source's tensors, by their names there; several were averaged. */
-  from: string[];
-  /** Of the bytes written, in hex. */
-  sha256: string;
-}
-
-export interface ConvertReport {
-  output: string;
-  layout: Layout;
-  cycles: number;
-  head: number;
-  middle: number;
-  tail: number;
-  share: Share;
-  /** Executed layers. */
-  slots: number;
-  parameters: {source: number; converted: number; withoutEmbeddings: number};
-  /** Per token at full depth and full length, LM head included. */
-  flopsPerToken: {source: number; converted: number};
-  tensors: LedgerEntry[];
-  /** Buffers of the source that are no parameters. */
-  dropped: string[];
-  /** Tensors of source layers that no place uses. */
-  unused: string[];
-  /** Whether the output was read back and found equal. */
-  verified: boolean;
-  bytes: number;
+export interface ConvertReport extends ConversionSummary {
+  verified: VerifyLevel;
+  /** What lies beside the model as ztt_certificate.json; null without verification. */
+  certificate: Certificate | null;
 }
 
 /**
@@ -83,97 +51,124 @@ export interface ConvertReport {
  * @throws UsageError for options that cannot be, FileError, FormatError or UnsupportedError for the source or output
  */
 export async function convert(options: ConvertOptions): Promise<ConvertReport> {
-  const {zeroInit = 'normal', seed = 0, verify = true} = options;
-  checkNames(options);
-  await requireFreeOutput(options.output);
-  const source = await Checkpoint.open(options.source);
+  const {output, verify = 'bytes', engine, onNote} = options;
+  checkOptions(options);
+  const outputOptions = {replace: options.force, sources: [options.source]};
+  const target = await requireFreeOutput(output, outputOptions);
+  const progress = new PhaseProgress(options);
+  const conversion = await prepare(options, progress.advance);
   try {
-    const config = await readModelConfig(source.folder);
-    if (config.ztt) {
-      throw new UnsupportedError(
-        `${options.source} is already a ZTT model; convert its source, or \`ztt revert\` it first.`,
-      );
+    const {summary} = conversion;
+    await requireFreeSpace(target, conversion.files.bytes);
+    if (verify === 'logits') {
+      // An engine that cannot run, or a model that is too large for it, is told before the work.
+      requireMemoryToLoad(conversion.config.arch, onNote);
+      await useEngine({engine});
     }
-    const {arch} = config;
-    const map = mapTensors(source, config);
-    const {arrangement, share} = arrange(arch.layers, options);
-    const planned = await planTensors({source, map, arch, arrangement, share, zeroInit, seed});
-    const ztt = zttEntry({
-      arrangement,
-      share,
-      zeroInit,
-      seed,
-      source: {
-        name: basename(resolve(options.source)),
-        revision: null,
-        sha256: await source.sha256(),
-        prefix: map.prefix,
-        dropped: map.dropped,
+    const certificate = await writeFolder(
+      output,
+      async (stage) => {
+        const ztt = await writeConverted(stage, conversion, options.maxShardBytes, progress);
+        if (verify === 'none') return null;
+        progress.begin('verifying', bytesToVerify(conversion));
+        const digests = await verifyTensors(stage, conversion.planned, conversion.reader, progress.advance);
+        const comparison =
+          verify === 'logits'
+            ? await compareLogits(options.source, stage, conversion, progress, engine)
+            : null;
+        const certificate = certify(conversion, ztt.source, digests, comparison);
+        await writeFile(join(stage, CERTIFICATE), `${JSON.stringify(certificate, null, 1)}\n`);
+        progress.advance(0);
+        return certificate;
       },
-    });
-    const progress = byteProgress(planned, verify ? 2 : 1, options.onProgress);
-    const digests = await writeFolder(options.output, async (stage) => {
-      const model = {
-        tensors: planned.map((tensor) => tensor.source),
-        config: modelConfigJson(config.base, ztt),
-        carryFrom: source.folder,
-      };
-      const digests = await writeModelFiles(stage, model, {onTensor: progress, signal: options.signal});
-      if (verify) await verifyTensors(stage, digests, progress, options.signal);
-      return digests;
-    });
-    const used = new Set(planned.flatMap(({from}) => from));
-    return {
-      output: options.output,
-      layout: ztt.layout,
-      cycles: ztt.cycles,
-      head: ztt.head,
-      middle: ztt.middle,
-      tail: ztt.tail,
-      share,
-      slots: slots(arrangement).length,
-      parameters: {
-        source: countParameters(arch, vanilla(arch.layers)).all,
-        converted: countParameters(arch, arrangement).all,
-        withoutEmbeddings: countParameters(arch, arrangement).withoutEmbeddings,
-      },
-      flopsPerToken: {
-        source: flopsPerToken(arch, vanilla(arch.layers), arch.maxPositions),
-        converted: flopsPerToken(arch, arrangement, arch.maxPositions),
-      },
-      tensors: planned.map(({source: {name}, how, from}) => ({name, how, from, sha256: digests.get(name)!})),
-      dropped: map.dropped,
-      unused: [...map.stored.values()].filter((name) => !used.has(name)),
-      verified: verify,
-      bytes: totalBytes(planned),
-    };
+      outputOptions,
+    );
+    return {...summary, verified: verify, certificate};
   } finally {
-    await source.close();
+    await conversion.reader.close();
   }
 }
 
-const totalBytes = (planned: PlannedTensor[]): number =>
-  planned.reduce((n, {source}) => n + elementCount(source.shape) * elementBytes(source.dtype), 0);
-
-/** Adds up tensors' bytes over so many passes, and reports them. */
-function byteProgress(planned: PlannedTensor[], passes: number, report: ConvertOptions['onProgress']) {
-  const total = passes * totalBytes(planned);
-  let done = 0;
-  return (_name: string, bytes: number): void => {
-    done += bytes;
-    report?.(done, total);
-  };
+/** Fills a folder with the converted model. Returns the `ztt` entry of its config. */
+async function writeConverted(
+  stage: string,
+  conversion: Conversion,
+  maxShardBytes: number | undefined,
+  progress: PhaseProgress,
+): Promise<ZttConfig> {
+  const {reader, config, planned} = conversion;
+  let sha256: Record<string, string> = {};
+  progress.begin('copying', bytesToCopy(conversion));
+  await writeWeights(
+    stage,
+    planned.map(({source}) => source),
+    {
+      maxShardBytes,
+      fill: async (writer) => {
+        await copyInOrder(conversion, writer);
+        sha256 = await reader.fileDigests();
+        for (const {how, source} of planned) {
+          if (how === 'averaged' || how === 'made') await writer.write(source);
+        }
+      },
+    },
+  );
+  const ztt = {...conversion.ztt, source: {...conversion.ztt.source, sha256}};
+  const content = modelConfigJson(config.base, ztt, storedDtype(conversion));
+  await writeModelInfo(stage, content, reader.checkpoint.folder);
+  return ztt;
 }
 
-function checkNames(options: ConvertOptions): void {
-  const {layout = 'ztt', share = 'keep', zeroInit = 'normal', seed = 0} = options;
-  const check = (option: string, value: string, known: readonly string[]) => {
-    if (!known.includes(value)) {
-      throw new UsageError(`there is no ${option} ${JSON.stringify(value)}; there are ${known.join(', ')}.`);
-    }
-  };
-  check('layout', layout, LAYOUTS);
-  check('share', share, SHARES);
-  check('zero-init', zeroInit, ZERO_INITS);
-  if (!Number.isSafeInteger(seed)) throw new UsageError(`seed is ${seed}; it must be a whole number.`);
+/** What config.json says of the dtype: the token embedding's, which nearly always is that of all. */
+function storedDtype({config, planned}: Conversion): DtypeName {
+  const tokens = planned.find(({source}) => source.name === `${config.arch.outer.tokens}.weight`)!;
+  return DTYPE_NAMES[tokens.source.dtype as FloatDtype];
 }
+
+/**
+ * Reads the source's files from front to back, each once: tensors that are taken as they are, or cast, go to their
+ * places, and all are hashed.
+ */
+async function copyInOrder({reader, planned}: Conversion, writer: WeightWriter): Promise<void> {
+  const taken = new Map(
+    planned.flatMap(({how, from, source}) =>
+      how === 'copied' || how === 'cast' ? [[from[0]!, source] as const] : [],
+    ),
+  );
+  for (const name of reader.checkpoint.tensors.keys()) {
+    const source = taken.get(name);
+    if (source) await writer.write(source);
+    else await readThrough(reader.chunks(name));
+  }
+}
+
+async function readThrough(chunks: AsyncIterable<unknown>): Promise<void> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  while (!(await iterator.next()).done);
+}
+
+/** The source's bytes: all once, and those that are averaged once more. */
+function bytesToCopy({reader, planned}: Conversion): number {
+  const all = [...reader.checkpoint.tensors.values()].reduce((sum, tensor) => sum + byteLength(tensor), 0);
+  return (
+    all +
+    bytesToMake(
+      planned.filter(({how}) => how === 'averaged'),
+      reader,
+    )
+  );
+}
+
+/** The output's bytes, and those of the source that are cast or averaged once more. */
+function bytesToVerify({reader, planned, files}: Conversion): number {
+  return (
+    files.bytes +
+    bytesToMake(
+      planned.filter(({how}) => how !== 'copied'),
+      reader,
+    )
+  );
+}
+
+const bytesToMake = (planned: readonly PlannedTensor[], reader: Conversion['reader']): number =>
+  planned.flatMap(({from}) => from).reduce((sum, name) => sum + byteLength(reader.info(name)), 0);

@@ -14,6 +14,7 @@ import {
   type Slot,
   type ZttConfig,
 } from '../model/index.js';
+import {readCertificate, type Certificate} from './certificate.js';
 
 /** What a checkpoint is, as its headers tell it. */
 export interface ModelDescription {
@@ -52,6 +53,8 @@ export interface ModelDescription {
   source: Pick<ZttConfig['source'], 'name' | 'revision' | 'sha256'> | null;
   /** The weight files. */
   files: {name: string; bytes: number}[];
+  /** What a converted model's conversion proved; null if there is no certificate. */
+  certificate: Certificate | null;
 }
 
 /**
@@ -97,6 +100,7 @@ export async function describeModel(path: string): Promise<ModelDescription> {
         sha256: ztt.source.sha256,
       },
       files: checkpoint.files.map(({path: file, size}) => ({name: basename(file), bytes: size})),
+      certificate: ztt && (await readCertificate(checkpoint)),
     };
   } finally {
     await checkpoint.close();

@@ -1,7 +1,13 @@
 /** Source checkpoints to layouts and back: sharing, zero keys, verification. */
-export {convert, type ConvertOptions, type ConvertReport, type LedgerEntry} from './convert.js';
+export type {Certificate, LogitsComparison} from './certificate.js';
+export {convert, type ConvertOptions, type ConvertReport} from './convert.js';
 export {describeModel, type ModelDescription} from './describe.js';
 export type {Divergence} from './divergence.js';
 export {init, type InitOptions, type InitReport} from './init.js';
+export {planConversion, type ConversionPlan} from './dry-run.js';
+export type {Ledger, SourceEntry, TargetEntry} from './ledger.js';
+export {CAST_DTYPES, VERIFY_LEVELS, type Origin, type PlanOptions, type VerifyLevel} from './options.js';
+export type {ConvertPhase} from './phase-progress.js';
+export type {ConversionSummary} from './prepare.js';
 export {revert, type RevertOptions, type RevertReport} from './revert.js';
 export {arrange, middleSources, type ArrangeOptions} from './share.js';

@@ -53,7 +53,7 @@ export interface InitOptions extends Pick<ArrangeOptions, 'layout' | 'cycles' | 
   zeroInit?: Exclude<ZeroInit, 'aligned'>;
   /** Seed of all random values; default 0. */
   seed?: number;
-  /** Called after each tensor: bytes done, of all. */
+  /** Called now and then: bytes done, of all. */
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   signal?: AbortSignal;
 }
@@ -96,9 +96,10 @@ export async function init(options: InitOptions): Promise<InitReport> {
   const ztt = zttEntry({arrangement, share: 'keep', zeroInit, seed, source});
   const total = specs.reduce((n, {shape}) => n + elementCount(shape) * elementBytes('F32'), 0);
   let done = 0;
-  const onTensor = (_: string, bytes: number) => onProgress?.((done += bytes), total);
+  const onBytes = (bytes: number) => onProgress?.((done += bytes), total);
+  const config = modelConfigJson(base, ztt, 'float32');
   await writeFolder(output, (stage) =>
-    writeModelFiles(stage, {tensors, config: modelConfigJson(base, ztt), carryFrom}, {onTensor, signal}),
+    writeModelFiles(stage, {tensors, config, carryFrom}, {onBytes, signal}),
   );
   return {
     output,

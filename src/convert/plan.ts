@@ -1,4 +1,10 @@
-import {fromFloat32, type Checkpoint, type TensorSource} from '../checkpoint/index.js';
+import {
+  fromFloat32,
+  isFloatDtype,
+  type Checkpoint,
+  type FloatDtype,
+  type TensorSource,
+} from '../checkpoint/index.js';
 import {UsageError} from '../errors.js';
 import {
   blocks,
@@ -14,23 +20,28 @@ import {
   type TensorMap,
   type ZeroInit,
 } from '../model/index.js';
-import {averaged, copied, valuesOf} from './tensor-source.js';
+import {averaged, cast, copied, valuesOf, type TensorReader} from './tensor-source.js';
 import {zeroKeys} from './zero-keys.js';
 
-/** How a tensor of the output comes about. */
+/** What becomes of the source's tensors on their way to the output, or that they had no part in it. */
+export const HOWS = ['copied', 'cast', 'averaged', 'made'] as const;
+
+/** A tensor of the output, and how it comes about. */
 export interface PlannedTensor {
   source: TensorSource;
-  how: 'copied' | 'averaged' | 'made';
+  how: (typeof HOWS)[number];
   /** The source's tensors, by their names there. */
   from: string[];
 }
 
-export interface PlanOptions {
-  source: Checkpoint;
+export interface PlanTensorsOptions {
+  source: TensorReader & Pick<Checkpoint, 'tensors'>;
   map: TensorMap;
   arch: Architecture;
   arrangement: Arrangement;
   share: Share;
+  /** What the source's parameters are cast to; null keeps their bytes. */
+  dtype: FloatDtype | null;
   zeroInit: ZeroInit;
   seed: number;
 }
@@ -39,39 +50,40 @@ export interface PlanOptions {
  * Every tensor of the converted model, and where it comes from. Reads nothing but, for `aligned` keys, biases.
  * @throws UsageError where `aligned` has no query bias to align with
  */
-export async function planTensors(options: PlanOptions): Promise<PlannedTensor[]> {
+export async function planTensors(options: PlanTensorsOptions): Promise<PlannedTensor[]> {
   const {source, map, arch, arrangement} = options;
   const stored = blocks(arrangement);
   const planned = modelTensors(arch, arrangement)
     .filter(({name}) => name !== ZERO_KEYS)
     .map(({name}) => {
       const block = stored.find(({prefix}) => name.startsWith(prefix));
-      return block ? planBlockTensor(options, block, name) : copy(source, map.stored.get(name)!, name);
+      return block ? planBlockTensor(options, block, name) : take(options, map.stored.get(name)!, name);
     });
-  // A stored head that the config ties is not used, but it is the user's: its bytes come along.
-  if (arch.tied && source.tensors.has(LM_HEAD)) planned.push(copy(source, LM_HEAD, LM_HEAD));
+  // A stored head that the config ties is not used, but it is the user's: it comes along.
+  if (arch.tied && source.tensors.has(LM_HEAD)) planned.push(take(options, LM_HEAD, LM_HEAD));
   if (hasZeroTokens(arrangement.layout)) planned.push(await planZeroKeys(options, planned));
   return planned;
 }
 
-const copy = (source: Checkpoint, from: string, name: string): PlannedTensor => ({
-  source: copied(source, from, name),
-  how: 'copied',
-  from: [from],
-});
+/** One tensor of the source, as it is or cast. */
+function take({source, dtype}: PlanTensorsOptions, from: string, name: string): PlannedTensor {
+  const own = source.info(from).dtype;
+  if (dtype === null || dtype === own || !isFloatDtype(own)) {
+    return {source: copied(source, from, name), how: 'copied', from: [from]};
+  }
+  return {source: cast(source, from, name, dtype), how: 'cast', from: [from]};
+}
 
-function planBlockTensor(options: PlanOptions, block: Slot, name: string): PlannedTensor {
+function planBlockTensor(options: PlanTensorsOptions, block: Slot, name: string): PlannedTensor {
   const {source, map, arch, share} = options;
   const rest = name.slice(block.prefix.length);
   const from = block.sources.map((layer) => map.stored.get(`middle.${layer}.${rest}`)!);
-  if (block.part !== 'middle' || share !== 'average') return copy(source, from[0]!, name);
+  if (block.part !== 'middle' || share !== 'average') return take(options, from[0]!, name);
   const factors = block.sources.map((layer) => 1 / (layer + 1));
-  const fold = arch.inverseLayerScale ? queryFold(arch, rest) : null;
-  return {
-    source: averaged(source, from, name, fold ? {...fold, factors} : undefined),
-    how: 'averaged',
-    from,
-  };
+  const query = arch.inverseLayerScale ? queryFold(arch, rest) : null;
+  const fold = query ? {...query, factors} : undefined;
+  const dtype = options.dtype ?? undefined;
+  return {source: averaged(source, from, name, {dtype, fold}), how: 'averaged', from};
 }
 
 /**
@@ -84,7 +96,7 @@ export function queryFold(arch: Architecture, name: string): {columns: number; q
   return {columns: 3 * arch.width, queryColumns: arch.width};
 }
 
-async function planZeroKeys(options: PlanOptions, planned: PlannedTensor[]): Promise<PlannedTensor> {
+async function planZeroKeys(options: PlanTensorsOptions, planned: PlannedTensor[]): Promise<PlannedTensor> {
   const {arch, arrangement, zeroInit, seed} = options;
   const run = slots(arrangement);
   const shape = [run.length, arch.heads, arch.width / arch.heads] as const;

@@ -1,5 +1,7 @@
 import {
   Checkpoint,
+  DTYPE_NAMES,
+  isFloatDtype,
   requireFreeOutput,
   writeFolder,
   writeModelFiles,
@@ -147,7 +149,7 @@ function plainTensors(
         const averagedBefore = layer.part === 'middle' && ztt.share === 'average';
         if (!fold || averagedBefore) return {source: copied(checkpoint, from, name), folded: false};
         const factors = [1 / (layer.sources[0]! + 1)];
-        return {source: averaged(checkpoint, [from], name, {...fold, factors}), folded: true};
+        return {source: averaged(checkpoint, [from], name, {fold: {...fold, factors}}), folded: true};
       }),
   );
   return [...outer, ...perLayer];
@@ -162,12 +164,13 @@ function plainConfig(
 ): Record<string, unknown> {
   const {arch, base} = config;
   const {dtype} = checkpoint.info(`${arch.outer.tokens}.weight`);
-  const names: Record<string, string> = {F32: 'float32', F16: 'float16', BF16: 'bfloat16'};
   const dtypeKeys = ['dtype', 'torch_dtype'].filter((key) => Object.hasOwn(base, key));
   return {
     ...base,
     [familyOf(arch).layersKey]: layers,
-    ...Object.fromEntries(dtypeKeys.map((key) => [key, names[dtype]])),
+    ...Object.fromEntries(
+      dtypeKeys.map((key) => [key, isFloatDtype(dtype) ? DTYPE_NAMES[dtype] : base[key]]),
+    ),
     ...(foldScale ? {scale_attn_by_inverse_layer_idx: false} : {}),
   };
 }

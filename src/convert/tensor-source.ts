@@ -1,12 +1,18 @@
 import {
+  DTYPE_NAMES,
   elementCount,
   fromFloat32,
   isFloatDtype,
+  overflowOf,
   toFloat32,
   type Checkpoint,
+  type FloatDtype,
   type TensorSource,
 } from '../checkpoint/index.js';
 import {UnsupportedError} from '../errors.js';
+
+/** Tensors that are read by name: a checkpoint, or something that looks on. */
+export type TensorReader = Pick<Checkpoint, 'info' | 'chunks'>;
 
 /** Where query weights stand in a tensor, so that an attention scale can be folded into them. */
 export interface QueryFold {
@@ -17,39 +23,56 @@ export interface QueryFold {
 }
 
 /** A tensor of the source under a new name, byte for byte. */
-export function copied(source: Checkpoint, from: string, name: string): TensorSource {
+export function copied(source: TensorReader, from: string, name: string): TensorSource {
   const {dtype, shape} = source.info(from);
   return {name, dtype, shape, chunks: () => source.chunks(from)};
 }
 
 /**
- * The mean of tensors of one shape, in float32, rounded to their dtype; with `factors`, each one's query
+ * A tensor of the source under a new name, its values rounded to another dtype.
+ * @throws UnsupportedError, while it is read, if a finite value would become infinite
+ */
+export function cast(source: TensorReader, from: string, name: string, dtype: FloatDtype): TensorSource {
+  const {dtype: own, shape} = source.info(from);
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    const rounder = new Rounder(from, dtype);
+    for await (const chunk of source.chunks(from)) yield rounder.round(toFloat32(chunk, own));
+    rounder.finish();
+  }
+  return {name, dtype, shape, chunks};
+}
+
+/**
+ * The mean of tensors of one shape and dtype, in float32, rounded to `dtype`; with `factors`, each one's query
  * columns are multiplied first. One tensor is a mean of itself.
- * @throws UnsupportedError if their dtypes differ
+ * @param dtype - default theirs
+ * @throws UnsupportedError if their dtypes differ, or, while it is read, if a value would become infinite
  */
 export function averaged(
-  source: Checkpoint,
+  source: TensorReader,
   from: readonly string[],
   name: string,
-  fold?: QueryFold & {factors: readonly number[]},
+  options: {dtype?: FloatDtype; fold?: QueryFold & {factors: readonly number[]}} = {},
 ): TensorSource {
-  const {dtype, shape} = source.info(from[0]!);
-  const other = from.find((each) => source.info(each).dtype !== dtype);
-  if (other !== undefined || !isFloatDtype(dtype)) {
+  const {dtype: own, shape} = source.info(from[0]!);
+  const other = from.find((each) => source.info(each).dtype !== own);
+  if (other !== undefined || !isFloatDtype(own)) {
     throw new UnsupportedError(
       `${from.join(', ')} cannot be averaged: their dtypes differ (${from.map((each) => source.info(each).dtype).join(', ')}).`,
     );
   }
+  const {dtype = own, fold} = options;
   return {name, dtype, shape, chunks};
 
   async function* chunks(): AsyncGenerator<Uint8Array> {
+    const rounder = new Rounder(from.join(', '), dtype);
     // All have the same dtype and shape, so their chunks are of equal length.
     const streams = from.map((each) => source.chunks(each));
     let start = 0;
     for (;;) {
       const parts = await Promise.all(streams.map((stream) => stream.next()));
-      if (parts.some((part) => part.done)) return;
-      const arrays = parts.map((part) => toFloat32(part.value as Uint8Array, dtype));
+      if (parts.some((part) => part.done)) break;
+      const arrays = parts.map((part) => toFloat32(part.value as Uint8Array, own));
       const sum = new Float32Array(arrays[0]!.length);
       for (const [index, array] of arrays.entries()) {
         if (fold) scaleQuery(array, start, fold, fold.factors[index]!);
@@ -57,14 +80,42 @@ export function averaged(
       }
       for (let i = 0; i < sum.length; i++) sum[i]! /= arrays.length;
       start += sum.length;
-      yield fromFloat32(sum, isFloatDtype(dtype) ? dtype : 'F32');
+      yield rounder.round(sum);
     }
+    rounder.finish();
   }
 }
 
 function scaleQuery(values: Float32Array, start: number, fold: QueryFold, factor: number): void {
   for (let i = 0; i < values.length; i++) {
     if ((start + i) % fold.columns < fold.queryColumns) values[i]! *= factor;
+  }
+}
+
+/** Rounds a tensor's values to a dtype, and counts those that are too large for it. */
+class Rounder {
+  private overflows = 0;
+  private largest = 0;
+
+  constructor(
+    private readonly tensor: string,
+    private readonly dtype: FloatDtype,
+  ) {}
+
+  round(values: Float32Array): Uint8Array {
+    const {count, largest} = overflowOf(values, this.dtype);
+    this.overflows += count;
+    this.largest = Math.max(this.largest, largest);
+    return fromFloat32(values, this.dtype);
+  }
+
+  /** @throws UnsupportedError if a finite value became infinite */
+  finish(): void {
+    if (this.overflows === 0) return;
+    const name = DTYPE_NAMES[this.dtype];
+    throw new UnsupportedError(
+      `${this.tensor}: ${this.overflows} values, up to ${this.largest.toPrecision(4)}, are too large for ${name} and would become infinite; choose another dtype.`,
+    );
   }
 }
 

@@ -174,13 +174,14 @@ const readConfigOf = async (path: string) => readModelConfig(await folderOf(path
 /** The fine-tuned model's config.json: the model's own, or that of a `vanilla` conversion of the source. */
 async function outputConfig(options: FinetuneOptions, model: Model): Promise<Record<string, unknown>> {
   const {base, ztt} = model.config;
-  if (ztt) return modelConfigJson(base, ztt);
+  if (ztt) return modelConfigJson(base, ztt, 'float32');
   const checkpoint = await Checkpoint.open(options.model);
   try {
     const {prefix, dropped} = mapTensors(checkpoint, model.config);
     const source = options.source ?? {name: basename(resolve(options.model)), revision: null};
     const sha256 = await checkpoint.sha256();
-    return modelConfigJson(base, vanillaConfig(model.config, {...source, sha256, prefix, dropped}));
+    const entry = vanillaConfig(model.config, {...source, sha256, prefix, dropped});
+    return modelConfigJson(base, entry, 'float32');
   } finally {
     await checkpoint.close();
   }

@@ -37,6 +37,7 @@ const INDEX = 'model.safetensors.index.json';
 /** What a model repo holds beside its weights. */
 const NAMES = new Set([
   CONFIG,
+  'ztt_certificate.json',
   'generation_config.json',
   'tokenizer.json',
   'tokenizer_config.json',

@@ -1,6 +1,6 @@
 import {join} from 'node:path';
 import {z} from 'zod';
-import {parseWith, readJson} from '../checkpoint/index.js';
+import {parseWith, readJson, type DtypeName} from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
 import type {Architecture} from './architecture.js';
 import {parseArchitecture} from './families/index.js';
@@ -82,11 +82,19 @@ export async function readModelConfig(folder: string): Promise<ModelConfig> {
   return {arch, arrangement: arrangementOf(ztt, arch, path), base, ztt};
 }
 
-/** The config.json of a ZTT model. */
-export function modelConfigJson(base: Record<string, unknown>, ztt: ZttConfig): Record<string, unknown> {
+/**
+ * The config.json of a ZTT model.
+ * @param dtype - of the stored weights; what `base` says of its own stays as it was
+ */
+export function modelConfigJson(
+  base: Record<string, unknown>,
+  ztt: ZttConfig,
+  dtype: DtypeName,
+): Record<string, unknown> {
   return {
     model_type: 'ztt',
     architectures: ['ZttForCausalLM'],
+    torch_dtype: dtype,
     base_config: base,
     ztt: zttSchema.parse(ztt),
   };

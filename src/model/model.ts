@@ -14,6 +14,7 @@ import type {
   ScoreRow,
 } from './forward.js';
 import {lossGradients, nextTokenLoss, type GradientOptions, type LossGradients} from './gradients.js';
+import {hasZeroTokens} from './layout.js';
 import {Network} from './network.js';
 import {contextsOf, idsTensor, joinZeroAttention, rowStates} from './rows.js';
 import type {LossMask} from './targets.js';
@@ -184,6 +185,14 @@ export class Model {
    */
   lossGradients(ids: tf.Tensor2D, options?: GradientOptions): LossGradients {
     return lossGradients(this.network, ids, options);
+  }
+
+  /** The same weights in one cycle without zero tokens, whatever the layout. They are this model's to free. */
+  plain(): Model {
+    const {arrangement} = this.config;
+    const layout = hasZeroTokens(arrangement.layout) ? 'htc' : arrangement.layout;
+    const config = {...this.config, arrangement: {...arrangement, layout, cycles: 1}};
+    return new Model(config, this.engine, this.weights);
   }
 
   /** Frees the weights. The model cannot be used afterwards. */

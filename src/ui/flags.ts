@@ -55,6 +55,33 @@ export const realNumber = Flags.custom<number, RealRange>({
   parse: (input, _context, options) => Promise.resolve(parseReal(input, options)),
 });
 
+const BYTES: Record<string, number> = {
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+  TIB: 2 ** 40,
+};
+
+/** A flag that takes a size: `5GB`, `500MB` (powers of 1000), `512MiB` (powers of 1024), or plain bytes. */
+export const byteSize = Flags.custom<number>({
+  helpValue: 'SIZE',
+  parse(input, _context, {name}) {
+    const [, number, unit] = /^(\d+\.?\d*|\.\d+) ?([a-z]*)$/i.exec(input) ?? [];
+    const bytes = Math.floor(Number(number) * (BYTES[(unit || 'B').toUpperCase()] ?? NaN));
+    if (!(Number.isSafeInteger(bytes) && bytes > 0)) {
+      throw new UsageError(
+        `--${name} is ${JSON.stringify(input)}; it must be a size such as 5GB, 500MB or 512MiB.`,
+      );
+    }
+    return Promise.resolve(bytes);
+  },
+});
+
 /** A flag that takes some text, not none. */
 export const someText = Flags.custom<string>({
   parse(input, _context, {name}) {
@@ -69,6 +96,11 @@ export const outputFlag = someText({
   description: 'The folder to write; it must not exist, or be empty.',
   helpValue: 'DIR',
   required: true,
+});
+
+/** `--force`, for commands that write a model in one go. */
+export const forceFlag = Flags.boolean({
+  description: 'Replace a model that lies at the output already, once the new one is whole.',
 });
 
 /** `--engine`, for commands that compute. Which there are, the caller knows. */

@@ -2,7 +2,9 @@
 export {BaseCommand} from './base-command.js';
 export {parseWithConfig, wordOf} from './config-file.js';
 export {
+  byteSize,
   engineFlag,
+  forceFlag,
   MODEL_FORMS,
   modelArg,
   outputFlag,
@@ -17,6 +19,7 @@ export * as format from './format.js';
 export {layoutOf, slotsOf, type LayoutNumbers} from './layout.js';
 export {optimizerFlags, optimizerOptions} from './optimizer-flags.js';
 export {Progress, type ProgressOptions} from './progress.js';
+export {proofFacts, type Proof} from './proof.js';
 export {trainFlags, trainOptions} from './train-flags.js';
 export {facts, table, type Column} from './table.js';
 export {dataFlags} from './data-flags.js';

@@ -40,7 +40,7 @@ describe('convert, info, revert', () => {
   it('goes there and back, every byte the same', async () => {
     const [there, back] = [temp.path('vanilla'), temp.path('back')];
     const converted = await cliJson<ConvertReport>(['convert', GPT2, '-o', there, '--layout', 'vanilla']);
-    expect(converted).toMatchObject({layout: 'vanilla', cycles: 1, slots: 5, verified: true});
+    expect(converted).toMatchObject({layout: 'vanilla', cycles: 1, slots: 5, verified: 'bytes'});
     const info = await cliJson<ModelDescription>(['info', there]);
     expect(info).toMatchObject({kind: 'ztt', family: 'gpt2', layout: 'vanilla', source: {name: 'gpt2'}});
     expect(info.flopsPerToken.ratioToSource).toBe(1);
@@ -56,10 +56,10 @@ describe('convert, info, revert', () => {
     const output = temp.path('ztt');
     const flags = '--layout ztt --head 2 --tail 1 --middle-layers 1 --share average --cycles 3';
     const report = await cliJson<ConvertReport>(
-      `convert ${GPT2} -o ${output} ${flags} --zero-init zeros --seed 5 --no-verify`.split(' '),
+      `convert ${GPT2} -o ${output} ${flags} --zero-init zeros --seed 5 --verify none`.split(' '),
     );
     expect(report).toMatchObject({head: 2, middle: 1, tail: 1, cycles: 3, share: 'average', slots: 6});
-    expect(report.verified).toBe(false);
+    expect(report).toMatchObject({verified: 'none', certificate: null});
     const info = await cliJson<ModelDescription>(['info', output]);
     expect(info.zeroInit).toEqual({kind: 'zeros', seed: 5});
     expect(info.middleSources).toEqual([[2, 3]]);
@@ -79,7 +79,10 @@ describe('convert, info, revert', () => {
     expect(stdout).toContain('ztt: head 1, 3 middle layers in 2 cycles, tail 1');
     expect(stdout).toMatch(/parameters +68,352 .* 1\.00x the source's/);
     expect(stdout).toMatch(/FLOPs a token .* 1\.58x the source's/);
-    expect(stdout).toMatch(/tensors +64 copied, 0 averaged, 1 made \(zero_tokens\.key\)/);
+    expect(stdout).toMatch(/tensors +64 copied, 1 made\n/);
+    expect(stdout).toMatch(
+      /verified +read back from the disk: 64 tensors with the source's bytes, by sha256\n/,
+    );
     expect(stderr).toBe(`Next: ztt info ${output}, or ztt finetune ${output} --output run --data FILE\n`);
     const info = await cliOk(['info', output]);
     expect(info.stdout).toContain('8: head.0, 2 x (middle.0 to middle.2), tail.0');

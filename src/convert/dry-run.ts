@@ -1,0 +1,60 @@
+import {checkOutput, freeBytes, resolveOutput, type WeightFiles} from '../checkpoint/index.js';
+import {bytesToLoad, freeMemory} from './compare.js';
+import type {Ledger} from './ledger.js';
+import type {PlanOptions} from './options.js';
+import {prepare, type ConversionSummary} from './prepare.js';
+
+/** Peak memory of a conversion, whatever the model's size; measured by bench/convert.ts. */
+const CONVERT_BYTES = 300e6;
+
+/** What a conversion would do, to the last tensor. */
+export interface ConversionPlan extends ConversionSummary {
+  /** What becomes of every tensor of the source, and where every tensor of the output comes from. */
+  ledger: Ledger;
+  /** In bytes. */
+  disk: {
+    /** Weights that are not on this machine yet; 0 for a local source. */
+    download: number;
+    write: number;
+    /** What is free where the output goes. */
+    free: number;
+  };
+  /** In bytes. */
+  memory: {
+    /** At most, whatever the model's size. */
+    convert: number;
+    /** For loading the model in float32, about: to compare predictions, or to use it. */
+    load: number;
+    free: number;
+  };
+}
+
+/**
+ * Plans a conversion: everything that `convert` checks of options, source and output is checked, nothing is written,
+ * and no more than headers is read.
+ * @throws as `convert`
+ */
+export async function planConversion(options: PlanOptions): Promise<ConversionPlan> {
+  const {output, source} = options;
+  const target = await resolveOutput(output);
+  await checkOutput(output, target, {replace: options.force, sources: [folderOf(source)]});
+  const {reader, ledger, summary, files, config} = await prepare(options);
+  try {
+    const stored = reader.checkpoint.files.reduce((sum, {size}) => sum + size, 0);
+    return {
+      ...summary,
+      ledger,
+      disk: {
+        download: typeof source === 'string' ? 0 : stored,
+        write: files.files.reduce((sum, {bytes}) => sum + bytes, 0),
+        free: await freeBytes(target),
+      },
+      memory: {convert: CONVERT_BYTES, load: bytesToLoad(config.arch), free: freeMemory()},
+    };
+  } finally {
+    await reader.close();
+  }
+}
+
+const folderOf = (source: string | WeightFiles): string =>
+  typeof source === 'string' ? source : source.folder;

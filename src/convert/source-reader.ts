@@ -1,0 +1,73 @@
+import {createHash} from 'node:crypto';
+import {basename} from 'node:path';
+import {Checkpoint, DigestFile, type TensorInfo, type WeightFiles} from '../checkpoint/index.js';
+import {FormatError} from '../errors.js';
+
+/** A source checkpoint that takes the sha256 of all that is read of it: each tensor's, and each file's. */
+export class SourceReader {
+  private readonly digests = new Map<string, string>();
+
+  private constructor(
+    readonly checkpoint: Checkpoint,
+    private readonly files: readonly DigestFile[],
+    private readonly onBytes: (bytes: number) => void,
+  ) {}
+
+  /**
+   * @param onBytes - called with the bytes of each chunk of a tensor; it may throw to stop the reading
+   * @throws FileError, UnsupportedError or FormatError as `Checkpoint.open`
+   */
+  static async open(
+    source: string | WeightFiles,
+    onBytes: (bytes: number) => void = () => undefined,
+  ): Promise<SourceReader> {
+    const files: DigestFile[] = [];
+    const checkpoint = await Checkpoint.open(source, (file) => {
+      files.push(new DigestFile(file));
+      return files.at(-1)!;
+    });
+    return new SourceReader(checkpoint, files, onBytes);
+  }
+
+  info(name: string): TensorInfo {
+    return this.checkpoint.info(name);
+  }
+
+  /**
+   * A tensor's bytes in chunks, as `Checkpoint.chunks`.
+   * @throws FormatError if they are not those of the last time
+   */
+  async *chunks(name: string): AsyncGenerator<Uint8Array> {
+    const hash = createHash('sha256');
+    for await (const chunk of this.checkpoint.chunks(name)) {
+      this.onBytes(chunk.byteLength);
+      hash.update(chunk);
+      yield chunk;
+    }
+    const digest = hash.digest('hex');
+    if ((this.digests.get(name) ?? digest) !== digest) {
+      throw new FormatError(
+        `${this.checkpoint.folder}: tensor ${name} changed while it was converted; do it again.`,
+      );
+    }
+    this.digests.set(name, digest);
+  }
+
+  /** The sha256 of a tensor's bytes, in hex, once they were read. */
+  digest(name: string): string {
+    const digest = this.digests.get(name);
+    if (digest === undefined) throw new FormatError(`tensor ${name} was not read.`);
+    return digest;
+  }
+
+  /** The sha256 of each weight file, in hex, by file name. What was not read yet is read. */
+  async fileDigests(): Promise<Record<string, string>> {
+    const digests: Record<string, string> = {};
+    for (const file of this.files) digests[basename(file.path)] = await file.sha256();
+    return digests;
+  }
+
+  async close(): Promise<void> {
+    await this.checkpoint.close();
+  }
+}
