@@ -65,7 +65,7 @@ export function datasetFiles(
   const split = choice.split ?? DEFAULT_SPLIT;
   const files = config.splits.get(split) ?? [];
   if (files.length === 0) {
-    throw new FormatError(`${repo} has no split ${split}; it has ${list([...config.splits.keys()])}.`);
+    throw new FormatError(`${repo} has no split ${split}; it has ${list([...config.splits.keys()].sort())}.`);
   }
   return [...files].sort();
 }

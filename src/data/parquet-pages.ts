@@ -2,6 +2,7 @@ import {brotliDecompressSync, gunzipSync} from 'node:zlib';
 import type {ColumnMetaData, Compressors, PageHeader, SchemaElement} from 'hyparquet';
 import {requireRange, type ByteFile} from '../checkpoint/index.js';
 import {FormatError, UnsupportedError, ZttError} from '../errors.js';
+import type {DataFile} from './parts.js';
 
 /** Pages are about 1 MB; one that is larger than this, packed or not, is not read. */
 const MAX_PAGE_BYTES = 256 << 20;
@@ -24,18 +25,16 @@ export interface TextColumn {
 /** What a page of text decodes to. */
 type Values = (Uint8Array | null)[];
 
-/** A page's values, and the bytes it takes in the file. */
-interface TextPage {
-  values: Values;
-  bytes: number;
-}
-
 /**
  * The pages of a column in a row group, one in memory at a time; the format is hyparquet's work, and what sizes and
  * counts may be is checked here before it takes memory for them.
  * @throws FormatError naming the file and the row group, UnsupportedError for a compression that is not known
  */
-export async function* columnPages(file: ByteFile, column: TextColumn): AsyncGenerator<TextPage> {
+export async function* columnPages(
+  file: ByteFile,
+  column: TextColumn,
+  onRead?: DataFile['onRead'],
+): AsyncGenerator<Values> {
   const {meta, group, rows} = column;
   const place = `${file.path}, row group ${group}`;
   const decoder = await pageDecoder(column, place);
@@ -48,13 +47,14 @@ export async function* columnPages(file: ByteFile, column: TextColumn): AsyncGen
     const {header, size} = await readHeader(file, offset, end, place);
     checkHeader(header, end - offset - size, rows - done, place);
     const bytes = await file.read(offset + size, header.compressed_page_size);
-    offset += size + header.compressed_page_size;
+    offset += size + bytes.length;
+    onRead?.(size + bytes.length);
     const data = sound(place, () => decoder(bytes, header, dictionary));
     if (header.type === 'DICTIONARY_PAGE') {
       dictionary = data;
     } else {
       done += data.length;
-      yield {values: data, bytes: size + header.compressed_page_size};
+      yield data;
     }
   }
 }

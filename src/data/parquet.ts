@@ -95,10 +95,7 @@ async function* columnValues(
   column: TextColumn,
   onRead: DataFile['onRead'],
 ): AsyncGenerator<Uint8Array | null, void> {
-  for await (const {values, bytes} of columnPages(file, column)) {
-    onRead?.(bytes);
-    yield* values;
-  }
+  for await (const page of columnPages(file, column, onRead)) yield* page;
 }
 
 async function nextOf(values: AsyncGenerator<Uint8Array | null>, place: string): Promise<Uint8Array | null> {
