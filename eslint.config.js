@@ -12,13 +12,14 @@ const mayImport = {
   tokenizer: ['checkpoint'],
   // Every command takes a model by its name on the Hub: what that means is said once, in src/ui.
   ui: ['hub'],
+  report: [],
   ops: ['engine'],
   model: ['ops', 'engine', 'checkpoint'],
   data: ['tokenizer', 'checkpoint'],
   hub: ['checkpoint', 'model'],
   convert: ['model', 'tokenizer', 'engine', 'checkpoint'],
-  finetune: ['model', 'data', 'tokenizer', 'ops', 'engine', 'checkpoint'],
-  eval: ['model', 'data', 'tokenizer', 'checkpoint', 'engine'],
+  finetune: ['model', 'data', 'report', 'tokenizer', 'ops', 'engine', 'checkpoint'],
+  eval: ['report', 'model', 'data', 'tokenizer', 'checkpoint', 'engine'],
   commands: ['hub', 'convert', 'finetune', 'eval', 'model', 'tokenizer', 'engine', 'checkpoint', 'ui'],
 };
 

@@ -21,7 +21,14 @@ export {
   type HeldOutOptions,
   type HeldOutResult,
 } from './eval/index.js';
-export {finetune, readMetrics, type FinetuneOptions, type FinetuneReport} from './finetune/index.js';
+export {
+  finetune,
+  plotRuns,
+  readMetrics,
+  type FinetuneOptions,
+  type FinetuneReport,
+  type MetricsLine,
+} from './finetune/index.js';
 export {
   fetchFiles,
   fetchModel,

@@ -4,6 +4,7 @@ import type {FinetuneOptions} from './options.js';
 
 export type {FinetuneReport} from './finetune.js';
 export {readMetrics, type HeldOutMetrics, type MetricsLine, type StepMetrics} from './metrics.js';
+export {plotRuns, type PlotOptions, type PlotReport} from './run-report.js';
 export type {FinetuneOptions, RunControls, RunSettings} from './options.js';
 
 /** Fine-tunes a model on text; see `finetune` in finetune.ts. */
