@@ -30,15 +30,14 @@ export {
   type MetricsLine,
 } from './finetune/index.js';
 export {
-  fetchFiles,
   fetchModel,
+  openDataset,
   openModel,
   planPush,
   push,
-  type FetchedFiles,
   type FetchedModel,
-  type FetchFilesOptions,
   type FetchModelOptions,
+  type HubDataset,
   type HubOptions,
   type ModelWeights,
   type PushOptions,

@@ -168,8 +168,8 @@ export default class Finetune extends BaseCommand {
     const {path, name, revision} = await this.fetchModel(args.model, signal);
     const progress = await this.progress({title: READING.checking});
     let title: string | undefined;
-    const begin = (next: string) => {
-      if (next !== title) progress.begin(next);
+    const begin = (next: string, amount = format.count) => {
+      if (next !== title) progress.begin(next, amount);
       title = next;
     };
     let heldOutLoss: number | undefined;
@@ -197,6 +197,11 @@ export default class Finetune extends BaseCommand {
       checkpointCycles: flags['checkpoint-cycles'],
       engine: flags.engine,
       threads: flags.threads,
+      openDataset: (repo) =>
+        this.openDataset(repo, signal, (done, total) => {
+          begin(`Fetching ${repo}`, format.bytes);
+          progress.update(done, total);
+        }),
       onData: (phase, done, total) => {
         begin(READING[phase]);
         progress.update(done, total);

@@ -30,9 +30,9 @@ export async function fetchModel(model: string, options: FetchModelOptions = {})
   if (source.kind === 'local') return {path: source.path, name: source.path, revision: null};
   const session = await openSession(options);
   // Loaded here, so that a command line on local files does not load the Hub's library.
-  const [{openRepo}, {listRepo}] = await Promise.all([import('./open-repo.js'), import('./repo-info.js')]);
+  const [{openRepo}, {listTop}] = await Promise.all([import('./open-repo.js'), import('./repo-info.js')]);
   const repo = {type: 'model', name: source.repo} as const;
-  const open = await openRepo(session, repo, source.revision, listRepo);
+  const open = await openRepo(session, repo, source.revision, listTop);
   await open.fetch(smallFiles(open));
   await open.fetch(await weightNames(open), options.onProgress);
   await open.remember();

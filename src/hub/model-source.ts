@@ -1,6 +1,6 @@
 import {access} from 'node:fs/promises';
 import {FileError, UsageError} from '../errors.js';
-import {brokenRule, isRevision} from './repo-id.js';
+import {parseRepoAt} from './repo-id.js';
 
 /** What a MODEL argument names: something on this machine, or a repo of the Hub at a revision. */
 export type ModelSource =
@@ -11,14 +11,12 @@ export type ModelSource =
       /** A branch, tag, commit or `refs/pr/N`; `main` unless given. */ revision: string;
     };
 
-const DEFAULT_REVISION = 'main';
-
 /** What no repo is called: a path from somewhere, of several folders, or of a file. */
 const PATH = /^[./~]|\\|\/$|\/.*\/|\.(safetensors|bin|json|pt|pth|gguf)$/;
 
 /**
  * What a MODEL argument names. A path that exists wins; else `user/repo`, `repo`, each perhaps with `@revision`.
- * @throws FileError if it neither exists nor can be a repo; UsageError if its revision cannot be one.
+ * @throws FileError if it neither exists nor can be a repo at a revision; UsageError if it is empty.
  */
 export async function findModel(text: string): Promise<ModelSource> {
   if (text === '')
@@ -26,24 +24,16 @@ export async function findModel(text: string): Promise<ModelSource> {
       'MODEL is empty; give a folder, or a repo of the Hub such as openai-community/gpt2.',
     );
   if (await isThere(text)) return {kind: 'local', path: text};
-  const at = text.indexOf('@');
-  const repo = at < 0 ? text : text.slice(0, at);
-  const revision = at < 0 ? DEFAULT_REVISION : text.slice(at + 1);
-  if (PATH.test(repo)) {
+  if (PATH.test(text.split('@')[0]!)) {
     throw new FileError(
       `${text} does not exist; give a folder with config.json and weights, or a repo of the Hub.`,
     );
   }
-  const why = brokenRule(repo);
-  if (why !== null) {
-    throw new FileError(`${text} does not exist here, and is no repo of the Hub: ${why}.`);
+  const parsed = parseRepoAt(text);
+  if ('why' in parsed) {
+    throw new FileError(`${text} does not exist here, and is no repo of the Hub: ${parsed.why}.`);
   }
-  if (!isRevision(revision)) {
-    throw new UsageError(
-      `${text}: ${JSON.stringify(revision)} is no branch, tag or commit; leave @ out to take the newest.`,
-    );
-  }
-  return {kind: 'hub', repo, revision};
+  return {kind: 'hub', ...parsed};
 }
 
 async function isThere(path: string): Promise<boolean> {

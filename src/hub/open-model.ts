@@ -23,12 +23,12 @@ export async function openModel(model: string, options: HubOptions = {}): Promis
   const source = await findModel(model);
   if (source.kind === 'local') return {files: source.path, name: source.path, revision: null};
   const session = await openSession(options);
-  const [{openRepo}, {listRepo}, {RemoteFile}] = await Promise.all([
+  const [{openRepo}, {listTop}, {RemoteFile}] = await Promise.all([
     import('./open-repo.js'),
     import('./repo-info.js'),
     import('./remote-file.js'),
   ]);
-  const open = await openRepo(session, {type: 'model', name: source.repo}, source.revision, listRepo);
+  const open = await openRepo(session, {type: 'model', name: source.repo}, source.revision, listTop);
   const {repo, commit, cache} = open;
   const cached = checkpointFiles(open);
   const files: WeightFiles = {

@@ -4,7 +4,7 @@ import {RepoCache} from './cache.js';
 import {explainFetch} from './explain-fetch.js';
 import {fetchIntoCache, type OnBytes} from './fetch-into-cache.js';
 import {HttpFailure} from './http-failure.js';
-import {isCommit, resolveCommit, type HubRepo, type RepoFile} from './repo-info.js';
+import {isCommit, resolveCommit, type HubRepo, type Lister, type RepoFile} from './repo-info.js';
 import type {HubSession} from './session.js';
 
 /** A repo at a commit: as the Hub has it or, where that is not reached, as far as the cache does. */
@@ -24,11 +24,8 @@ export interface OpenRepo {
   remember(): Promise<void>;
 }
 
-/** Which files of a repo to know of. */
-export type Lister = (session: HubSession, repo: HubRepo, commit: string) => Promise<RepoFile[]>;
-
 /**
- * Opens a repo at a revision. Where the Hub may not be reached (offline), cannot be, or refuses, and the cache has
+ * Opens a repo at a revision, with those of its files that `list` lists. Where the Hub may not be reached (offline), cannot be, or refuses, and the cache has
  * the revision, the cache stands in; unless the session is offline, a note says so.
  * @throws HubError in words for the user
  */

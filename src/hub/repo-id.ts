@@ -40,11 +40,24 @@ export function brokenRule(text: string): string | null {
 const MAX_REVISION = 255;
 
 /** Whether a text can be a revision, by git's rules for the names of branches and tags: `main`, `refs/pr/1`. */
-export function isRevision(text: string): boolean {
+function isRevision(text: string): boolean {
   const parts = text.split('/');
   return (
     text.length <= MAX_REVISION &&
     !/[^\x21-\x7e]|[\\~^:?*[<>"|]|\.\.|@\{/.test(text) &&
     parts.every((part) => part !== '' && !/^[.-]|\.$|\.lock$/.test(part))
   );
+}
+
+const DEFAULT_REVISION = 'main';
+
+/** A repo's name and revision from `user/repo`, `repo`, each perhaps with `@revision`; or why it is none. */
+export function parseRepoAt(text: string): {repo: string; revision: string} | {why: string} {
+  const at = text.indexOf('@');
+  const repo = at < 0 ? text : text.slice(0, at);
+  const revision = at < 0 ? DEFAULT_REVISION : text.slice(at + 1);
+  const why = brokenRule(repo);
+  if (why !== null) return {why};
+  if (isRevision(revision)) return {repo, revision};
+  return {why: `${JSON.stringify(revision)} is no branch, tag or commit (leave @ out to take the newest)`};
 }

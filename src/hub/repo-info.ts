@@ -1,4 +1,4 @@
-import {datasetInfo, listFiles, modelInfo, pathsInfo} from '@huggingface/hub';
+import {datasetInfo, listFiles, modelInfo} from '@huggingface/hub';
 import {z} from 'zod';
 import {HubError, ZttError} from '../errors.js';
 import {HttpFailure} from './http-failure.js';
@@ -60,12 +60,20 @@ export async function resolveCommit(session: HubSession, repo: HubRepo, revision
   return sha;
 }
 
-/** The files at the top of a repo at a commit; those in its folders too, if asked for. @throws as `resolveCommit` */
-export async function listRepo(
+/** The files at the top of a repo at a commit. @throws as `resolveCommit` */
+export const listTop: Lister = (...at) => list(...at, false);
+
+/** All files of a repo at a commit. @throws as `resolveCommit` */
+export const listAll: Lister = (...at) => list(...at, true);
+
+/** Lists files of a repo at a commit. */
+export type Lister = (session: HubSession, repo: HubRepo, commit: string) => Promise<RepoFile[]>;
+
+async function list(
   session: HubSession,
   repo: HubRepo,
   commit: string,
-  recursive = false,
+  recursive: boolean,
 ): Promise<RepoFile[]> {
   const what = `the files of ${repo.name}`;
   const entries: unknown[] = [];
@@ -75,22 +83,6 @@ export async function listRepo(
     for await (const entry of pages) entries.push(entry);
   });
   return entries.flatMap((entry) => parseEntry(session, what, entry));
-}
-
-/** The files of a repo at a commit that have one of these names. @throws as `resolveCommit` */
-export async function findFiles(
-  session: HubSession,
-  repo: HubRepo,
-  commit: string,
-  names: readonly string[],
-): Promise<RepoFile[]> {
-  const what = `${names.length} files of ${repo.name}`;
-  const entries = await asHubAnswer(session, what, () =>
-    pathsInfo({...access(session, session.api), repo, revision: commit, paths: [...names]}),
-  );
-  return entries
-    .flatMap((entry) => parseEntry(session, what, entry))
-    .filter(({path}) => names.includes(path));
 }
 
 const access = (session: HubSession, fetch: typeof globalThis.fetch) => ({

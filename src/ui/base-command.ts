@@ -1,5 +1,5 @@
 import {Command, Errors, Flags} from '@oclif/core';
-import type {FetchedModel, ModelWeights} from '../hub/index.js';
+import type {FetchedModel, HubDataset, ModelWeights} from '../hub/index.js';
 import {asUsageError, failureOf} from './failure.js';
 import {bytes} from './format.js';
 import {interruption, type Interruption} from './interrupt.js';
@@ -60,6 +60,16 @@ export abstract class BaseCommand extends Command {
     const opened = await openModel(model, {signal, onNote: (line) => this.note(line)});
     progress?.stop();
     return opened;
+  }
+
+  /** Opens a dataset repo of the Hub. `onProgress` is told of its downloads, in bytes. */
+  protected async openDataset(
+    repo: string,
+    signal: AbortSignal,
+    onProgress: (done: number, total: number) => void,
+  ): Promise<HubDataset> {
+    const {openDataset} = await import('../hub/index.js');
+    return openDataset(repo, {signal, onProgress, onNote: (line) => this.note(line)});
   }
 
   private async hubProgress(model: string): Promise<Progress | null> {

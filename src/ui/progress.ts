@@ -31,8 +31,8 @@ interface Mark {
 
 /** A job's progress on stderr: a bar with rate and time left on a terminal, now and then a plain line elsewhere. */
 export class Progress {
-  private readonly amount: (n: number) => string;
-  private readonly rate: (perSecond: number) => string;
+  private amount: (n: number) => string = count;
+  private rate: (perSecond: number) => string = countRate;
   private readonly now: () => number;
   /** Where the rate is counted from: the first update, since a resumed job begins in the middle. */
   private first: Mark | null = null;
@@ -45,9 +45,7 @@ export class Progress {
     private readonly stream: NodeJS.WriteStream,
     private readonly spinner: Ora | null,
   ) {
-    const {amount} = options;
-    this.amount = amount ?? count;
-    this.rate = amount ? (perSecond) => `${amount(perSecond)}/s` : countRate;
+    if (options.amount) this.readAs(options.amount);
     this.now = options.now ?? (() => performance.now());
     this.line = {at: this.now(), done: 0};
   }
@@ -65,9 +63,10 @@ export class Progress {
     return new Progress(options.title, options, stream, spinner);
   }
 
-  /** Shows a next part of the job, whose progress begins anew. */
-  begin(title: string): void {
+  /** Shows a next part of the job, whose progress begins anew, and whose amounts read otherwise if given. */
+  begin(title: string, amount?: (n: number) => string): void {
     this.title = title;
+    if (amount) this.readAs(amount);
     this.first = null;
     this.line = {at: this.now(), done: 0};
     if (this.spinner) this.spinner.text = title;
@@ -101,6 +100,11 @@ export class Progress {
   /** Takes the bar away. */
   stop(): void {
     this.spinner?.stop();
+  }
+
+  private readAs(amount: (n: number) => string): void {
+    this.amount = amount;
+    this.rate = amount === count ? countRate : (perSecond) => `${amount(perSecond)}/s`;
   }
 
   private text(at: number, done: number, total: number, detail: string): string {
