@@ -11,14 +11,19 @@ import type {DataFile} from './parts.js';
 import {BEGINS, TokenFile, TokenWriter, UNTRAINED} from './token-file.js';
 
 /** Counts up when what is written for the same text changes. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** Tells how much of the files of a source is read. */
 export type DataProgress = (phase: 'checking' | 'tokenising', doneBytes: number, totalBytes: number) => void;
 
 export interface TokenOptions {
   tokenizer: Tokenizer;
-  /** Put before the first document and behind every one; null for none. */
+  /** Rows of the model's embedding: a text with another token is refused. Default: any token will do. */
+  vocabulary?: number;
+  /**
+   * Put before the first document and behind every one, unless the tokenizer puts tokens of its own around a text,
+   * as OPT's `</s>` before: they mark where documents begin. Null for none.
+   */
   separator: number | null;
   /** The folder of the token cache; `cacheFolder()` unless given. */
   cache?: string;
@@ -37,9 +42,26 @@ export function cacheFolder(env: Readonly<Record<string, string | undefined>> = 
  * The tokens of files, from the cache if they are there: kept by the files' content, their columns, the tokenizer and
  * the separator, whatever the files are called. What is broken there is made anew.
  * @param name - as notes name the files
- * @throws FileError or FormatError for a file that cannot be read, InterruptedError after an abort
+ * @throws FileError or FormatError for a file that cannot be read or has tokens that the model has not,
+ *   InterruptedError after an abort
  */
 export async function cachedTokens(
+  name: string,
+  files: readonly DataFile[],
+  options: TokenOptions,
+): Promise<TokenFile> {
+  const {tokenizer, vocabulary = Infinity} = options;
+  const tokens = await findOrWrite(name, files, options);
+  try {
+    tokenizer.requireRows([tokens.largestId], vocabulary, name);
+    return tokens;
+  } catch (error) {
+    await tokens.close();
+    throw error;
+  }
+}
+
+async function findOrWrite(
   name: string,
   files: readonly DataFile[],
   options: TokenOptions,
@@ -82,10 +104,10 @@ async function writeTokens(
   await writeFolder(folder, async (stage) => {
     const writer = await TokenWriter.create(stage);
     const encoder = new DocumentEncoder(tokenizer);
-    const ends = separator === null ? [] : [separator];
+    const marks = marksOf(tokenizer, separator);
     try {
-      await writer.add(ends, 0);
-      for (const file of files) await tokenise(file, encoder, writer, ends);
+      await writer.add(marks.first, 0);
+      for (const file of files) await tokenise(file, encoder, writer, marks);
       await writer.finish();
     } finally {
       await writer.close();
@@ -96,23 +118,37 @@ async function writeTokens(
   });
 }
 
-/** Writes a file's documents, each with its end; one without any text has none. */
+/** The ids that tell documents apart: before the first of all, before each and behind each. */
+interface Marks {
+  first: readonly number[];
+  before: readonly number[];
+  after: readonly number[];
+}
+
+function marksOf({surroundings}: Tokenizer, separator: number | null): Marks {
+  if (surroundings.before.length + surroundings.after.length > 0) return {first: [], ...surroundings};
+  const own = separator === null ? [] : [separator];
+  return {first: own, before: [], after: own};
+}
+
+/** Writes a file's documents, each with its marks; one without any text has none. */
 async function tokenise(
   file: DataFile,
   encoder: DocumentEncoder,
   writer: TokenWriter,
-  ends: readonly number[],
+  marks: Marks,
 ): Promise<void> {
   let beginning = 0;
   let untrained = 0;
   const write = async (ids: readonly number[]) => {
     if (ids.length === 0) return;
+    if (beginning) await writer.add(marks.before, 0);
     await writer.add(ids, beginning + untrained);
     beginning = 0;
   };
   const endDocument = async () => {
     await write(encoder.end());
-    if (beginning === 0) await writer.add(ends, 0);
+    if (beginning === 0) await writer.add(marks.after, 0);
   };
   let first = true;
   for await (const part of readDocuments(file)) {

@@ -23,9 +23,11 @@ export const begins = (token: number): boolean => token >= BEGINS;
 export const trained = (token: number): boolean => (token & UNTRAINED) === 0;
 
 const indexSchema = z.object({
-  version: z.literal(1),
+  version: z.literal(2),
   tokens: z.number().int().nonnegative(),
   documents: z.number().int().nonnegative(),
+  /** -1 where there are none. */
+  largest_id: z.number().int().min(-1),
   /** Of tokens.bin, in hex. */
   sha256: z.string(),
 });
@@ -42,6 +44,7 @@ export class TokenWriter {
   private filled = 0;
   private tokens = 0;
   private documents = 0;
+  private largest = -1;
 
   private constructor(
     private readonly folder: string,
@@ -58,6 +61,7 @@ export class TokenWriter {
       const own = i === 0 ? flags : flags % BEGINS;
       if (this.filled === BUFFER) await this.flush();
       this.buffer[this.filled++] = id + own;
+      this.largest = Math.max(this.largest, id);
     }
     this.tokens += ids.length;
     if (flags >= BEGINS && ids.length > 0) this.documents++;
@@ -65,8 +69,9 @@ export class TokenWriter {
 
   async finish(): Promise<void> {
     await this.flush();
-    const {tokens, documents} = this;
-    const index: Index = {version: 1, tokens, documents, sha256: this.hash.digest('hex')};
+    const {tokens, documents, largest} = this;
+    const sha256 = this.hash.digest('hex');
+    const index: Index = {version: 2, tokens, documents, largest_id: largest, sha256};
     await writeFileWhole(join(this.folder, INDEX), `${JSON.stringify(index)}\n`);
   }
 
@@ -112,6 +117,11 @@ export class TokenFile {
 
   get documents(): number {
     return this.index.documents;
+  }
+
+  /** The largest of its ids, or -1. */
+  get largestId(): number {
+    return this.index.largest_id;
   }
 
   /** Of all its tokens and flags, in hex. */

@@ -8,7 +8,7 @@ import type {Task} from './tasks.js';
 // input in tokens.
 
 /** What requests need of a tokenizer. */
-export type TextEncoder = Pick<Tokenizer, 'encode' | 'decode' | 'vocabulary'>;
+export type TextEncoder = Pick<Tokenizer, 'encode' | 'decode' | 'vocabulary' | 'requireRows'>;
 
 /** A continuation to score, and what stands before it; both in tokens, neither empty. */
 export interface Pair {
@@ -134,24 +134,37 @@ function commonPrefix(lists: readonly (readonly number[])[]): number {
  *   has no token to begin a text with and one is needed
  */
 export function taskRequests(task: Task, tokenizer: TextEncoder, arch: Architecture): ScoreRow[][] {
-  const encoder = new Encoder(tokenizer, arch);
   const where = (line: number) => `${task.path}, line ${line}`;
-  const L = arch.maxPositions;
+  const requests = rowsOf(task, new Encoder(tokenizer, arch), arch.maxPositions, where);
+  for (const [i, rows] of requests.entries()) {
+    for (const {ids} of rows) tokenizer.requireRows(ids, arch.vocabulary, where(task.rows[i]!.line));
+  }
+  return requests;
+}
+
+function rowsOf(
+  task: Task,
+  encoder: Encoder,
+  maxPositions: number,
+  where: (line: number) => string,
+): ScoreRow[][] {
   switch (task.kind) {
     case 'multiple-choice':
       return task.rows.map(({query, choices, line}) =>
         questionRows(
           choices.map((choice) => encoder.pair(query, ` ${choice}`, where(line))),
-          L,
+          maxPositions,
         ),
       );
     case 'last-word':
       return task.rows.map(({text, line}) => {
         const cut = text.lastIndexOf(' ');
         const pair = encoder.pair(text.slice(0, Math.max(cut, 0)), ` ${text.slice(cut + 1)}`, where(line));
-        return questionRows([pair], L);
+        return questionRows([pair], maxPositions);
       });
     case 'rolling':
-      return task.rows.map(({page}) => encoder.windows(page).flatMap((window) => questionRows([window], L)));
+      return task.rows.map(({page}) =>
+        encoder.windows(page).flatMap((window) => questionRows([window], maxPositions)),
+      );
   }
 }

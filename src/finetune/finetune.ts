@@ -79,6 +79,7 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
     openDataset: options.openDataset,
     isolateDocuments: options.isolateDocuments,
     tokenizer,
+    vocabulary: arch.vocabulary,
     separator: arch.eosTokenId ?? arch.bosTokenId,
     seqLen: settings.seqLen,
     batchSize: rows,

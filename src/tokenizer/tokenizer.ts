@@ -104,6 +104,20 @@ export class Tokenizer {
   }
 
   /**
+   * Checks that a model has all of these tokens.
+   * @param rows - of the model's embedding
+   * @param where - what the ids are of, for the message
+   * @throws FormatError naming a token that has no row
+   */
+  requireRows(ids: readonly number[], rows: number, where: string): void {
+    const id = ids.find((value) => value >= rows);
+    if (id === undefined) return;
+    throw new FormatError(
+      `${where}: the token ${JSON.stringify(this.decode([id]))} has the id ${id}, but the model's embedding has ${rows} rows; the tokenizer is another model's, or tokens were added to it alone.`,
+    );
+  }
+
+  /**
    * The text of token ids, exactly: no clean-up of spaces. An id that is no token has none.
    * @param specialTokens - whether with the text of special tokens; default true
    */

@@ -3,7 +3,8 @@ import {join} from 'node:path';
 import {afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest';
 import {cachedTokens, cacheFolder} from '../../src/data/token-cache.js';
 import {begins, idOf, trained, type TokenFile} from '../../src/data/token-file.js';
-import {InterruptedError, type Tokenizer} from '../../src/index.js';
+import {InterruptedError, Tokenizer} from '../../src/index.js';
+import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {loadTokenizer, put} from './text.js';
 
@@ -66,6 +67,39 @@ describe('tokens', () => {
     expect(untrained).toEqual(prompt.map((_, i) => 1 + i));
     expect(begins).toEqual([1, 2 + prompt.length + completion.length]);
   });
+});
+
+describe('a tokenizer that marks documents itself', () => {
+  it('gets no separator besides: OPT begins each with </s>', async () => {
+    const opt = await Tokenizer.load(join(FIXTURES, 'opt-tiny'));
+    const path = await put(
+      temp,
+      'a.jsonl',
+      '{"text":"one two"}\n{"text":""}\n{"prompt":"a","completion":"b"}',
+    );
+    const file = await cachedTokens('a', [{path}], {...options(), tokenizer: opt, separator: 2});
+    const {ids, begins, untrained} = await contentOf(file);
+    const first = opt.encode('one two');
+    expect(first[0]).toBe(2);
+    expect(ids).toEqual([...first, ...opt.encode('a'), ...opt.encode('b', false)]);
+    expect(begins).toEqual([1, first.length + 1]);
+    expect(untrained).toEqual([first.length + 1]);
+  });
+});
+
+it('tokens that the model has no row for are refused, by their text', async () => {
+  const path = await put(temp, 'a.txt', 'one zebra');
+  const vocabulary = Math.max(...encode('one zebra'));
+  const make = (rows: number) => cachedTokens('a.txt', [{path}], {...options(), vocabulary: rows});
+  // Anew, and from the cache.
+  for (let i = 0; i < 2; i++) {
+    await expect(make(vocabulary)).rejects.toThrow(
+      new RegExp(
+        `^a\\.txt: the token ".+" has the id ${vocabulary}, but .* has ${vocabulary} rows; the tokenizer`,
+      ),
+    );
+  }
+  await (await make(vocabulary + 1)).close();
 });
 
 describe('the token cache', () => {
