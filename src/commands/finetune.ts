@@ -157,6 +157,10 @@ export default class Finetune extends BaseCommand {
     }),
     ...trainFlags,
     ...optimizerFlags,
+    tensorboard: Flags.boolean({
+      description: "Write the metrics for TensorBoard as well, into the run folder's tensorboard/.",
+      helpGroup: 'RUN',
+    }),
     engine: engineFlag(ENGINES),
     threads: threadsFlag,
   };
@@ -192,6 +196,7 @@ export default class Finetune extends BaseCommand {
       evalBlocks: flags['eval-blocks'],
       evalThresholds: flags['eval-thresholds'],
       patience: flags.patience,
+      tensorboard: flags.tensorboard,
       seed: flags.seed,
       resume: flags.resume,
       checkpointCycles: flags['checkpoint-cycles'],

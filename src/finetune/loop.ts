@@ -3,8 +3,15 @@ import {Checkpoint, type ModelFolder} from '../checkpoint/index.js';
 import type {Batch} from '../data/index.js';
 import {FileError, InterruptedError, ZttError} from '../errors.js';
 import {hasZeroTokens, rowFlops, slots, type Model} from '../model/index.js';
+import {EventFile} from './event-file.js';
 import {measureHeldOut} from './held-out.js';
-import {appendMetrics, truncateMetrics, type HeldOutMetrics, type StepMetrics} from './metrics.js';
+import {
+  appendMetrics,
+  truncateMetrics,
+  type HeldOutMetrics,
+  type MetricsLine,
+  type StepMetrics,
+} from './metrics.js';
 import type {FinetuneOptions, RunControls} from './options.js';
 import {afterEvaluation, afterStep, exploded, type RunRecord} from './record.js';
 import {tensorSources, type RunFolder, type RunIdentity} from './run-folder.js';
@@ -78,8 +85,13 @@ async function trainOn(
     await folder.save({step, identity, record, model: output, moments: trainer.moments()});
     await folder.prune(keep, record.best?.step);
   };
+  const events = controls.tensorboard ? await EventFile.create(folder.path, from === 0 ? 0 : from + 1) : null;
+  const log = async (line: MetricsLine) => {
+    await appendMetrics(folder.path, line);
+    await events?.add(line);
+  };
   if (from === 0 && run.heldOut.ids.length > 0) {
-    await appendMetrics(folder.path, {step: 0, held_out: await measure(run)});
+    await log({step: 0, held_out: await measure(run)});
   }
   let last: StepMetrics | null = null;
   let step = from;
@@ -100,7 +112,7 @@ async function trainOn(
       record = afterEvaluation(record, step, last.held_out.loss);
       record.stopped_early = patience !== null && record.evaluations_since_best >= patience;
     }
-    await appendMetrics(folder.path, last);
+    await log(last);
     onStep?.({...last, steps});
     const stop = signal?.aborted ?? false;
     const best = record.best?.step === step;

@@ -69,6 +69,8 @@ export interface RunControls {
   evalThresholds: readonly number[];
   /** Evaluations without a better held-out loss after which the run ends; null for never. */
   patience: number | null;
+  /** Write the metrics as TensorBoard's event files as well. */
+  tensorboard: boolean;
 }
 
 /**
@@ -111,6 +113,7 @@ export function runControls(options: FinetuneOptions): RunControls {
     evalBlocks: options.evalBlocks ?? 16,
     evalThresholds: options.evalThresholds ?? [0.2, 0.5, 0.7],
     patience: options.patience ?? null,
+    tensorboard: options.tensorboard ?? false,
   };
   requireWhole('save-every', controls.saveEvery, 1, 1e9);
   requireWhole('keep', controls.keep, 1, 1e9);
