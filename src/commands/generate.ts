@@ -1,6 +1,5 @@
 import {ENGINES} from '../engine/index.js';
 import type {GeneratedToken} from '../model/index.js';
-import type {Tokenizer} from '../tokenizer/index.js';
 import {
   BaseCommand,
   engineFlag,
@@ -18,10 +17,11 @@ export interface Generated {
   model: string;
   engine: string;
   prompt: string;
-  /** The continuation. */
+  /** The continuation, without special tokens. */
   text: string;
+  /** With what the tokenizer puts around a text: OPT's `</s>` before. */
   promptIds: number[];
-  /** The continuation's tokens. */
+  /** The continuation's tokens, special ones too. */
   ids: number[];
   /** Slots that ran for each. */
   slots: number[];
@@ -77,7 +77,8 @@ export default class Generate extends BaseCommand {
     const model = await load(path, {engine: flags.engine, threads: flags.threads});
     this.note(model.engine.why);
     const promptIds = tokenizer.encode(flags.prompt);
-    const {maxPositions} = model.config.arch;
+    const {maxPositions, vocabulary} = model.config.arch;
+    tokenizer.requireRows(promptIds, vocabulary, 'the prompt');
     if (promptIds.length > maxPositions) {
       this.note(
         `the prompt has ${promptIds.length} tokens; the model sees the last ${maxPositions} of them.`,
@@ -85,16 +86,25 @@ export default class Generate extends BaseCommand {
     }
     const options = {maxNewTokens: flags['max-new-tokens'], threshold: flags.threshold, signal};
     const began = performance.now();
-    const continuation = new Continuation(tokenizer, promptIds);
+    const tokens: GeneratedToken[] = [];
+    // Special tokens are no text.
+    const decoder = tokenizer.decoder(false);
+    let text = '';
+    const add = (more: string) => {
+      text += more;
+      this.write(more);
+    };
     this.write(flags.prompt);
     try {
-      for await (const token of generate(model, promptIds, options)) this.write(continuation.add(token));
-      this.write(continuation.rest());
+      for await (const token of generate(model, promptIds, options)) {
+        tokens.push(token);
+        add(decoder.add(token.id));
+      }
+      add(decoder.end());
     } finally {
       this.write('\n');
     }
     const seconds = (performance.now() - began) / 1000;
-    const {text, tokens} = continuation;
     this.note(rate(tokens, seconds, slots(model.config.arrangement).length));
     model.dispose();
     return {
@@ -112,41 +122,6 @@ export default class Generate extends BaseCommand {
 
   private write(text: string): void {
     if (!this.jsonEnabled()) process.stdout.write(text);
-  }
-}
-
-/** A text that grows by tokens. A token can end within a character, which is then held back. */
-class Continuation {
-  readonly tokens: GeneratedToken[] = [];
-  /** All of the text so far. */
-  text = '';
-  private readonly prompt: string;
-  private printed = 0;
-
-  constructor(
-    private readonly tokenizer: Tokenizer,
-    private readonly promptIds: readonly number[],
-  ) {
-    this.prompt = tokenizer.decode(promptIds);
-  }
-
-  /** Takes a token. Returns the text that can be printed now. */
-  add(token: GeneratedToken): string {
-    this.tokens.push(token);
-    const ids = [...this.promptIds, ...this.tokens.map(({id}) => id)];
-    this.text = this.tokenizer.decode(ids).slice(this.prompt.length);
-    return this.upTo(this.text.replace(/\uFFFD+$/, '').length);
-  }
-
-  /** The text held back, however it reads. */
-  rest(): string {
-    return this.upTo(this.text.length);
-  }
-
-  private upTo(end: number): string {
-    const part = this.text.slice(this.printed, end);
-    this.printed = Math.max(this.printed, end);
-    return part;
   }
 }
 

@@ -7,6 +7,7 @@ import {SafetensorsFile} from '../../src/checkpoint/index.js';
 import type {EvalReport} from '../../src/eval/index.js';
 import type {FinetuneReport} from '../../src/finetune/index.js';
 import type {ConvertReport, ModelDescription, RevertReport} from '../../src/index.js';
+import {expected} from '../tokenizer/cases.js';
 import type {Generated} from '../../src/commands/generate.js';
 import type {PushReport} from '../../src/hub/index.js';
 import {HubServer} from '../helpers/hub-server.js';
@@ -113,6 +114,16 @@ describe('generate', () => {
     const {stdout, stderr} = await cliOk(['generate', BOOKS, ...prompt, ...WASM]);
     expect(stdout).toBe(`She said that${result.text}\n`);
     expect(stderr).toMatch(/engine wasm .*: as asked\n8 tokens in .*, 8\.0 of 8 slots a token\n$/);
+  });
+
+  it('begins as the tokenizer does, without showing it: OPT, whose </s> is in front', async () => {
+    const {prompt, ids, text} = expected.generated[0]!;
+    const command = ['generate', join(FIXTURES, 'opt-tiny'), '--prompt', prompt, ...WASM];
+    const result = await cliJson<Generated>([...command, '--max-new-tokens', String(ids.length)]);
+    expect(result).toMatchObject({text, ids, prompt});
+    expect(result.promptIds[0]).toBe(2);
+    const {stdout} = await cliOk([...command, '--max-new-tokens', '3']);
+    expect(stdout).toBe(`${prompt}${text.slice(0, '\ufffd dis\x1a'.length)}\n`);
   });
 
   it('exits early where a threshold lets it', async () => {

@@ -38,6 +38,8 @@ export const expected = z
     texts: z.array(z.string()),
     to_decode: z.record(z.string(), z.array(ids)),
     cases: z.array(caseSchema),
+    /** What opt-tiny goes on with after a prompt. */
+    generated: z.array(z.object({prompt: z.string(), ids, text: z.string()})),
   })
   .parse(JSON.parse(readFileSync(join(FIXTURES, 'tokenizer', 'expected.json'), 'utf8')));
 

@@ -17,6 +17,8 @@ each case the files that make its folder and what AutoTokenizer reads out of the
   before, after          the ids that stand around each text, and
   bare                   each text's own
   decoded                the text of each list of `to_decode`, with special tokens and without
+
+`generated` is what opt-tiny goes on with after a prompt, greedily: tokens, and the text without special ones.
 """
 import json
 import tempfile
@@ -386,6 +388,14 @@ def expect(case):
     }
 
 
+def generate(prompt):
+    folder = FIXTURES / "opt-tiny"
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), OPTForCausalLM.from_pretrained(folder)
+    inputs = tokenizer(prompt, return_tensors="pt")
+    ids = model.generate(**inputs, do_sample=False, max_new_tokens=24)[0, inputs["input_ids"].shape[1] :]
+    return {"prompt": prompt, "ids": ids.tolist(), "text": tokenizer.decode(ids, skip_special_tokens=True)}
+
+
 def main():
     make_opt()
     (FIXTURES / "tokenizer").mkdir(exist_ok=True)
@@ -395,6 +405,7 @@ def main():
         "texts": TEXTS,
         "to_decode": TO_DECODE,
         "cases": [expect(case) for case in CASES],
+        "generated": [generate(prompt) for prompt in ("It is a truth", " \u4f60\u597d, said", "</s>")],
     }
     # One list of ids a line.
     text = json.dumps(expected, ensure_ascii=True, separators=(",", ":"))
