@@ -1,5 +1,8 @@
 import {createHash} from 'node:crypto';
-import {CHUNK_BYTES, type ByteFile} from './byte-file.js';
+import type {ByteFile} from './byte-file.js';
+
+/** A gap such as an archive's headers between two tensors, which is read in passing; a larger one waits. */
+const SMALL_GAP_BYTES = 64 << 10;
 
 /**
  * A file whose sha256 is computed from what is read of it anyway, as far as that is read from front to back, one
@@ -45,8 +48,7 @@ export class DigestFile implements ByteFile {
   }
 
   private async include(offset: number, bytes: Uint8Array): Promise<void> {
-    // A small gap, such as an archive's headers, is read in passing; a large one by `sha256`.
-    if (offset > this.hashed && offset - this.hashed <= CHUNK_BYTES) await this.hashUpTo(offset);
+    if (offset > this.hashed && offset - this.hashed <= SMALL_GAP_BYTES) await this.hashUpTo(offset);
     if (offset > this.hashed) return;
     const fresh = bytes.subarray(this.hashed - offset);
     this.hash.update(fresh);

@@ -7,7 +7,7 @@ import {readJson} from './json.js';
 
 /** What may become of an output folder that is there already. */
 export interface OutputOptions {
-  /** Whether a model that lies there may be replaced. */
+  /** Whether a model that lies there may be replaced; undefined where it never can be. */
   replace?: boolean;
   /** Files and folders that are still read: an output that holds one is never replaced. */
   sources?: readonly string[];
@@ -69,7 +69,9 @@ export async function checkOutput(
   }
   if (entries.length === 0) return;
   if (!options.replace) {
-    throw new FileError(`${output} is not empty; name another output folder or remove this one.`);
+    const hint =
+      options.replace === undefined ? '' : ', or give --force if it is a model that may be replaced';
+    throw new FileError(`${output} is not empty; name another output folder or remove this one${hint}.`);
   }
   await requireReplaceable(output, target, options.sources ?? []);
 }

@@ -6,6 +6,7 @@ import {
   type ConversionSummary,
   type ConvertPhase,
   type ConvertReport,
+  type Origin,
 } from '../convert/index.js';
 import {ENGINES} from '../engine/index.js';
 import {LAYOUTS, SHARES, ZERO_INITS} from '../model/index.js';
@@ -17,6 +18,7 @@ import {
   forceFlag,
   format,
   layoutOf,
+  MODEL_FORMS,
   modelArg,
   outputFlag,
   proofFacts,
@@ -43,12 +45,13 @@ export default class Convert extends BaseCommand {
   ].join('\n\n');
   static override examples = [
     {
-      description: 'Head and tail once, the middle layers twice, with zero tokens',
-      command: '<%= config.bin %> <%= command.id %> gpt2 --output gpt2-ztt',
+      description: 'A model of the Hub: head and tail once, the middle layers twice, with zero tokens',
+      command: '<%= config.bin %> <%= command.id %> openai-community/gpt2 --output gpt2-ztt',
     },
     {
-      description: 'What that would do: names, sizes, compute, disk, memory; nothing is written',
-      command: '<%= config.bin %> <%= command.id %> gpt2 --output gpt2-ztt --dry-run',
+      description:
+        'What that would do: names, sizes, compute, disk, memory; nothing is downloaded or written',
+      command: '<%= config.bin %> <%= command.id %> facebook/opt-13b --output opt-ztt --dry-run',
     },
     {
       description: 'Half the parameters: four middle layers, cycled to the depth of the source',
@@ -72,7 +75,7 @@ export default class Convert extends BaseCommand {
 
   static override args = {
     source: modelArg({
-      description: 'A checkpoint: a folder with config.json and safetensors weights.',
+      description: `A GPT-2 or OPT checkpoint: ${MODEL_FORMS}.`,
       required: true,
     }),
   };
@@ -152,8 +155,8 @@ export default class Convert extends BaseCommand {
   override async run(): Promise<ConvertReport | ConversionPlan> {
     const {args, flags} = await this.parse(Convert);
     const {convert, planConversion} = await import('../convert/index.js');
+    const signal = this.interruptible('stopped; nothing was written.');
     const options = {
-      source: args.source,
       output: flags.output,
       force: flags.force,
       layout: flags.layout,
@@ -167,20 +170,27 @@ export default class Convert extends BaseCommand {
       dtype: flags.dtype,
       maxShardBytes: flags['max-shard-size'],
     };
-    if (flags['dry-run']) {
-      const plan = await planConversion(options);
-      this.printPlan(plan);
-      return plan;
+    // What cannot be is told before gigabytes are downloaded.
+    const opened = await this.openModel(args.source, signal);
+    if (flags['dry-run'] || typeof opened.files !== 'string') {
+      const plan = await planConversion({...options, source: opened.files, origin: originOf(opened)});
+      if (flags['dry-run']) {
+        this.printPlan(plan);
+        return plan;
+      }
     }
+    const fetched = await this.fetchModel(args.source, signal);
     const progress = await this.progress({title: PHASES.copying, amount: format.bytes});
     const report = await convert({
       ...options,
+      source: fetched.path,
+      origin: originOf(fetched),
       verify: flags.verify,
       engine: flags.engine,
       onPhase: (phase) => progress.begin(PHASES[phase]),
       onProgress: (done, total) => progress.update(done, total),
       onNote: (line) => this.note(line),
-      signal: this.interruptible('stopped; nothing was written.'),
+      signal,
     });
     progress.stop();
     this.print(report);
@@ -229,6 +239,10 @@ export default class Convert extends BaseCommand {
     );
   }
 }
+
+/** A repo of the Hub; a local source is known by its folder's name. */
+const originOf = ({name, revision}: Origin): Origin | undefined =>
+  revision === null ? undefined : {name, revision};
 
 function summaryFacts(summary: ConversionSummary): [string, string][] {
   const {source, parameters, flopsPerToken, tensors} = summary;

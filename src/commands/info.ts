@@ -1,24 +1,36 @@
 import type {ModelDescription} from '../convert/index.js';
-import {BaseCommand, facts, format, layoutOf, modelArg, proofFacts, slotsOf} from '../ui/index.js';
+import {
+  BaseCommand,
+  facts,
+  format,
+  layoutOf,
+  MODEL_FORMS,
+  modelArg,
+  proofFacts,
+  slotsOf,
+} from '../ui/index.js';
 
 /** `ztt info`: what a checkpoint is. */
 export default class Info extends BaseCommand {
   static override summary = 'Show what a checkpoint is: layout, sizes, parameters, FLOPs, source.';
   static override description =
-    'Reads the config and the headers of the weights, no weights. Takes ZTT models and sources.';
+    'Reads the config and the headers of the weights, no weights: of a repo of the Hub, a few hundred kilobytes. ' +
+    'Takes ZTT models and sources, and shows what a conversion proved (ztt_certificate.json; whole with --json).';
   static override examples = [
     '<%= config.bin %> <%= command.id %> gpt2-ztt',
     '<%= config.bin %> <%= command.id %> gpt2-ztt --json',
+    '<%= config.bin %> <%= command.id %> facebook/opt-66b',
   ];
 
   static override args = {
-    model: modelArg({description: 'A ZTT model or a source checkpoint.', required: true}),
+    model: modelArg({description: `A ZTT model or a source checkpoint: ${MODEL_FORMS}.`, required: true}),
   };
 
   override async run(): Promise<ModelDescription> {
     const {args} = await this.parse(Info);
     const {describeModel} = await import('../convert/index.js');
-    const model = await describeModel(args.model);
+    const {files, name, revision} = await this.openModel(args.model, this.interruptible('stopped.'));
+    const model = await describeModel(files, {name, revision});
     this.print(model);
     return model;
   }
@@ -26,7 +38,8 @@ export default class Info extends BaseCommand {
   private print(model: ModelDescription): void {
     const {sizes, parameters, flopsPerToken, files} = model;
     const kind = model.kind === 'ztt' ? 'ZTT model' : 'source checkpoint, which runs as vanilla';
-    this.log(`${model.path}: ${model.family}, ${kind}`);
+    const at = model.revision ? ` at ${model.revision}` : '';
+    this.log(`${model.path}${at}: ${model.family}, ${kind}`);
     this.log(
       facts([
         ['layout', layoutOf(model)],

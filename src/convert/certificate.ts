@@ -94,6 +94,17 @@ export function certify(
   };
 }
 
+/** A certificate's file: JSON, a tensor a line. */
+export function certificateText(certificate: Certificate): string {
+  const list = (values: readonly unknown[]) =>
+    `[\n${values.map((each) => `  ${JSON.stringify(each)}`).join(',\n')}\n ]`;
+  const entries = Object.entries(certificate).map(
+    ([key, value]) =>
+      ` ${JSON.stringify(key)}: ${Array.isArray(value) ? list(value) : JSON.stringify(value)}`,
+  );
+  return `{\n${entries.join(',\n')}\n}\n`;
+}
+
 /**
  * Reads a converted model's certificate, and checks that it is of these tensors as far as their headers tell.
  * @returns null if there is none

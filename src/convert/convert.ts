@@ -14,7 +14,7 @@ import {
 } from '../checkpoint/index.js';
 import {useEngine} from '../engine/index.js';
 import {modelConfigJson, type ZttConfig} from '../model/index.js';
-import {CERTIFICATE, certify, type Certificate} from './certificate.js';
+import {CERTIFICATE, certificateText, certify, type Certificate} from './certificate.js';
 import {compareLogits, requireMemoryToLoad} from './compare.js';
 import {checkOptions, type PlanOptions, type VerifyLevel} from './options.js';
 import {PhaseProgress, type ConvertPhase} from './phase-progress.js';
@@ -53,7 +53,7 @@ export interface ConvertReport extends ConversionSummary {
 export async function convert(options: ConvertOptions): Promise<ConvertReport> {
   const {output, verify = 'bytes', engine, onNote} = options;
   checkOptions(options);
-  const outputOptions = {replace: options.force, sources: [options.source]};
+  const outputOptions = {replace: options.force ?? false, sources: [options.source]};
   const target = await requireFreeOutput(output, outputOptions);
   const progress = new PhaseProgress(options);
   const conversion = await prepare(options, progress.advance);
@@ -77,7 +77,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
             ? await compareLogits(options.source, stage, conversion, progress, engine)
             : null;
         const certificate = certify(conversion, ztt.source, digests, comparison);
-        await writeFile(join(stage, CERTIFICATE), `${JSON.stringify(certificate, null, 1)}\n`);
+        await writeFile(join(stage, CERTIFICATE), certificateText(certificate));
         progress.advance(0);
         return certificate;
       },

@@ -1,5 +1,5 @@
 import {basename} from 'node:path';
-import {Checkpoint, elementCount} from '../checkpoint/index.js';
+import {Checkpoint, elementCount, type WeightFiles} from '../checkpoint/index.js';
 import {
   countParameters,
   flopsPerToken,
@@ -18,7 +18,10 @@ import {readCertificate, type Certificate} from './certificate.js';
 
 /** What a checkpoint is, as its headers tell it. */
 export interface ModelDescription {
+  /** A local path, or a Hub repo's name. */
   path: string;
+  /** The commit of a Hub repo; null for a local model. */
+  revision: string | null;
   /** A converted model, or a source checkpoint as it was published. */
   kind: 'ztt' | 'source';
   family: Architecture['family'];
@@ -60,10 +63,15 @@ export interface ModelDescription {
 /**
  * Describes a ZTT model or a source checkpoint. Reads its config and the headers of its weights, and checks
  * that they fit each other.
+ * @param files - a local path, or files elsewhere, of which only ranges are read
+ * @param repo - the Hub repo that the files are of
  * @throws FileError, FormatError or UnsupportedError as `load`
  */
-export async function describeModel(path: string): Promise<ModelDescription> {
-  const checkpoint = await Checkpoint.open(path);
+export async function describeModel(
+  files: string | WeightFiles,
+  repo?: {name: string; revision: string | null},
+): Promise<ModelDescription> {
+  const checkpoint = await Checkpoint.open(files);
   try {
     const config = await readModelConfig(checkpoint.folder);
     mapTensors(checkpoint, config);
@@ -72,7 +80,8 @@ export async function describeModel(path: string): Promise<ModelDescription> {
     const flops = flopsPerToken(arch, arrangement, maxPositions);
     const sourceFlops = flopsPerToken(arch, vanilla(layers), maxPositions);
     return {
-      path,
+      path: repo?.name ?? (typeof files === 'string' ? files : files.folder),
+      revision: repo?.revision ?? null,
       kind: ztt ? 'ztt' : 'source',
       family: arch.family,
       layout: arrangement.layout,

@@ -37,15 +37,14 @@ export interface ConversionPlan extends ConversionSummary {
 export async function planConversion(options: PlanOptions): Promise<ConversionPlan> {
   const {output, source} = options;
   const target = await resolveOutput(output);
-  await checkOutput(output, target, {replace: options.force, sources: [folderOf(source)]});
+  await checkOutput(output, target, {replace: options.force ?? false, sources: [folderOf(source)]});
   const {reader, ledger, summary, files, config} = await prepare(options);
   try {
-    const stored = reader.checkpoint.files.reduce((sum, {size}) => sum + size, 0);
     return {
       ...summary,
       ledger,
       disk: {
-        download: typeof source === 'string' ? 0 : stored,
+        download: reader.remoteBytes,
         write: files.files.reduce((sum, {bytes}) => sum + bytes, 0),
         free: await freeBytes(target),
       },

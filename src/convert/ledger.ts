@@ -38,6 +38,9 @@ export function ledgerOf(
 ): Ledger {
   const uses = new Map(planned.flatMap((tensor) => tensor.from.map((name) => [name, tensor] as const)));
   const buffers = new Set(map.dropped);
+  const layers = new Map(
+    [...map.stored].map(([ours, theirs]) => [theirs, /^middle\.(\d+)\./.exec(ours)?.[1]]),
+  );
   const run = slots(arrangement);
   const stored = blocks(arrangement);
   return {
@@ -46,7 +49,9 @@ export function ledgerOf(
       const use = uses.get(name);
       if (use)
         return {name, dtype, shape, how: use.how as SourceEntry['how'], to: use.source.name, why: null};
-      const why = buffers.has(name) ? 'a buffer, which is no parameter' : 'of a layer that has no place';
+      const why = buffers.has(name)
+        ? 'a buffer, which is no parameter'
+        : `layer ${layers.get(name)} has no place in the layout`;
       return {name, dtype, shape, how: 'dropped', to: null, why};
     }),
     target: planned.map(({source: {name, dtype, shape}, how, from}) => {

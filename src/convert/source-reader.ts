@@ -1,6 +1,6 @@
 import {createHash} from 'node:crypto';
 import {basename} from 'node:path';
-import {Checkpoint, DigestFile, type TensorInfo, type WeightFiles} from '../checkpoint/index.js';
+import {Checkpoint, DigestFile, DiskFile, type TensorInfo, type WeightFiles} from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
 
 /** A source checkpoint that takes the sha256 of all that is read of it: each tensor's, and each file's. */
@@ -10,6 +10,8 @@ export class SourceReader {
   private constructor(
     readonly checkpoint: Checkpoint,
     private readonly files: readonly DigestFile[],
+    /** Bytes of the weight files that are not on this machine. */
+    readonly remoteBytes: number,
     private readonly onBytes: (bytes: number) => void,
   ) {}
 
@@ -22,11 +24,13 @@ export class SourceReader {
     onBytes: (bytes: number) => void = () => undefined,
   ): Promise<SourceReader> {
     const files: DigestFile[] = [];
+    let remoteBytes = 0;
     const checkpoint = await Checkpoint.open(source, (file) => {
+      if (!(file instanceof DiskFile)) remoteBytes += file.size;
       files.push(new DigestFile(file));
       return files.at(-1)!;
     });
-    return new SourceReader(checkpoint, files, onBytes);
+    return new SourceReader(checkpoint, files, remoteBytes, onBytes);
   }
 
   info(name: string): TensorInfo {
