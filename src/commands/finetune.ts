@@ -208,7 +208,7 @@ export default class Finetune extends BaseCommand {
           progress.update(done, total);
         }),
       onData: (phase, done, total) => {
-        begin(READING[phase]);
+        begin(READING[phase], format.bytes);
         progress.update(done, total);
       },
       onStep: ({step, steps, loss, held_out: heldOut, tokens_per_second: speed}) => {
