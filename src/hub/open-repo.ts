@@ -54,7 +54,7 @@ export async function openRepo(
     const gone = error instanceof HttpFailure && error.code === 'RevisionNotFound';
     if (cached === undefined || gone || !(told instanceof HubError)) throw told;
     session.note(
-      `${told.message} Going on with commit ${cached.slice(0, 7)} of ${repo.name} from the cache.`,
+      `going on with commit ${cached.slice(0, 7)} of ${repo.name} from the cache: ${told.message}`,
     );
     return openCached(repo, cached, cache, told.message);
   }

@@ -22,6 +22,8 @@ export function downloadRoutes(server: HubServer): Route[] {
     (answer: Reading): Route['answer'] =>
     (groups, request) => {
       const {id = '', kind} = groups;
+      const moved = server.moved.get(id);
+      if (moved) return {status: 307, headers: {location: request.url.replace(id, moved)}, body: {}};
       const given = request.headers.authorization;
       const signedIn = given === `Bearer ${server.options.token}`;
       if (given !== undefined && !signedIn) return refusal(401, 'Invalid username or password.');

@@ -27,6 +27,8 @@ const parse = (request: Recorded): unknown => JSON.parse(request.body.toString('
  */
 export class HubServer {
   readonly repos = new Map<string, HubRepo>();
+  /** Where repos have moved to, by their old names. */
+  readonly moved = new Map<string, string>();
   /** LFS objects, by the sha256 of their content. */
   readonly objects = new Map<string, Buffer>();
   /** Routes: create, preupload, batch, commit; and those of `downloadRoutes`. */

@@ -33,8 +33,8 @@ export interface Route {
 /** What becomes of a request instead of its real answer. */
 export type Trouble =
   | ({kind: 'answer'} & Answer)
-  /** The connection is cut before an answer, or after some bytes of its body. */
-  | {kind: 'cut'; after?: number}
+  /** The connection is cut before an answer, or after some bytes of its body; headers are put over the real ones. */
+  | {kind: 'cut'; after?: number; headers?: Record<string, string>}
   /** No answer ever comes, or none of its body after some bytes. */
   | {kind: 'silence'; after?: number}
   /** The body comes slowly. */
@@ -55,14 +55,13 @@ export class RecordingServer {
     this.server = createServer((request, response) => this.receive(request, response));
   }
 
-  /** `http://host:port`. */
-  get origin(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
-  }
+  /** `http://host:port`, once it has been started. */
+  origin = '';
 
   /** @param port - any free one unless given */
   async start(port = 0): Promise<void> {
     await new Promise<void>((resolve) => this.server.listen(port, '127.0.0.1', resolve));
+    this.origin = `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
   async stop(): Promise<void> {
@@ -77,6 +76,11 @@ export class RecordingServer {
     const queue = this.troubles.get(route) ?? [];
     queue.push(...Array.from({length: times}, () => trouble));
     this.troubles.set(route, queue);
+  }
+
+  /** Forgets all troubles to come. */
+  clear(): void {
+    this.troubles.clear();
   }
 
   private receive(request: IncomingMessage, response: ServerResponse): void {
@@ -120,6 +124,7 @@ async function respond(
     'content-type': raw ? 'application/octet-stream' : 'application/json',
     'content-length': body.byteLength,
     ...answer.headers,
+    ...(trouble?.kind === 'cut' ? trouble.headers : {}),
   });
   if (headOnly) return void response.end();
   if (trouble?.kind === 'drip') {
