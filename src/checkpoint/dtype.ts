@@ -1,10 +1,11 @@
 import {FormatError, UnsupportedError} from '../errors.js';
 
-/** Bytes an element of each safetensors dtype takes. */
+/** Bytes an element of each safetensors dtype takes; of the smallest, several share a byte. */
 const ELEMENT_BYTES = {
   F64: 8,
   I64: 8,
   U64: 8,
+  C64: 8,
   F32: 4,
   I32: 4,
   U32: 4,
@@ -17,6 +18,12 @@ const ELEMENT_BYTES = {
   BOOL: 1,
   F8_E4M3: 1,
   F8_E5M2: 1,
+  F8_E8M0: 1,
+  F8_E4M3FNUZ: 1,
+  F8_E5M2FNUZ: 1,
+  F6_E2M3: 0.75,
+  F6_E3M2: 0.75,
+  F4: 0.5,
 } as const;
 
 /** A dtype as a safetensors header names it. */

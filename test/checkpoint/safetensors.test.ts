@@ -74,13 +74,12 @@ describe('the reader refuses', () => {
     ['an overlap', `{"x":${tensor(0, 8)},"y":${tensor(4, 12)}}`, 12, /"y" overlaps/],
     ['a shape of other size', `{"x":${tensor(0, 8, [3])}}`, 8, /needs 12 bytes but its offsets span 8/],
     ['offsets backwards', `{"x":${tensor(8, 0, [0])}}`, 8, /span -8/],
-    ['a negative size', `{"x":${tensor(0, 8, [-2])}}`, 8, /needs exactly/],
-    ['a fractional size', `{"x":${tensor(0, 8, [0.5, 4])}}`, 8, /needs exactly/],
+    ['a negative size', `{"x":${tensor(0, 8, [-2])}}`, 8, /needs dtype, shape and/],
+    ['a fractional size', `{"x":${tensor(0, 8, [0.5, 4])}}`, 8, /needs dtype, shape and/],
     ['an absurd size', `{"x":${tensor(0, 8, [2 ** 52, 2 ** 52])}}`, 8, /needs .* bytes/],
     ['an unknown dtype', `{"x":${tensor(0, 8, [2], 'F33')}}`, 8, /unknown dtype "F33"/],
     ['a dtype from the prototype', `{"x":${tensor(0, 8, [2], 'toString')}}`, 8, /unknown dtype/],
-    ['an extra key', '{"x":{"dtype":"F32","shape":[0],"data_offsets":[0,0],"y":1}}', 0, /needs exactly/],
-    ['an entry that is null', '{"x":null}', 0, /needs exactly/],
+    ['an entry that is null', '{"x":null}', 0, /needs dtype, shape and/],
   ])('%s', async (_, header, dataBytes, message, length) => {
     const path = await fileOf(header, dataBytes, length);
     await expect(SafetensorsFile.open(path)).rejects.toThrow(FormatError);
