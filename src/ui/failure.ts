@@ -80,7 +80,8 @@ function missingArguments(error: Error): string | null {
     typeof arg === 'object' && arg !== null && 'name' in arg ? [String(arg.name).toUpperCase()] : [],
   );
   if (names.length === 0) return null;
-  const swallowed = /Note: (--\S+) allow/.exec(error.message)?.[1];
-  const hint = swallowed ? ` (it stands before ${swallowed}, which takes all that follow)` : '';
+  const swallowed = /Note: (--.*) allows? multiple/.exec(error.message)?.[1];
+  const take = swallowed?.includes(',') ? 'take' : 'takes';
+  const hint = swallowed ? ` (it stands before ${swallowed}, which ${take} all that follow)` : '';
   return `${names.join(' and ')} ${names.length === 1 ? 'is' : 'are'} missing${hint}`;
 }

@@ -4,7 +4,7 @@ import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {uniformInt} from 'pure-rand/distribution/uniformInt';
 import {beforeAll, describe, expect, it} from 'vitest';
 import {DocumentEncoder} from '../../src/data/document-encoder.js';
-import type {Tokenizer} from '../../src/index.js';
+import {Tokenizer} from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {loadTokenizer} from './text.js';
 
@@ -61,6 +61,13 @@ describe('a document in pieces', () => {
       const ids = encodeInPieces(encoder, text, () => uniformInt(random, 1, 300));
       expect(ids).toEqual(tokenizer.encode(text, false));
     }
+  });
+
+  it("gives the ids of the whole with OPT's tokenizer", async () => {
+    const opt = await Tokenizer.load(join(FIXTURES, 'opt-tiny'));
+    const text = NASTY.join(' ').replaceAll('<|endoftext|>', '</s>');
+    expect(opt.wordsApart).toBe(true);
+    expect(encodeInPieces(new DocumentEncoder(opt), text, () => 7)).toEqual(opt.encode(text, false));
   });
 
   it('holds back no more than a word', () => {

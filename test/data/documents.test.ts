@@ -1,4 +1,6 @@
 import {gzipSync} from 'node:zlib';
+import {uniformInt} from 'pure-rand/distribution/uniformInt';
+import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import {FormatError, ZttError} from '../../src/errors.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
@@ -94,5 +96,26 @@ describe('documents', () => {
 
   it('a folder is no data file', async () => {
     await expect(documentsOf({path: temp.path('.')})).rejects.toThrow(/is no file/);
+  });
+
+  it('a broken .jsonl file is read or refused for a reason, whatever bytes are changed', async () => {
+    const rows = Array.from({length: 30}, (_, i) => JSON.stringify({text: `é ${i} 😀`, n: [i, {a: null}]}));
+    const bytes = Buffer.from(rows.join('\n'));
+    const random = xoroshiro128plus(9);
+    for (let i = 0; i < 100; i++) {
+      const changed = Buffer.from(bytes);
+      for (let n = 0; n <= i % 3; n++) {
+        changed[uniformInt(random, 0, bytes.length - 1)] = uniformInt(random, 0, 255);
+      }
+      const path = await put(temp, 'a.jsonl', i % 5 === 0 ? changed.subarray(0, i * 13) : changed);
+      const error = await documentsOf({path}).then(
+        () => null,
+        (error: unknown) => error,
+      );
+      if (error !== null) {
+        expect(error).toBeInstanceOf(ZttError);
+        expect((error as Error).message).toMatch(/a\.jsonl(, line \d+| holds no text)/);
+      }
+    }
   });
 });
