@@ -71,20 +71,38 @@ export interface Architecture {
   eosTokenId: number | null;
 }
 
+/** A linear map of a block: the module's name relative to it, and its sizes. */
+export interface LinearSpec {
+  name: string;
+  inputs: number;
+  outputs: number;
+  of: 'attention' | 'mlp';
+}
+
+/** The linear maps of one block. */
+export function blockLinears({width: D, feedForward: F, block}: Architecture): LinearSpec[] {
+  const qkv = 'fused' in block.qkv ? [block.qkv.fused] : Object.values(block.qkv);
+  const outputs = (3 * D) / qkv.length;
+  return [
+    ...qkv.map((name) => ({name, inputs: D, outputs, of: 'attention' as const})),
+    {name: block.attentionOut, inputs: D, outputs: D, of: 'attention'},
+    {name: block.up, inputs: D, outputs: F, of: 'mlp'},
+    {name: block.down, inputs: F, outputs: D, of: 'mlp'},
+  ];
+}
+
 /** The parameters of one block, by names relative to it. */
 export function blockTensors(arch: Architecture): TensorSpec[] {
-  const {width: D, feedForward: F, block} = arch;
-  const projections =
-    'fused' in block.qkv
-      ? linear(arch, block.qkv.fused, D, 3 * D)
-      : Object.values(block.qkv).flatMap((name) => linear(arch, name, D, D));
+  const {width: D, block} = arch;
+  const linears = (part: LinearSpec['of']) =>
+    blockLinears(arch)
+      .filter(({of}) => of === part)
+      .flatMap(({name, inputs, outputs}) => linear(arch, name, inputs, outputs));
   return [
     ...norm(arch, block.attentionNorm, D),
-    ...projections,
-    ...linear(arch, block.attentionOut, D, D),
+    ...linears('attention'),
     ...norm(arch, block.mlpNorm, D),
-    ...linear(arch, block.up, D, F),
-    ...linear(arch, block.down, F, D),
+    ...linears('mlp'),
   ];
 }
 

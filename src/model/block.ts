@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {
+  activation,
   add,
+  addLowRank,
   attentionWeights,
   causalAttention,
   causalAttentionWithZero,
@@ -11,6 +13,7 @@ import {
   splitHeads,
   weightedValues,
   type ActivationName,
+  type LowRank,
   type Projections,
 } from '../ops/index.js';
 import type {Architecture} from './architecture.js';
@@ -25,6 +28,8 @@ export type BlockRun = {
   scale: number;
   /** [H, d], where there is a zero token. */
   zeroKey?: tf.Tensor;
+  /** What the slot's LoRA tensor names begin with, where there are any. */
+  lora?: string;
 };
 
 /** A layer's attention before there are values: all that an exit check needs. */
@@ -43,6 +48,8 @@ export class Blocks {
   constructor(
     private readonly arch: Architecture,
     private readonly weights: Weights,
+    /** What the product of LoRA matrices is multiplied by. */
+    private readonly loraScale: number,
   ) {}
 
   /** A whole layer: x [B, T, D] to [B, T, D]. */
@@ -117,13 +124,25 @@ export class Blocks {
     const start = {q: 0, k: D, v: 2 * D}[part];
     const weight = tf.slice(this.weights.get(`${run.prefix}${qkv.fused}.weight`), [0, start], [D, D]);
     const bias = tf.slice(this.weights.get(`${run.prefix}${qkv.fused}.bias`), [start], [D]);
-    return splitHeads(linear(input, weight, bias, this.arch.weightLayout), this.arch.heads);
+    const projected = linear(input, weight, bias, this.arch.weightLayout);
+    const lora = this.loraOf(run, qkv.fused);
+    const ofPart = lora && {...lora, b: tf.slice(lora.b, [start, 0], [D, -1])};
+    return splitHeads(ofPart ? addLowRank(projected, input, ofPart) : projected, this.arch.heads);
   }
 
   private linear(x: tf.Tensor3D, run: BlockRun, name: string, through?: ActivationName): tf.Tensor3D {
     const weight = this.weights.get(`${run.prefix}${name}.weight`);
     const bias = this.weights.find(`${run.prefix}${name}.bias`);
-    return linear(x, weight, bias, this.arch.weightLayout, through);
+    const lora = this.loraOf(run, name);
+    if (!lora) return linear(x, weight, bias, this.arch.weightLayout, through);
+    const sum = addLowRank(linear(x, weight, bias, this.arch.weightLayout), x, lora);
+    return through ? activation(sum, through) : sum;
+  }
+
+  /** The LoRA matrices of a slot's linear map, or null. */
+  private loraOf(run: BlockRun, name: string): LowRank | null {
+    const a = run.lora === undefined ? null : this.weights.find(`${run.lora}${name}.A`);
+    return a && {a, b: this.weights.get(`${run.lora}${name}.B`), scale: this.loraScale};
   }
 
   private norm(x: tf.Tensor3D, run: BlockRun, name: string): tf.Tensor3D {

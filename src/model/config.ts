@@ -2,9 +2,10 @@ import {join} from 'node:path';
 import {z} from 'zod';
 import {parseWith, readJson, type DtypeName} from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
-import type {Architecture} from './architecture.js';
+import {blockLinears, type Architecture} from './architecture.js';
 import {parseArchitecture} from './families/index.js';
 import {checkArrangement, LAYOUTS, MAX_CYCLES, type Arrangement} from './layout.js';
+import {loraSchema, loraTargets} from './lora.js';
 
 /** How K middle layers are made of the source's m; `keep` keeps all. */
 export const SHARES = ['keep', 'first', 'last', 'stepwise', 'average'] as const;
@@ -35,6 +36,8 @@ const zttSchema = z.object({
   dropout: z.number().min(0).lt(1).default(0),
   /** How the zero keys were first set; null where there are none. */
   zero_init: z.object({kind: z.enum(ZERO_INITS), seed: z.number().int()}).nullable(),
+  /** The LoRA matrices that the model has beside its weights; absent where there are none. */
+  lora: loraSchema.optional(),
   source: z.object({
     /** The source folder's or repo's name. */
     name: z.string(),
@@ -132,8 +135,8 @@ export function vanilla(layers: number): Arrangement {
 }
 
 function arrangementOf(ztt: ZttConfig, arch: Architecture, path: string): Arrangement {
-  const {layout, head, tail, cycles, middle_sources: middleSources} = ztt;
-  const arrangement = {layout, head, tail, cycles, middleSources, sourceLayers: arch.layers};
+  const {layout, head, tail, cycles, middle_sources: middleSources, lora} = ztt;
+  const arrangement = {layout, head, tail, cycles, middleSources, sourceLayers: arch.layers, lora};
   try {
     checkArrangement(arrangement);
   } catch (error) {
@@ -142,6 +145,16 @@ function arrangementOf(ztt: ZttConfig, arch: Architecture, path: string): Arrang
   if (middleSources.length !== ztt.middle || middleSources.flat().some((layer) => layer >= arch.layers)) {
     throw new FormatError(
       `${path}: middle_sources does not describe ${ztt.middle} of ${arch.layers} layers.`,
+    );
+  }
+  const targets = lora ? loraTargets(arch, lora) : [];
+  if (lora && targets.length !== lora.targets.length) {
+    throw new FormatError(
+      `${path}: lora.targets are ${lora.targets.join(', ')}; an ${arch.family} block's linear maps are ${blockLinears(
+        arch,
+      )
+        .map(({name}) => name)
+        .join(', ')}, each once.`,
     );
   }
   return arrangement;

@@ -1,5 +1,5 @@
 /** The network: config, layouts, GPT-2 and OPT blocks, the ZTT forward pass, FLOPs. tfjs is loaded by `load` only. */
-export {LM_HEAD, type Architecture, type TensorSpec} from './architecture.js';
+export {blockLinears, LM_HEAD, type Architecture, type TensorSpec} from './architecture.js';
 export {
   modelConfigJson,
   readModelConfig,
@@ -13,7 +13,7 @@ export {
   type ZttConfig,
 } from './config.js';
 export {familyOf, parseArchitecture, type Family} from './families/index.js';
-export {exitCheckFlops, flopsPerToken, headFlops, rowFlops, slotFlops, type RowCost} from './flops.js';
+export {flopsPerToken, rowFlops, type RowCost} from './flops.js';
 export {generate, type GeneratedToken, type GenerateOptions} from './generate.js';
 export {
   blocks,
@@ -27,7 +27,8 @@ export {
   type Part,
   type Slot,
 } from './layout.js';
-export {load} from './load.js';
+export {load, type LoadOptions, type NewLora} from './load.js';
+export {LORA_PER, loraScale, loraTargets, MAX_LORA_RANK, type LoraConfig, type LoraPer} from './lora.js';
 export type {
   BatchOptions,
   ForwardOptions,

@@ -1,4 +1,5 @@
 import {requireWhole, UsageError} from '../errors.js';
+import type {LoraConfig} from './lora.js';
 
 /** How the layers are arranged: each once, all in cycles, or head once, middle in cycles, tail once. */
 export const LAYOUTS = ['vanilla', 'bc', 'htc', 'ztt'] as const;
@@ -17,6 +18,8 @@ export interface Arrangement {
   middleSources: number[][];
   /** Layers in the source model. */
   sourceLayers: number;
+  /** The layers' LoRA matrices, if they have any. */
+  lora?: LoraConfig;
 }
 
 /** One executed layer. */
@@ -30,6 +33,8 @@ export type Slot = {
   prefix: string;
   /** The source layers that the block came from. */
   sources: number[];
+  /** The slot's LoRA tensor names begin with this, for example `lora.middle.3.shared.`. */
+  lora?: string;
 };
 
 /** Upper bound on cycles: far beyond use, and a guard against a hostile config. */
@@ -58,13 +63,17 @@ export function blocks(arrangement: Arrangement): Slot[] {
 /** The executed layers, in order (see `slots` in the reference): head, the middle `cycles` times, tail. */
 export function slots(arrangement: Arrangement): Slot[] {
   const stored = blocks(arrangement);
-  const of = (part: Part) => stored.filter((slot) => slot.part === part);
+  const {lora} = arrangement;
+  const of = (part: Part, cycle: number): Slot[] =>
+    stored
+      .filter((block) => block.part === part)
+      .map((block) => ({
+        ...block,
+        cycle,
+        ...(lora && {lora: `lora.${block.prefix}${lora.per === 'cycle' ? cycle : 'shared'}.`}),
+      }));
   const cycles = Array.from({length: arrangement.cycles}, (_, i) => i + 1);
-  return [
-    ...of('head'),
-    ...cycles.flatMap((cycle) => of('middle').map((slot) => ({...slot, cycle}))),
-    ...of('tail'),
-  ];
+  return [...of('head', 1), ...cycles.flatMap((cycle) => of('middle', cycle)), ...of('tail', 1)];
 }
 
 /** Whether the executed layers have zero tokens. */

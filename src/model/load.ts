@@ -1,24 +1,56 @@
 import {Checkpoint} from '../checkpoint/index.js';
 import {useEngine, type EngineOptions} from '../engine/index.js';
-import {readModelConfig} from './config.js';
+import {UsageError} from '../errors.js';
+import {readModelConfig, type ModelConfig} from './config.js';
+import {initialLora, loraTensors, type LoraConfig} from './lora.js';
 import type {Model} from './model.js';
 import {mapTensors, modelTensors} from './tensors.js';
+
+/** LoRA matrices that a model is to have. */
+export interface NewLora extends LoraConfig {
+  /** Decides their first values. */
+  seed: number;
+}
+
+export interface LoadOptions extends EngineOptions {
+  /** Adds LoRA matrices, with which the model computes what it did before; one that has the same keeps its own. */
+  lora?: NewLora;
+}
 
 /**
  * Loads a checkpoint onto an engine, in float32: a ZTT model, or a GPT-2 or OPT source, which runs as `vanilla`.
  * @param path - a folder with config.json and weights, or a .safetensors file beside its config.json
- * @throws FileError, FormatError or UnsupportedError for what cannot be read; EngineError for the engine
+ * @throws FileError, FormatError or UnsupportedError for what cannot be read; EngineError for the engine; UsageError
+ *   for LoRA matrices other than those that the model has
  */
-export async function load(path: string, options: EngineOptions = {}): Promise<Model> {
+export async function load(path: string, options: LoadOptions = {}): Promise<Model> {
   const checkpoint = await Checkpoint.open(path);
   try {
     const config = await readModelConfig(checkpoint.folder);
     const {stored} = mapTensors(checkpoint, config);
+    const lora = options.lora && loraToAdd(config, options.lora, path);
     const engine = await useEngine(options);
     const [{Model}, {Weights}] = await Promise.all([import('./model.js'), import('./weights.js')]);
-    const specs = modelTensors(config.arch, config.arrangement);
-    return new Model(config, engine, await Weights.read(checkpoint, specs, stored));
+    const weights = await Weights.read(checkpoint, modelTensors(config.arch, config.arrangement), stored);
+    if (!lora) return new Model(config, engine, weights);
+    const arrangement = {...config.arrangement, lora};
+    weights.add(initialLora(loraTensors(config.arch, arrangement), options.lora!.seed));
+    return new Model({...config, arrangement}, engine, weights);
   } finally {
     await checkpoint.close();
   }
 }
+
+/** The matrices to add; null for a model that has the same already. */
+function loraToAdd({arrangement}: ModelConfig, {rank, alpha, per, targets}: NewLora, path: string) {
+  const lora: LoraConfig = {rank, alpha, per, targets};
+  if (!arrangement.lora) return lora;
+  if (JSON.stringify(arrangement.lora) === JSON.stringify(lora)) return null;
+  throw new UsageError(
+    `${path} has LoRA matrices of its own (${describeLora(arrangement.lora)}), not ${describeLora(lora)}; train with the same, or merge them first.`,
+  );
+}
+
+/** For example `rank 8, alpha 16, shared, on attn.c_attn and attn.c_proj`. */
+const describeLora = ({rank, alpha, per, targets}: LoraConfig): string =>
+  `rank ${rank}, alpha ${alpha}, ${per === 'cycle' ? 'per cycle' : per}, on ${targets.join(' and ')}`;

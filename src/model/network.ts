@@ -12,6 +12,7 @@ import {LM_HEAD} from './architecture.js';
 import {Blocks, norm, type BlockRun, type BranchHook} from './block.js';
 import type {ModelConfig} from './config.js';
 import {hasZeroTokens, slots, type Slot} from './layout.js';
+import {loraScale} from './lora.js';
 import {ZERO_KEYS} from './tensors.js';
 import type {Weights} from './weights.js';
 
@@ -34,7 +35,8 @@ export class Network {
     readonly config: ModelConfig,
     readonly weights: Weights,
   ) {
-    this.blocks = new Blocks(config.arch, weights);
+    const {lora} = config.arrangement;
+    this.blocks = new Blocks(config.arch, weights, lora ? loraScale(lora) : 0);
     this.order = slots(config.arrangement);
     this.zeroTokens = hasZeroTokens(config.arrangement.layout) ? 1 : 0;
   }

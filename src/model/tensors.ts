@@ -4,6 +4,7 @@ import {blockTensors, LM_HEAD, outerTensors, type Architecture, type TensorSpec}
 import type {ModelConfig} from './config.js';
 import {familyOf} from './families/index.js';
 import {blocks, hasZeroTokens, slots, type Arrangement} from './layout.js';
+import {loraTensors} from './lora.js';
 
 /** The zero-token pool: one key a slot, [S, H, D/H]. */
 export const ZERO_KEYS = 'zero_tokens.key';
@@ -30,6 +31,7 @@ export function modelTensors(arch: Architecture, arrangement: Arrangement): Tens
       perBlock.map(({name, shape}) => ({name: prefix + name, shape})),
     ),
     ...zero,
+    ...loraTensors(arch, arrangement),
   ];
 }
 

@@ -5,7 +5,7 @@ import type {TensorSpec} from './architecture.js';
 
 /** A model's parameters on the engine, in float32, by their names in our checkpoints. */
 export class Weights {
-  private constructor(private readonly variables: ReadonlyMap<string, tf.Variable>) {}
+  private constructor(private readonly variables: Map<string, tf.Variable>) {}
 
   /** Reads each parameter from the checkpoint, one at a time. */
   static async read(
@@ -22,6 +22,16 @@ export class Weights {
       );
     }
     return new Weights(variables);
+  }
+
+  /** Adds parameters that the checkpoint has not. */
+  add(parameters: Iterable<TensorSpec & {values: Float32Array}>): void {
+    for (const {name, shape, values} of parameters) {
+      this.variables.set(
+        name,
+        tf.tidy(() => tf.variable(tf.tensor(values, shape))),
+      );
+    }
   }
 
   /** A parameter. @throws FormatError if the model has none of this name. */

@@ -18,4 +18,5 @@ export {consecutiveRows, embedding} from './embedding.js';
 export {hasKernel, runFused, type FusedKernel} from './fused.js';
 export {layerNorm} from './layer-norm.js';
 export {linear, type Orientation} from './linear.js';
+export {addLowRank, type LowRank} from './low-rank.js';
 export {add, mergeHeads, reshape, splitHeads, takeRows} from './structure.js';
