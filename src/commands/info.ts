@@ -55,6 +55,7 @@ export default class Info extends BaseCommand {
           `${format.count(parameters.all)} (${format.count(parameters.withoutEmbeddings)} without embeddings), ` +
             `${format.ratio(parameters.all / parameters.source)} the source's`,
         ],
+        ...loraFacts(model),
         [
           'FLOPs a token',
           `${format.flops(flopsPerToken.fullDepth)}, ${format.ratio(flopsPerToken.ratioToSource)} the source's, at full depth and length`,
@@ -81,6 +82,18 @@ function earlyExit({layout, threshold, exitFromCycle, zeroInit}: ModelDescriptio
     ? `; zero keys began as ${zeroInit.kind}${zeroInit.kind === 'normal' ? `, seed ${zeroInit.seed}` : ''}`
     : '';
   return when + keys;
+}
+
+function loraFacts({lora}: ModelDescription): [string, string][] {
+  if (!lora) return [];
+  const {rank, alpha, per, targets, parameters} = lora;
+  const whose = per === 'cycle' ? 'in each cycle' : 'shared by the cycles';
+  return [
+    [
+      'LoRA',
+      `rank ${rank}, alpha ${alpha}, ${whose}, on ${targets.join(', ')}: ${format.count(parameters)} parameters`,
+    ],
+  ];
 }
 
 function sourceFacts({source, middleSources, share}: ModelDescription): [string, string][] {

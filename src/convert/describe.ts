@@ -10,6 +10,8 @@ import {
   vanilla,
   type Architecture,
   type Layout,
+  type LoraConfig,
+  type ModelConfig,
   type Share,
   type Slot,
   type ZttConfig,
@@ -46,7 +48,9 @@ export interface ModelDescription {
   threshold: number;
   exitFromCycle: number;
   zeroInit: ZttConfig['zero_init'];
-  /** Each once; `source` is the source model's. */
+  /** The LoRA matrices beside the weights, and how many parameters they are; null where there are none. */
+  lora: (LoraConfig & {parameters: number}) | null;
+  /** Each once, LoRA's among them; `source` is the source model's. */
   parameters: {all: number; withoutEmbeddings: number; source: number};
   /** At full depth and full length, LM head included. */
   flopsPerToken: {fullDepth: number; source: number; ratioToSource: number};
@@ -97,6 +101,7 @@ export async function describeModel(
       threshold: ztt?.threshold ?? 1,
       exitFromCycle: ztt?.exit_from_cycle ?? 2,
       zeroInit: hasZeroTokens(arrangement.layout) ? (ztt?.zero_init ?? null) : null,
+      lora: arrangement.lora ? {...arrangement.lora, parameters: loraParameters(config)} : null,
       parameters: {
         ...countParameters(arch, arrangement),
         source: countParameters(arch, vanilla(layers)).all,
@@ -115,6 +120,9 @@ export async function describeModel(
     await checkpoint.close();
   }
 }
+
+const loraParameters = ({arch, arrangement}: ModelConfig): number =>
+  countParameters(arch, arrangement).all - countParameters(arch, {...arrangement, lora: undefined}).all;
 
 function dtypesOf(checkpoint: Checkpoint): ModelDescription['dtypes'] {
   const found = new Map<string, {dtype: string; tensors: number; elements: number}>();

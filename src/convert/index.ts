@@ -9,5 +9,6 @@ export type {Ledger, SourceEntry, TargetEntry} from './ledger.js';
 export {CAST_DTYPES, VERIFY_LEVELS, type Origin, type PlanOptions, type VerifyLevel} from './options.js';
 export type {ConvertPhase} from './phase-progress.js';
 export type {ConversionSummary} from './prepare.js';
+export {merge, type MergeOptions, type MergeReport} from './merge.js';
 export {revert, type RevertOptions, type RevertReport} from './revert.js';
 export {arrange, middleSources, type ArrangeOptions} from './share.js';

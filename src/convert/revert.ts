@@ -65,6 +65,11 @@ export async function revert(options: RevertOptions): Promise<RevertReport> {
     const {ztt} = config;
     if (!ztt) throw new UnsupportedError(`${options.model} is a plain ${config.arch.family} model already.`);
     mapTensors(checkpoint, config);
+    if (config.arrangement.lora) {
+      throw new UnsupportedError(
+        `${options.model} has LoRA matrices, which a plain model cannot have; \`ztt merge\` adds them to the weights first.`,
+      );
+    }
     requirePermission(config, ztt, options);
     const {engine} = options;
     // What the zero tokens cost is measured at the end: an engine that cannot run is told before the work.

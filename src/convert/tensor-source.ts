@@ -93,7 +93,7 @@ function scaleQuery(values: Float32Array, start: number, fold: QueryFold, factor
 }
 
 /** Rounds a tensor's values to a dtype, and counts those that are too large for it. */
-class Rounder {
+export class Rounder {
   private overflows = 0;
   private largest = 0;
 

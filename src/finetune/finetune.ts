@@ -11,6 +11,7 @@ import {
   type Model,
 } from '../model/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
+import {newLora, loraSettings} from './lora-options.js';
 import {runToEnd} from './loop.js';
 import {
   runControls,
@@ -53,8 +54,9 @@ export interface FinetuneReport {
 export async function finetune(options: FinetuneOptions): Promise<FinetuneReport> {
   const run = new RunFolder(options.output);
   await requireRunFolder(run, options.resume ?? false);
-  const {arch} = await readConfigOf(options.model);
-  const settings = runSettings(options, arch.maxPositions);
+  const config = await readConfigOf(options.model);
+  const {arch} = config;
+  const settings = {...runSettings(options, arch.maxPositions), ...loraSettings(options, config)};
   const controls = runControls(options);
   const started = performance.now();
   const report = {
@@ -120,7 +122,8 @@ async function trainOn(data: TrainingData, {run, options, settings, controls}: P
   const heldOut = await data.heldOut(controls.evalEvery > 0 ? controls.evalBlocks : 0);
   const from = options.resume ? ((await run.steps()).at(-1) ?? 0) : 0;
   const {engine, threads} = options;
-  const model = await load(from > 0 ? run.checkpoint(from) : options.model, {engine, threads});
+  const lora = newLora(settings);
+  const model = await load(from > 0 ? run.checkpoint(from) : options.model, {engine, threads, lora});
   options.onNote?.(model.engine.why);
   const trainer = new Trainer(model, {...settings, checkpointCycles: options.checkpointCycles});
   try {
@@ -174,15 +177,16 @@ const readConfigOf = async (path: string) => readModelConfig(await folderOf(path
 
 /** The fine-tuned model's config.json: the model's own, or that of a `vanilla` conversion of the source. */
 async function outputConfig(options: FinetuneOptions, model: Model): Promise<Record<string, unknown>> {
-  const {base, ztt} = model.config;
-  if (ztt) return modelConfigJson(base, ztt, 'float32');
+  const {base, ztt, arrangement} = model.config;
+  const {lora} = arrangement;
+  if (ztt) return modelConfigJson(base, {...ztt, lora}, 'float32');
   const checkpoint = await Checkpoint.open(options.model);
   try {
-    const {prefix, dropped} = mapTensors(checkpoint, model.config);
+    const {prefix, dropped} = mapTensors(checkpoint, await readModelConfig(checkpoint.folder));
     const source = options.source ?? {name: basename(resolve(options.model)), revision: null};
     const sha256 = await checkpoint.sha256();
     const entry = vanillaConfig(model.config, {...source, sha256, prefix, dropped});
-    return modelConfigJson(base, entry, 'float32');
+    return modelConfigJson(base, {...entry, lora}, 'float32');
   } finally {
     await checkpoint.close();
   }

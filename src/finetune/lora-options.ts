@@ -4,9 +4,9 @@ import {
   LORA_PER,
   MAX_LORA_RANK,
   type Architecture,
-  type LoraConfig,
   type LoraPer,
   type ModelConfig,
+  type NewLora,
 } from '../model/index.js';
 import {parseTrain} from './trainable.js';
 
@@ -34,7 +34,9 @@ export function loraSettings(
 ): LoraSettings | null {
   const {loraRank, loraAlpha, loraPer, loraTargets} = options;
   if (!parseTrain(options.train ?? 'all').includes('lora')) {
-    const given = Object.entries({loraRank, loraAlpha, loraPer, loraTargets}).find(([, value]) => value !== undefined);
+    const given = Object.entries({loraRank, loraAlpha, loraPer, loraTargets}).find(
+      ([, value]) => value !== undefined,
+    );
     if (given) {
       const flag = given[0].replace('lora', 'lora-').toLowerCase();
       throw new UsageError(`${flag} is for LoRA matrices; use it with train lora.`);
@@ -54,18 +56,18 @@ export function loraSettings(
     throw new UsageError(`lora-alpha is ${settings.loraAlpha}; it must be above 0.`);
   }
   if (!LORA_PER.includes(settings.loraPer)) {
-    throw new UsageError(`lora-per is ${JSON.stringify(settings.loraPer)}; it must be ${LORA_PER.join(' or ')}.`);
+    throw new UsageError(
+      `lora-per is ${JSON.stringify(settings.loraPer)}; it must be ${LORA_PER.join(' or ')}.`,
+    );
   }
   return settings;
 }
 
-/** The same, as a model's config has it. */
-export const loraConfig = ({loraRank, loraAlpha, loraPer, loraTargets}: LoraSettings): LoraConfig => ({
-  rank: loraRank,
-  alpha: loraAlpha,
-  per: loraPer,
-  targets: loraTargets as [string, ...string[]],
-});
+/** The matrices that a run's model is to have, or undefined. */
+export function newLora(settings: Partial<LoraSettings> & {seed: number}): NewLora | undefined {
+  const {loraRank: rank, loraAlpha: alpha, loraPer: per, loraTargets: targets, seed} = settings;
+  return rank && alpha && per && targets ? {rank, alpha, per, targets, seed} : undefined;
+}
 
 /** Linear maps by group, by name, or, as in PEFT, by the end of their name. */
 function resolveTargets(arch: Architecture, given: readonly string[]): string[] {

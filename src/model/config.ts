@@ -147,14 +147,10 @@ function arrangementOf(ztt: ZttConfig, arch: Architecture, path: string): Arrang
       `${path}: middle_sources does not describe ${ztt.middle} of ${arch.layers} layers.`,
     );
   }
-  const targets = lora ? loraTargets(arch, lora) : [];
-  if (lora && targets.length !== lora.targets.length) {
+  if (lora && loraTargets(arch, lora).length !== lora.targets.length) {
+    const names = blockLinears(arch).map(({name}) => name);
     throw new FormatError(
-      `${path}: lora.targets are ${lora.targets.join(', ')}; an ${arch.family} block's linear maps are ${blockLinears(
-        arch,
-      )
-        .map(({name}) => name)
-        .join(', ')}, each once.`,
+      `${path}: lora.targets are ${lora.targets.join(', ')}; an ${arch.family} block has ${names.join(', ')}, each once.`,
     );
   }
   return arrangement;

@@ -21,7 +21,7 @@ export const loraSchema = z.object({
   alpha: z.number().positive(),
   per: z.enum(LORA_PER),
   /** The linear maps of a block that have matrices, by the family's names. */
-  targets: z.array(z.string()).nonempty(),
+  targets: z.array(z.string()).min(1),
 });
 
 export type LoraConfig = z.output<typeof loraSchema>;

@@ -5,7 +5,7 @@ import {expectClose, expectNormClose} from '../helpers/close.js';
 import {TrainingReference} from '../helpers/training-reference.js';
 import {trainerSettings} from '../helpers/training.js';
 
-const RUNS = ['vanilla', 'htc', 'ztt', 'middle', 'zero-tokens+norms'];
+const RUNS = ['vanilla', 'htc', 'ztt', 'middle', 'zero-tokens+norms', 'lora-shared', 'lora-cycle'];
 
 describe.each(['native', 'wasm', 'cpu'])('on %s', (engine) => {
   describe.each(['gpt2', 'opt'])('twenty steps of AdamW on a tiny %s are as PyTorch takes them', (family) => {

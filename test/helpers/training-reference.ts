@@ -9,6 +9,14 @@ import {makeTempFolder} from './temp.js';
 const runSchema = z.object({
   arrangement: z.object({layout: z.enum(LAYOUTS), cycles: z.number(), head: z.number(), tail: z.number()}),
   train: z.string(),
+  lora: z
+    .object({
+      rank: z.number(),
+      alpha: z.number(),
+      per: z.enum(['shared', 'cycle']),
+      targets: z.array(z.string()),
+    })
+    .nullable(),
   settings: z.object({
     steps: z.number(),
     lr: z.number(),
@@ -49,8 +57,9 @@ export class TrainingReference {
   /** The model as it was before the first step. */
   async model(engine: string): Promise<Model> {
     const temp = await makeTempFolder();
+    const {lora} = this.run;
     await convert({source: this.source, output: temp.path('model'), ...this.run.arrangement});
-    const model = await load(temp.path('model'), {engine});
+    const model = await load(temp.path('model'), {engine, lora: lora ? {...lora, seed: 0} : undefined});
     await temp.remove();
     for (const [name, values] of await this.tensors('start.')) {
       const parameter = model.parameters().get(name)!;

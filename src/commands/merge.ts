@@ -1,0 +1,53 @@
+import type {MergeReport} from '../convert/index.js';
+import {BaseCommand, facts, format, MODEL_FORMS, modelArg, outputFlag} from '../ui/index.js';
+
+/** `ztt merge`: LoRA matrices into the weights. */
+export default class Merge extends BaseCommand {
+  static override summary = "Add a model's LoRA matrices to its weights.";
+  static override description =
+    'The merged model computes the same without them, with as many FLOPs as before LoRA. Matrices of ' +
+    'each cycle (--lora-per cycle) cannot be merged where there are several cycles: they share one weight.';
+  static override examples = [
+    {
+      description: 'Train LoRA matrices, then merge them',
+      command: '<%= config.bin %> finetune gpt2-ztt -o run --data train.txt --train lora',
+    },
+    '<%= config.bin %> <%= command.id %> run --output gpt2-merged',
+  ];
+
+  static override args = {
+    model: modelArg({description: `A ZTT model with LoRA matrices: ${MODEL_FORMS}.`, required: true}),
+  };
+
+  static override flags = {output: outputFlag};
+
+  override async run(): Promise<MergeReport> {
+    const {args, flags} = await this.parse(Merge);
+    const {merge} = await import('../convert/index.js');
+    const signal = this.interruptible('stopped; nothing was written.');
+    const {path} = await this.fetchModel(args.model, signal);
+    const progress = await this.progress({title: 'Merging'});
+    const report = await merge({
+      model: path,
+      output: flags.output,
+      signal,
+      onTensor: (done, total) => progress.update(done, total),
+    });
+    progress.stop();
+    this.print(report);
+    return report;
+  }
+
+  private print({output, lora, merged}: MergeReport): void {
+    this.log(output);
+    this.log(
+      facts([
+        [
+          'merged',
+          `LoRA of rank ${lora.rank}, alpha ${lora.alpha}, into ${format.plural(merged.length, 'weight')}`,
+        ],
+        ['targets', lora.targets.join(', ')],
+      ]),
+    );
+  }
+}

@@ -1,0 +1,104 @@
+import {readFile, writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
+import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {convert, describeModel, finetune, InterruptedError, load, UsageError} from '../../src/index.js';
+import {FIXTURES} from '../helpers/oracle.js';
+import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+
+const RUN = {
+  data: [] as string[],
+  steps: 3,
+  batchSize: 2,
+  seqLen: 16,
+  lr: 1e-3,
+  warmup: 1,
+  seed: 3,
+  evalEvery: 0,
+  engine: 'native',
+};
+
+let temp: TempFolder;
+let model: string;
+
+beforeAll(async () => {
+  temp = await makeTempFolder();
+  model = temp.path('ztt');
+  const text = await readFile(join(FIXTURES, 'books_train.txt'), 'utf8');
+  RUN.data = [temp.path('text.txt')];
+  await writeFile(RUN.data[0]!, text.slice(0, 20_000));
+  await convert({source: join(FIXTURES, 'gpt2-books'), output: model, layout: 'ztt', cycles: 2});
+});
+afterAll(() => temp.remove());
+
+/** Every parameter of a model, in float32. */
+async function valuesOf(folder: string): Promise<Map<string, Float32Array>> {
+  const loaded = await load(folder, {engine: 'wasm'});
+  const values = new Map<string, Float32Array>();
+  for (const [name, variable] of loaded.parameters())
+    values.set(name, (await variable.data()) as Float32Array);
+  loaded.dispose();
+  return values;
+}
+
+describe('a run that trains a part', () => {
+  it.each([
+    ['zero-tokens+norms', /^zero_tokens\.key$|\bln_[12f]\./],
+    ['middle', /^middle\./],
+    ['lora+zero-tokens', /^zero_tokens\.key$|^lora\./],
+  ])('leaves all but %s as it was, bit for bit', async (train, trained) => {
+    const output = temp.path(train);
+    await finetune({...RUN, model, output, train});
+    const [before, after] = [await valuesOf(model), await valuesOf(output)];
+    expect([...before.keys()].every((name) => after.has(name))).toBe(true);
+    for (const [name, values] of after) {
+      if (!trained.test(name)) expect(values, name).toEqual(before.get(name));
+      else if (!name.startsWith('lora.')) expect(values, name).not.toEqual(before.get(name));
+    }
+    expect([...after.keys()].some((name) => name.startsWith('lora.'))).toBe(train.startsWith('lora'));
+  });
+
+  it('resumes LoRA bit for bit, and goes on with the matrices of a model that has them', async () => {
+    const lora = {train: 'lora', loraRank: 4, loraPer: 'cycle', loraTargets: ['c_attn', 'mlp']} as const;
+    const [whole, broken, again] = [temp.path('whole'), temp.path('broken'), temp.path('again')];
+    const options = {...RUN, ...lora, loraTargets: [...lora.loraTargets], model};
+    await finetune({...options, output: whole});
+    const abort = new AbortController();
+    const onStep = ({step}: {step: number}) => step === 2 && abort.abort();
+    const stopped = finetune({...options, output: broken, onStep, signal: abort.signal});
+    await expect(stopped).rejects.toThrow(InterruptedError);
+    await finetune({...options, output: broken, resume: true});
+    const weights = (folder: string) => readFile(join(folder, 'model.safetensors'));
+    expect((await weights(broken)).equals(await weights(whole))).toBe(true);
+    const {lora: found} = await describeModel(whole);
+    const targets = ['attn.c_attn', 'mlp.c_fc', 'mlp.c_proj'];
+    expect(found).toMatchObject({rank: 4, alpha: 8, per: 'cycle', targets});
+    await finetune({...RUN, model: whole, output: again, train: 'lora'});
+    expect((await describeModel(again)).lora).toEqual(found);
+    const other = finetune({...RUN, model: whole, output: temp.path('other'), train: 'lora', loraRank: 5});
+    await expect(other).rejects.toThrow(/has LoRA matrices of its own \(rank 4/);
+  });
+
+  it('adds LoRA to a plain source', async () => {
+    const output = temp.path('plain');
+    await finetune({...RUN, steps: 1, model: join(FIXTURES, 'gpt2-books'), output, train: 'lora'});
+    const {layout, lora} = await describeModel(output);
+    expect({layout, rank: lora!.rank, per: lora!.per}).toEqual({layout: 'vanilla', rank: 8, per: 'shared'});
+  });
+
+  it.each([
+    [{train: 'heads'}, /train is "heads"; "heads" is none of/],
+    [{loraRank: 4}, /lora-rank is for LoRA matrices; use it with train lora/],
+    [{train: 'lora', loraRank: 0}, /lora-rank is 0/],
+    [{train: 'lora', loraAlpha: -1}, /lora-alpha is -1/],
+    [{train: 'lora', loraPer: 'layer' as never}, /lora-per is "layer"; it must be shared or cycle/],
+    [
+      {train: 'lora', loraTargets: ['q_proj']},
+      /lora-targets has "q_proj"; it takes all, attention, mlp, and of gpt2 attn/,
+    ],
+    [{train: 'lora', loraTargets: []}, /lora-targets is empty/],
+  ])('is refused: %o', async (wrong, message) => {
+    const attempt = finetune({...RUN, model, output: temp.path('wrong'), ...wrong});
+    await expect(attempt).rejects.toThrow(UsageError);
+    await expect(finetune({...RUN, model, output: temp.path('wrong'), ...wrong})).rejects.toThrow(message);
+  });
+});
