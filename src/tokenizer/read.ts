@@ -38,7 +38,7 @@ export interface TokenizerSpec extends BytePairs, PreTokenizer, Surroundings {
 }
 
 /** No tokenizer's file comes near this. */
-const MAX_BYTES = 128 << 20;
+const MAX_BYTES = 64 << 20;
 
 /** What GPT-2's and OPT's tokenizer is called in Transformers; what has no name is it too. */
 const GPT2_CLASS = /^GPT2Tokenizer(Fast)?$/;
@@ -119,7 +119,10 @@ async function readFiles(folder: string): Promise<Files> {
   };
 }
 
-const jsonSchema = z.looseObject({model: z.looseObject({type: z.string().nullish()})});
+const jsonSchema = z.looseObject({
+  model: z.looseObject({type: z.string().nullish()}),
+  added_tokens: serialisedTokensSchema.nullish(),
+});
 
 const modelSchema = z.looseObject({
   dropout: z.number().nullish(),
@@ -162,9 +165,7 @@ function fromJson(json: z.output<typeof jsonSchema>, path: string, files: Files)
     preTokenizer.prefixSpace = files.config.add_prefix_space ?? false;
   }
   checkDecoder(json.decoder, at('decoder'));
-  const own = parseWith(serialisedTokensSchema, json.added_tokens ?? [], at('added_tokens')).map(
-    ({id, ...token}) => ({token, id, where: path}),
-  );
+  const own = (json.added_tokens ?? []).map(({id, ...token}) => ({token, id, where: path}));
   const spec = {
     vocabulary,
     merges: parseMergesJson(model.merges, at('model.merges'), vocabulary),

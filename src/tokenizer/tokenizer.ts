@@ -30,17 +30,17 @@ export class Tokenizer {
   readonly surroundings: {readonly before: readonly number[]; readonly after: readonly number[]};
   private readonly inner: Encoder;
   private readonly cuts: Cuts;
-  /** The bytes of each token, by id. */
-  private readonly bytes = new Map<number, Uint8Array>();
+  /** By id. */
+  private readonly tokens = new Map<number, string>();
   private readonly specialIds = new Set<number>();
 
   private constructor(private readonly spec: TokenizerSpec) {
     this.surroundings = {before: spec.before, after: spec.after};
     this.inner = new HubTokenizer(libraryJson(spec), {});
     this.cuts = new Cuts(spec);
-    for (const [token, id] of spec.vocabulary) this.bytes.set(id, tokenBytes(token));
+    for (const [token, id] of spec.vocabulary) this.tokens.set(id, token);
     for (const {content, id, special} of spec.addedTokens.values()) {
-      this.bytes.set(id, tokenBytes(content));
+      this.tokens.set(id, content);
       if (special) this.specialIds.add(id);
     }
   }
@@ -71,7 +71,7 @@ export class Tokenizer {
 
   vocabulary(): Vocabulary {
     let last = -1;
-    for (const id of this.bytes.keys()) last = Math.max(last, id);
+    for (const id of this.tokens.keys()) last = Math.max(last, id);
     return {size: last + 1, ...this.spec.named};
   }
 
@@ -131,8 +131,8 @@ export class Tokenizer {
     const utf8 = new TextDecoder('utf-8', {ignoreBOM: true});
     return {
       add: (id) => {
-        const bytes = specialTokens || !this.specialIds.has(id) ? this.bytes.get(id) : undefined;
-        return bytes ? utf8.decode(bytes, {stream: true}) : '';
+        const token = specialTokens || !this.specialIds.has(id) ? this.tokens.get(id) : undefined;
+        return token === undefined ? '' : utf8.decode(tokenBytes(token), {stream: true});
       },
       end: () => utf8.decode(),
     };

@@ -1,7 +1,7 @@
 import {FormatError} from '../errors.js';
 
 /** No vocabulary comes near this; more ids would only be an attempt on memory. */
-const MAX_ID = 1 << 24;
+const MAX_ID = 1 << 19;
 
 /** A byte-pair encoding: its tokens, and which two become one, the most urgent first. */
 export interface BytePairs {
@@ -19,17 +19,21 @@ export function parseVocabulary(value: unknown, where: string): Map<string, numb
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new FormatError(`${where}: expected an object of token ids.`);
   }
+  const entries = Object.entries(value);
+  if (entries.length > MAX_ID) {
+    throw new FormatError(`${where}: there are ${entries.length} tokens; at most ${MAX_ID} are read.`);
+  }
   const vocabulary = new Map<string, number>();
-  const tokens = new Map<number, string>();
-  for (const [token, id] of Object.entries(value)) {
-    requireId(id, `${where}: token ${JSON.stringify(token)}`);
-    const other = tokens.get(id);
-    if (other !== undefined) {
+  const taken = new Uint8Array(MAX_ID);
+  for (const [token, id] of entries) {
+    requireId(id, `${where}: token ${shortJson(token)}`);
+    if (taken[id]) {
+      const [other] = entries.find(([, earlier]) => earlier === id)!;
       throw new FormatError(
-        `${where}: tokens ${JSON.stringify(other)} and ${JSON.stringify(token)} both have the id ${id}.`,
+        `${where}: tokens ${shortJson(other)} and ${shortJson(token)} both have the id ${id}.`,
       );
     }
-    tokens.set(id, token);
+    taken[id] = 1;
     vocabulary.set(token, id);
   }
   if (vocabulary.size === 0) throw new FormatError(`${where}: the vocabulary is empty.`);

@@ -28,6 +28,8 @@ const caseSchema = z.object({
   after: ids,
   /** The ids of each text, without. */
   bare: z.array(ids),
+  /** The sha256 of the ids, as little-endian int32, of all texts 60 times over. */
+  long: z.string(),
   decoded: z.array(z.string()),
   decoded_without_special: z.array(z.string()),
 });

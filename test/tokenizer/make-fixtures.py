@@ -16,14 +16,17 @@ each case the files that make its folder and what AutoTokenizer reads out of the
   size, bos, eos, pad    one more than the largest id, and the ids of the named special tokens
   before, after          the ids that stand around each text, and
   bare                   each text's own
+  long                   sha256 of the ids, as little-endian int32, of all texts 60 times over
   decoded                the text of each list of `to_decode`, with special tokens and without
 
 `generated` is what opt-tiny goes on with after a prompt, greedily: tokens, and the text without special ones.
 """
+import hashlib
 import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -383,6 +386,7 @@ def expect(case):
         "before": empty[:before],
         "after": empty[before:],
         "bare": bare,
+        "long": hashlib.sha256(np.array(tokenizer("".join(TEXTS) * 60, add_special_tokens=False)["input_ids"], "<i4").tobytes()).hexdigest(),
         "decoded": [tokenizer.decode(x) for x in lists],
         "decoded_without_special": [tokenizer.decode(x, skip_special_tokens=True) for x in lists],
     }
