@@ -48,4 +48,4 @@ export {
 export {requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';
 export {TorchFile} from './torch-file.js';
 export type {TensorInfo, WeightFile} from './weight-file.js';
-export {byteLength, planWeights, type TensorLayout, type WeightPlan} from './weight-plan.js';
+export {byteLength, planWeights, shardIndex, type TensorLayout, type WeightPlan} from './weight-plan.js';

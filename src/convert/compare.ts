@@ -64,8 +64,13 @@ const BASE_BYTES = 400e6;
  * more on its way. A conversion adds none to speak of.
  */
 export function bytesToLoad(arch: Architecture): number {
-  const sizes = modelTensors(arch, vanilla(arch.layers)).map(({shape}) => 4 * elementCount(shape));
-  return BASE_BYTES + sizes.reduce((sum, size) => sum + size, 0) + 2 * Math.max(...sizes);
+  let [all, largest] = [0, 0];
+  for (const {shape} of modelTensors(arch, vanilla(arch.layers))) {
+    const bytes = 4 * elementCount(shape);
+    all += bytes;
+    largest = Math.max(largest, bytes);
+  }
+  return BASE_BYTES + all + 2 * largest;
 }
 
 /** The memory that a program can still get here, in bytes. */

@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest';
-import {fromFloat32, toFloat32} from '../../src/checkpoint/index.js';
+import {fromFloat32, overflowOf, toFloat32} from '../../src/checkpoint/index.js';
 
 const codes = Uint16Array.from({length: 65536}, (_, code) => code);
 
@@ -45,6 +45,55 @@ describe.each(['F16', 'BF16'] as const)('%s', (dtype) => {
         code,
       ]);
     }
+  });
+});
+
+describe('rounding to F16 and BF16', () => {
+  /** All finite, non-negative values of a dtype, ascending; value i has code i. */
+  const finite = (dtype: 'F16' | 'BF16') =>
+    toFloat32(new Uint8Array(codes.buffer), dtype)
+      .filter(Number.isFinite)
+      .slice(0, dtype === 'F16' ? 0x7c00 : 0x7f80);
+
+  it.each(['F16', 'BF16'] as const)(
+    '%s: half way between any two values the even one is nearest',
+    (dtype) => {
+      const values = finite(dtype);
+      const below: number[] = [];
+      const halfWay = Float32Array.from({length: values.length - 1}, (_, i) => {
+        // Exact in float32, which has more digits than both.
+        return values[i]! / 2 + values[i + 1]! / 2;
+      });
+      const word = new Uint32Array(halfWay.slice().buffer);
+      for (let i = 0; i < halfWay.length; i++) below.push(i % 2 === 0 ? i : i + 1);
+      const code = (array: Float32Array) => new Uint16Array(fromFloat32(array, dtype).buffer);
+      expect(code(halfWay)).toEqual(Uint16Array.from(below));
+      const next = (by: number) => new Float32Array(word.map((bits) => bits + by).buffer);
+      expect(code(next(1))).toEqual(Uint16Array.from(halfWay, (_, i) => i + 1));
+      expect(code(next(-1)).slice(1)).toEqual(Uint16Array.from(halfWay, (_, i) => i).slice(1));
+    },
+  );
+});
+
+describe('overflowOf', () => {
+  it('counts finite values that round to infinity, and nothing else', () => {
+    const values = Float32Array.of(65519.99, -65520, 1e5, Infinity, -Infinity, NaN, 0);
+    expect(overflowOf(values, 'F16')).toEqual({count: 2, largest: 1e5});
+    for (const [i, value] of values.entries()) {
+      const back = toFloat32(fromFloat32(values, 'F16'), 'F16')[i]!;
+      expect(Number.isFinite(value) && !Number.isFinite(back)).toBe(
+        overflowOf(values.subarray(i, i + 1), 'F16').count > 0,
+      );
+    }
+    const large = Float32Array.of(3.3895e38, 3.3961e38, 3.3962e38, -3.4e38);
+    expect(overflowOf(large, 'BF16')).toEqual({count: 2, largest: Math.fround(3.4e38)});
+    expect([...toFloat32(fromFloat32(large, 'BF16'), 'BF16')].map(Number.isFinite)).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+    expect(overflowOf(large, 'F32').count).toBe(0);
   });
 });
 
