@@ -23,11 +23,13 @@ export {
 } from './eval/index.js';
 export {
   finetune,
+  planFinetune,
   plotRuns,
   readMetrics,
   type FinetuneOptions,
   type FinetuneReport,
   type MetricsLine,
+  type RunPlan,
 } from './finetune/index.js';
 export {
   fetchModel,

@@ -2,7 +2,7 @@ import {access} from 'node:fs/promises';
 import {join} from 'node:path';
 import {Flags} from '@oclif/core';
 import {ENGINES} from '../engine/index.js';
-import type {FinetuneReport} from '../finetune/index.js';
+import type {FinetuneReport, RunPlan} from '../finetune/index.js';
 import {
   BaseCommand,
   dataFlags,
@@ -12,14 +12,17 @@ import {
   MODEL_FORMS,
   modelArg,
   parseWithConfig,
+  planFacts,
+  runFlags,
+  runOptions,
   optimizerFlags,
   optimizerOptions,
-  realNumber,
   someText,
   threadsFlag,
   trainFlags,
   trainOptions,
   wholeNumber,
+  wholeNumberOrAuto,
   wordOf,
 } from '../ui/index.js';
 
@@ -61,6 +64,11 @@ export default class Finetune extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> --output run --resume',
     },
     {
+      description: 'What a run would take, with as many sequences at a time as fit the memory',
+      command:
+        '<%= config.bin %> <%= command.id %> gpt2-ztt -o run --data train.txt --batch-size auto --dry-run',
+    },
+    {
       description: 'The flags of an earlier run, with another learning rate',
       command: '<%= config.bin %> <%= command.id %> --config run/config.yaml --output run2 --lr 3e-4',
     },
@@ -85,14 +93,18 @@ export default class Finetune extends BaseCommand {
       description:
         'Go on from the newest checkpoint in the run folder, with the flags of its config.yaml unless given.',
     }),
+    'dry-run': Flags.boolean({
+      description: 'Print what the run would take, parameters, memory, FLOPs and disk, and do nothing.',
+    }),
     steps: wholeNumber({
       description: 'Optimiser steps; 200 unless given.',
       helpGroup: 'TRAINING',
       min: 1,
       max: 1e9,
     }),
-    'batch-size': wholeNumber({
-      description: 'Sequences a micro-batch; 8 unless given.',
+    'batch-size': wholeNumberOrAuto({
+      description:
+        'Sequences a micro-batch; 8 unless given. auto divides the sequences of a step, 8 times --accumulate, into micro-batches that fit the memory.',
       helpGroup: 'TRAINING',
       min: 1,
       max: 1e6,
@@ -113,71 +125,19 @@ export default class Finetune extends BaseCommand {
       description: 'Keep the activations of one cycle at a time: less memory, one more forward pass a step.',
       helpGroup: 'TRAINING',
     }),
-    'save-every': wholeNumber({
-      description: 'Steps between checkpoints; 100 unless given.',
-      helpGroup: 'RUN',
-      min: 1,
-      max: 1e9,
-    }),
-    keep: wholeNumber({
-      description: 'Newest checkpoints to keep, besides that of the best held-out loss; 1 unless given.',
-      helpGroup: 'RUN',
-      min: 1,
-      max: 1e9,
-    }),
-    'eval-every': wholeNumber({
-      description:
-        'Steps between evaluations on held-out text, and one at the end; 100 unless given, 0 for none.',
-      helpGroup: 'RUN',
-      min: 0,
-      max: 1e9,
-    }),
-    'eval-blocks': wholeNumber({
-      description: 'Held-out sequences that an evaluation scores; 16 unless given.',
-      helpGroup: 'RUN',
-      min: 1,
-      max: 1e6,
-    }),
-    'eval-thresholds': realNumber({
-      description: 'Exit thresholds to evaluate at besides full depth, for ztt; 0.2,0.5,0.7 unless given.',
-      helpGroup: 'RUN',
-      helpValue: 'P,P',
-      above: 0,
-      max: 1,
-      multiple: true,
-      multipleNonGreedy: true,
-      delimiter: ',',
-    }),
-    patience: wholeNumber({
-      description:
-        'Stop after so many evaluations without a better held-out loss, and finish with the best weights.',
-      helpGroup: 'RUN',
-      min: 1,
-      max: 1e9,
-    }),
     ...trainFlags,
     ...optimizerFlags,
-    tensorboard: Flags.boolean({
-      description: "Write the metrics for TensorBoard as well, into the run folder's tensorboard/.",
-      helpGroup: 'RUN',
-    }),
+    ...runFlags,
     engine: engineFlag(ENGINES),
     threads: threadsFlag,
   };
 
-  override async run(): Promise<FinetuneReport> {
+  override async run(): Promise<FinetuneReport | RunPlan> {
     const {args, flags} = await this.parseFlags();
-    const {finetune} = await import('../finetune/index.js');
+    const {finetune, planFinetune} = await import('../finetune/index.js');
     const signal = this.interruptible('stopped before the first step; run the same command again.');
     const {path, name, revision} = await this.fetchModel(args.model, signal);
-    const progress = await this.progress({title: READING.checking});
-    let title: string | undefined;
-    const begin = (next: string, amount = format.count) => {
-      if (next !== title) progress.begin(next, amount);
-      title = next;
-    };
-    let heldOutLoss: number | undefined;
-    const report = await finetune({
+    const options = {
       model: path,
       source: revision === null ? undefined : {name, revision},
       output: flags.output,
@@ -190,18 +150,27 @@ export default class Finetune extends BaseCommand {
       seqLen: flags['seq-len'],
       ...trainOptions(flags),
       ...optimizerOptions(flags),
-      saveEvery: flags['save-every'],
-      keep: flags.keep,
-      evalEvery: flags['eval-every'],
-      evalBlocks: flags['eval-blocks'],
-      evalThresholds: flags['eval-thresholds'],
-      patience: flags.patience,
-      tensorboard: flags.tensorboard,
+      ...runOptions(flags),
       seed: flags.seed,
       resume: flags.resume,
       checkpointCycles: flags['checkpoint-cycles'],
       engine: flags.engine,
       threads: flags.threads,
+    };
+    if (flags['dry-run']) {
+      const plan = await planFinetune(options);
+      this.log(planFacts(plan));
+      return plan;
+    }
+    const progress = await this.progress({title: READING.checking});
+    let title: string | undefined;
+    const begin = (next: string, amount = format.count) => {
+      if (next !== title) progress.begin(next, amount);
+      title = next;
+    };
+    let heldOutLoss: number | undefined;
+    const report = await finetune({
+      ...options,
       openDataset: (repo) =>
         this.openDataset(repo, signal, (done, total) => {
           begin(`Fetching ${repo}`, format.bytes);
@@ -235,7 +204,9 @@ export default class Finetune extends BaseCommand {
     const parse = (all: string[]) => this.parse(Finetune, all);
     const path = wordOf(words, 'config') ?? (await this.configOfRun(words));
     if (path === null) return parse(words);
-    const flags = Object.entries(Finetune.flags).filter(([name]) => !['config', 'resume'].includes(name));
+    const flags = Object.entries(Finetune.flags).filter(
+      ([name]) => !['config', 'resume', 'dry-run'].includes(name),
+    );
     const target = {flags: Object.fromEntries(flags), positional: 'model'};
     return parseWithConfig(words, path, target, parse);
   }

@@ -11,15 +11,10 @@ import {
   type Model,
 } from '../model/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
-import {newLora, loraSettings} from './lora-options.js';
+import {newLora} from './lora-options.js';
 import {runToEnd} from './loop.js';
-import {
-  runControls,
-  runSettings,
-  type FinetuneOptions,
-  type RunControls,
-  type RunSettings,
-} from './options.js';
+import {runControls, type FinetuneOptions, type RunControls, type RunSettings} from './options.js';
+import {fittedSettings, planRun, type RunPlan} from './plan.js';
 import {NEW_RECORD} from './record.js';
 import {runConfig, writeRunConfig} from './run-config.js';
 import {RunFolder} from './run-folder.js';
@@ -56,7 +51,8 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
   await requireRunFolder(run, options.resume ?? false);
   const config = await readConfigOf(options.model);
   const {arch} = config;
-  const settings = {...runSettings(options, arch.maxPositions), ...loraSettings(options, config)};
+  const from = options.resume ? ((await run.steps()).at(-1) ?? 0) : 0;
+  const settings = fittedSettings(from > 0 ? await withBatchOf(run, from, options) : options, config);
   const controls = runControls(options);
   const started = performance.now();
   const report = {
@@ -91,7 +87,12 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
     signal: options.signal,
   });
   try {
-    const {end, from} = await trainOn(data, {run, options, settings, controls});
+    if (options.batchSize === 'auto') {
+      options.onNote?.(
+        `batch-size ${settings.batchSize}, accumulate ${settings.accumulate}: what fits the memory.`,
+      );
+    }
+    const end = await trainOn(data, {run, options, settings, controls, from});
     return {
       ...report,
       resumedFrom: from,
@@ -115,12 +116,13 @@ interface Prepared {
   options: FinetuneOptions;
   settings: RunSettings;
   controls: RunControls;
+  /** Steps done before. */
+  from: number;
 }
 
-async function trainOn(data: TrainingData, {run, options, settings, controls}: Prepared) {
+async function trainOn(data: TrainingData, {run, options, settings, controls, from}: Prepared) {
   const identity = {settings, dataSha256: data.sha256};
   const heldOut = await data.heldOut(controls.evalEvery > 0 ? controls.evalBlocks : 0);
-  const from = options.resume ? ((await run.steps()).at(-1) ?? 0) : 0;
   const {engine, threads} = options;
   const lora = newLora(settings);
   const model = await load(from > 0 ? run.checkpoint(from) : options.model, {engine, threads, lora});
@@ -139,11 +141,27 @@ async function trainOn(data: TrainingData, {run, options, settings, controls}: P
     };
     const batch = (index: number) => data.batch(index);
     const parts = {folder: run, identity, controls, model, trainer, batch, heldOut, output, from, record};
-    return {end: await runToEnd(parts, options), from};
+    return await runToEnd(parts, options);
   } finally {
     trainer.dispose();
     model.dispose();
   }
+}
+
+/** `auto` was decided when the run began: memory may have changed since. */
+async function withBatchOf(run: RunFolder, step: number, options: FinetuneOptions): Promise<FinetuneOptions> {
+  if (options.batchSize !== 'auto') return options;
+  return {...options, ...(await run.batchOf(step))};
+}
+
+/**
+ * What a run would take: parameters, memory, FLOPs and disk. Reads the model's config and nothing else.
+ * @throws UsageError, FileError or FormatError as `finetune`
+ */
+export async function planFinetune(options: FinetuneOptions): Promise<RunPlan> {
+  const config = await readConfigOf(options.model);
+  const settings = fittedSettings(options, config);
+  return planRun(config, settings, runControls(options), options.checkpointCycles);
 }
 
 /** What is held out: a share or data of its own where that is asked for, else a little for evaluations. */

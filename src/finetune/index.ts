@@ -1,9 +1,11 @@
 /** Fine-tuning: data, AdamW, run folders, resume. tfjs is loaded when a run starts. */
 import type {FinetuneReport} from './finetune.js';
 import type {FinetuneOptions} from './options.js';
+import type {RunPlan} from './plan.js';
 
 export type {FinetuneReport} from './finetune.js';
 export {readMetrics, type HeldOutMetrics, type MetricsLine, type StepMetrics} from './metrics.js';
+export type {RunPlan} from './plan.js';
 export {plotRuns, type PlotOptions, type PlotReport} from './run-report.js';
 export type {FinetuneOptions, RunControls, RunSettings} from './options.js';
 
@@ -11,4 +13,10 @@ export type {FinetuneOptions, RunControls, RunSettings} from './options.js';
 export async function finetune(options: FinetuneOptions): Promise<FinetuneReport> {
   const {finetune: run} = await import('./finetune.js');
   return run(options);
+}
+
+/** What a run would take; see `planFinetune` in finetune.ts. */
+export async function planFinetune(options: FinetuneOptions): Promise<RunPlan> {
+  const {planFinetune: plan} = await import('./finetune.js');
+  return plan(options);
 }

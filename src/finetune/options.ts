@@ -17,7 +17,9 @@ export interface RunSettings extends OptimizerSettings, Partial<LoraSettings> {
   train: string;
 }
 
-export interface FinetuneOptions extends Partial<RunSettings>, Partial<RunControls> {
+export interface FinetuneOptions extends Omit<Partial<RunSettings>, 'batchSize'>, Partial<RunControls> {
+  /** As in `RunSettings`; `auto` takes as many as fit the memory there is, and makes a step's sequences of them. */
+  batchSize?: number | 'auto';
   /** A ZTT model, or a GPT-2 or OPT source, which is trained as `vanilla`. */
   model: string;
   /** Where a source came from, for `ztt.source` of the result; the name of its folder unless given. */
@@ -74,16 +76,22 @@ export interface RunControls {
   tensorboard: boolean;
 }
 
+/** Sequences a micro-batch unless told otherwise, and what `auto` divides. */
+export const DEFAULT_BATCH = 8;
+
 /**
  * The settings of a run, with defaults filled in: 200 steps of 8 sequences, as long as the model takes but at
  * most 256 tokens; the optimiser's as in `optimizerSettings`.
  * @throws UsageError naming the option and what it may be
  */
-export function runSettings(options: FinetuneOptions, maxPositions: number): RunSettings {
+export function runSettings(
+  options: Omit<FinetuneOptions, 'batchSize'> & {batchSize?: number},
+  maxPositions: number,
+): RunSettings {
   const steps = options.steps ?? 200;
   const settings = {
     steps,
-    batchSize: options.batchSize ?? 8,
+    batchSize: options.batchSize ?? DEFAULT_BATCH,
     seqLen: options.seqLen ?? Math.min(256, maxPositions),
     seed: options.seed ?? 0,
     train: options.train ?? 'all',

@@ -29,6 +29,8 @@ const stateSchema = z.object({
   record: recordSchema,
 });
 
+const batchSchema = z.object({batchSize: z.number(), accumulate: z.number()});
+
 type TrainerState = z.output<typeof stateSchema>;
 
 /** What a run must share with the checkpoint it goes on from, besides the weights. */
@@ -140,6 +142,13 @@ export class RunFolder {
       await file.close();
     }
     return state.record;
+  }
+
+  /** How a checkpoint's run deals out a step's sequences. @throws FileError or FormatError for a broken one */
+  async batchOf(step: number): Promise<{batchSize: number; accumulate: number}> {
+    const path = join(this.checkpoint(step), STATE);
+    const {settings} = await readJson(path, stateSchema.extend({settings: batchSchema}));
+    return settings;
   }
 
   private requireSame(state: TrainerState, identity: RunIdentity): void {

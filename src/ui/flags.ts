@@ -3,18 +3,27 @@ import {UsageError} from '../errors.js';
 
 type WholeRange = {min: number; max: number};
 
+const parseWhole = (input: string, {name, min, max}: WholeRange & {name: string}, or = ''): number => {
+  const value = Number(input);
+  if (!/^[+-]?\d+$/.test(input) || value < min || value > max) {
+    throw new UsageError(
+      `--${name} is ${JSON.stringify(input)}; it must be a whole number from ${min} to ${max}${or}.`,
+    );
+  }
+  return value;
+};
+
 /** A flag that takes a whole number in a range. */
 export const wholeNumber = Flags.custom<number, WholeRange>({
   helpValue: 'N',
-  parse(input, _context, {name, min, max}) {
-    const value = Number(input);
-    if (!/^[+-]?\d+$/.test(input) || value < min || value > max) {
-      throw new UsageError(
-        `--${name} is ${JSON.stringify(input)}; it must be a whole number from ${min} to ${max}.`,
-      );
-    }
-    return Promise.resolve(value);
-  },
+  parse: (input, _context, options) => Promise.resolve(parseWhole(input, options)),
+});
+
+/** A flag that takes a whole number in a range, or `auto`. */
+export const wholeNumberOrAuto = Flags.custom<number | 'auto', WholeRange>({
+  helpValue: 'N|auto',
+  parse: (input, _context, options) =>
+    Promise.resolve(input === 'auto' ? input : parseWhole(input, options, ', or auto')),
 });
 
 /** Bounds of a number: it must be above or from, and at most or below, one of each pair if any. */

@@ -14,6 +14,7 @@ export {
   thresholdsFlag,
   threadsFlag,
   wholeNumber,
+  wholeNumberOrAuto,
 } from './flags.js';
 export * as format from './format.js';
 export {layoutOf, slotsOf, type LayoutNumbers} from './layout.js';
@@ -21,5 +22,7 @@ export {optimizerFlags, optimizerOptions} from './optimizer-flags.js';
 export {Progress, type ProgressOptions} from './progress.js';
 export {proofFacts, type Proof} from './proof.js';
 export {trainFlags, trainOptions} from './train-flags.js';
+export {runFlags, runOptions} from './run-flags.js';
+export {planFacts} from './run-plan.js';
 export {facts, table, type Column} from './table.js';
 export {dataFlags} from './data-flags.js';

@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {listEngines, readMetrics, type FinetuneReport} from '../../src/index.js';
+import {listEngines, readMetrics, type FinetuneReport, type RunPlan} from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {makeTinyModel} from '../helpers/tiny.js';
@@ -78,9 +78,25 @@ describe('a run from the command line', () => {
     const saved = await readFile(join(output, 'config.yaml'), 'utf8');
     expect(saved).toMatch(/^steps: 2$/m);
     expect(saved).not.toMatch(/^checkpoint-cycles: true$/m);
-    const again = temp.path('from-own');
-    await cliOk(['finetune', '--config', join(output, 'config.yaml'), '-o', again]);
-    expect((await weights(again)).equals(await weights(output))).toBe(true);
+  });
+
+  it('takes back the flags that a run wrote', async () => {
+    const [first, again] = [temp.path('first'), temp.path('again')];
+    const flags = ['--steps', '2', '--train', 'lora', '--tensorboard', '--lr-schedule', 'linear'];
+    await cliOk([
+      ...job,
+      ...flags,
+      '--checkpoint-cycles',
+      '--isolate-documents',
+      '--threads',
+      '1',
+      '-o',
+      first,
+    ]);
+    await cliOk(['finetune', '--config', join(first, 'config.yaml'), '-o', again]);
+    const config = (run: string) => readFile(join(run, 'config.yaml'), 'utf8');
+    expect(await config(again)).toBe(await config(first));
+    expect((await weights(again)).equals(await weights(first))).toBe(true);
   });
 
   it.each([
@@ -103,6 +119,18 @@ describe('a run from the command line', () => {
   it('refuses a YAML file that is not there', async () => {
     const missing = await cli([...job, '-o', temp.path('none'), '--config', temp.path('none.yaml')]);
     expectFailure(missing, 1, /none\.yaml cannot be read: no such file/);
+  });
+
+  it('tells what it would take, and does nothing', async () => {
+    const output = temp.path('dry');
+    const flags = ['--output', output, '--dry-run', '--batch-size', 'auto'];
+    const plan = await cliJson<RunPlan>([...job, ...flags]);
+    expect(plan).toMatchObject({batchSize: 8, accumulate: 1, steps: 40, tokensPerStep: 256});
+    const {stdout} = await cliOk([...job, ...flags]);
+    expect(stdout).toMatch(
+      /parameters +76,496 trained of 76,496\n +memory +about .* native engine; .* are there\n/,
+    );
+    expect(existsSync(output)).toBe(false);
   });
 
   it('tells one line, and that it ended well, when it is resumed after its end', async () => {

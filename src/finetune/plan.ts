@@ -1,0 +1,123 @@
+import {ZttError} from '../errors.js';
+import {modelTensors, rowFlops, slots, type ModelConfig} from '../model/index.js';
+import {loraSettings, newLora} from './lora-options.js';
+import {availableMemory, FLOAT, stepMemory, type StepMemory} from './memory.js';
+import {
+  DEFAULT_BATCH,
+  runSettings,
+  type FinetuneOptions,
+  type RunControls,
+  type RunSettings,
+} from './options.js';
+import {parseTrain, trainedParameters} from './trainable.js';
+
+/** The share of the memory there is that a step may take: the rest is for the system, data and JavaScript. */
+const USABLE = 0.8;
+
+/** What a run will take, before it takes it. */
+export interface RunPlan {
+  parameters: {all: number; trained: number};
+  /** Sequences a micro-batch, and micro-batches a step. */
+  batchSize: number;
+  accumulate: number;
+  memory: StepMemory;
+  /** Bytes that there are. */
+  availableMemory: number;
+  steps: number;
+  tokensPerStep: number;
+  /** Three forward passes of the slots run. */
+  flopsPerStep: number;
+  flops: number;
+  disk: {
+    checkpoint: number;
+    /** The newest, the best, and one that is being written. */
+    checkpoints: number;
+    /** The model at the end. */
+    model: number;
+  };
+}
+
+/** Computes what a run takes, of its config alone: the figures of memory are those of the native engine. */
+export function planRun(
+  config: ModelConfig,
+  settings: RunSettings,
+  {keep, evalEvery}: RunControls,
+  checkpointCycles = false,
+): RunPlan {
+  const {arch, arrangement} = config;
+  const {batchSize, accumulate, seqLen, steps} = settings;
+  const memory = memoryOf(config, settings, checkpointCycles);
+  const rows = batchSize * accumulate;
+  const row = {tokens: seqLen, slots: slots(arrangement).length, exited: false, scored: seqLen};
+  const flopsPerStep = 3 * rows * rowFlops(arch, arrangement, row);
+  const checkpoint = memory.weights + memory.moments;
+  return {
+    parameters: {all: memory.weights / FLOAT, trained: memory.gradients / FLOAT},
+    batchSize,
+    accumulate,
+    memory,
+    availableMemory: availableMemory(),
+    steps,
+    tokensPerStep: rows * seqLen,
+    flopsPerStep,
+    flops: steps * flopsPerStep,
+    disk: {checkpoint, checkpoints: checkpoint * (keep + 1 + (evalEvery > 0 ? 1 : 0)), model: memory.weights},
+  };
+}
+
+/**
+ * The settings of a run, with a micro-batch that fits where `auto` asks for one. A step keeps its sequences: what
+ * does not go at once goes one after the other.
+ * @throws UsageError as `runSettings`; ZttError where not even one sequence fits
+ */
+export function fittedSettings(options: FinetuneOptions, config: ModelConfig): RunSettings {
+  const {batchSize = DEFAULT_BATCH, ...rest} = options;
+  const auto = batchSize === 'auto';
+  const settings: RunSettings = {
+    ...runSettings({...rest, batchSize: auto ? DEFAULT_BATCH : batchSize}, config.arch.maxPositions),
+    ...loraSettings(options, config),
+  };
+  if (!auto) return settings;
+  const rows = settings.batchSize * settings.accumulate;
+  const bytes = (size: number) =>
+    memoryOf(config, {...settings, batchSize: size}, options.checkpointCycles ?? false).total;
+  const fitting = fittingBatch(rows, bytes, availableMemory());
+  return {...settings, batchSize: fitting, accumulate: rows / fitting};
+}
+
+function memoryOf(
+  {arch, arrangement}: ModelConfig,
+  settings: RunSettings,
+  checkpointCycles: boolean,
+): StepMemory {
+  const {train, batchSize, seqLen} = settings;
+  const withLora = {...arrangement, lora: newLora(settings) ?? arrangement.lora};
+  const names = modelTensors(arch, withLora).map(({name}) => name);
+  const trained = trainedParameters(parseTrain(train), names, arch);
+  const sizes = {batchSize, seqLen, checkpointCycles};
+  return stepMemory({arch, arrangement: withLora, trained: (name) => trained.has(name), ...sizes});
+}
+
+/**
+ * The largest micro-batch that the memory there is takes, of those that divide a step's sequences evenly: the step
+ * stays what it is.
+ * @param rows - sequences a step
+ * @param memoryOf - the bytes of a step with a micro-batch of so many sequences
+ * @throws ZttError if one sequence is too many
+ */
+export function fittingBatch(
+  rows: number,
+  memoryOf: (batchSize: number) => number,
+  available: number,
+): number {
+  const sizes = Array.from({length: rows}, (_, i) => rows - i).filter((size) => rows % size === 0);
+  const fitting = sizes.find((size) => memoryOf(size) <= USABLE * available);
+  if (fitting === undefined) {
+    const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+    throw new ZttError(
+      `a step of one sequence needs about ${gigabytes(memoryOf(1))}, and of the ${gigabytes(available)} of memory there are ` +
+        `${USABLE * 100} % may be taken; use --checkpoint-cycles, a shorter --seq-len, or --train fewer parts.`,
+    );
+  }
+  return fitting;
+}
