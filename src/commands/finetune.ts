@@ -89,6 +89,11 @@ export default class Finetune extends BaseCommand {
       required: true,
     }),
     ...dataFlags,
+    config: someText({
+      description:
+        "A YAML file of flags by name, and `model`; the command line wins. A run's own is in its config.yaml.",
+      helpValue: 'FILE',
+    }),
     resume: Flags.boolean({
       description:
         'Go on from the newest checkpoint in the run folder, with the flags of its config.yaml unless given.',

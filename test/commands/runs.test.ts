@@ -18,6 +18,8 @@ let temp: TempFolder;
 /** `native` where it was built: runs must be bit-identical there. */
 let engine: string;
 let job: string[];
+/** The job, but for what is set: its sizes and steps. */
+let plainJob: string[];
 
 beforeAll(async () => {
   temp = await makeTempFolder();
@@ -25,7 +27,8 @@ beforeAll(async () => {
   const text = await readFile(join(FIXTURES, 'books_train.txt'), 'utf8');
   await writeFile(temp.path('train.txt'), text.slice(0, 40_000));
   await makeTinyModel(temp.path('model'));
-  job = ['finetune', temp.path('model'), '--data', temp.path('train.txt'), '--engine', engine].concat(
+  plainJob = ['finetune', temp.path('model'), '--data', temp.path('train.txt'), '--engine', engine];
+  job = plainJob.concat(
     '--steps 40 --batch-size 2 --seq-len 32 --lr 1e-2 --save-every 3 --eval-every 5'.split(' '),
   );
 });
@@ -84,7 +87,7 @@ describe('a run from the command line', () => {
     const [first, again] = [temp.path('first'), temp.path('again')];
     const flags = ['--steps', '2', '--train', 'lora', '--tensorboard', '--lr-schedule', 'linear'];
     await cliOk([
-      ...job,
+      ...plainJob,
       ...flags,
       '--checkpoint-cycles',
       '--isolate-documents',
@@ -110,9 +113,8 @@ describe('a run from the command line', () => {
     const config = temp.path('bad', 'config.yaml');
     await mkdir(temp.path('bad'), {recursive: true});
     await writeFile(config, `${yaml}\n`);
-    const short = ['finetune', temp.path('model'), '--data', temp.path('train.txt')];
     const run = temp.path('bad', 'run');
-    expectFailure(await cli([...short, '-o', run, '--config', config]), code, message);
+    expectFailure(await cli([...plainJob, '-o', run, '--config', config]), code, message);
     expect(existsSync(run)).toBe(false);
   });
 
@@ -124,8 +126,8 @@ describe('a run from the command line', () => {
   it('tells what it would take, and does nothing', async () => {
     const output = temp.path('dry');
     const flags = ['--output', output, '--dry-run', '--batch-size', 'auto'];
-    const plan = await cliJson<RunPlan>([...job, ...flags]);
-    expect(plan).toMatchObject({batchSize: 8, accumulate: 1, steps: 40, tokensPerStep: 256});
+    const plan = await cliJson<RunPlan>([...plainJob, ...flags]);
+    expect(plan).toMatchObject({batchSize: 8, accumulate: 1, steps: 200, tokensPerStep: 512});
     const {stdout} = await cliOk([...job, ...flags]);
     expect(stdout).toMatch(
       /parameters +76,496 trained of 76,496\n +memory +about .* native engine; .* are there\n/,
