@@ -34,7 +34,7 @@ export class HubServer {
   /** Routes: create, preupload, batch, commit; and those of `downloadRoutes`. */
   readonly api = new RecordingServer(this.apiRoutes());
   /** Routes: put, part, complete, object. */
-  readonly storage = new RecordingServer(this.storageRoutes());
+  readonly storage = new RecordingServer(this.storageRoutes(), 'localhost');
   private readonly parts = new Map<string, Buffer>();
 
   private constructor(readonly options: HubServerOptions) {}

@@ -51,7 +51,11 @@ export class RecordingServer {
   private readonly troubles = new Map<string, Trouble[]>();
   private readonly server: Server;
 
-  constructor(private readonly routes: readonly Route[]) {
+  /** @param host - a name of this machine: another one makes it another host, to those who look at names alone */
+  constructor(
+    private readonly routes: readonly Route[],
+    private readonly host: '127.0.0.1' | 'localhost' = '127.0.0.1',
+  ) {
     this.server = createServer((request, response) => this.receive(request, response));
   }
 
@@ -61,7 +65,7 @@ export class RecordingServer {
   /** @param port - any free one unless given */
   async start(port = 0): Promise<void> {
     await new Promise<void>((resolve) => this.server.listen(port, '127.0.0.1', resolve));
-    this.origin = `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    this.origin = `http://${this.host}:${(this.server.address() as AddressInfo).port}`;
   }
 
   async stop(): Promise<void> {
