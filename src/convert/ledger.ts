@@ -50,7 +50,7 @@ export function ledgerOf(
       if (use)
         return {name, dtype, shape, how: use.how as SourceEntry['how'], to: use.source.name, why: null};
       const why = buffers.has(name)
-        ? 'a buffer, which is no parameter'
+        ? 'no parameter of the language model: a buffer, or the head of another task'
         : `layer ${layers.get(name)} has no place in the layout`;
       return {name, dtype, shape, how: 'dropped', to: null, why};
     }),

@@ -1,5 +1,5 @@
 import {elementCount, isFloatDtype, type Checkpoint} from '../checkpoint/index.js';
-import {FormatError} from '../errors.js';
+import {FormatError, quoted, UnsupportedError} from '../errors.js';
 import {blockTensors, LM_HEAD, outerTensors, type Architecture, type TensorSpec} from './architecture.js';
 import type {ModelConfig} from './config.js';
 import {familyOf} from './families/index.js';
@@ -15,7 +15,7 @@ export interface TensorMap {
   stored: Map<string, string>;
   /** What the checkpoint's names begin with ('' in ours). */
   prefix: string;
-  /** Tensors that are no parameters and are left out on purpose. */
+  /** Tensors that are no parameters of the language model and are left out on purpose. */
   dropped: string[];
 }
 
@@ -49,10 +49,12 @@ export function countParameters(arch: Architecture, arrangement: Arrangement) {
 
 /**
  * Matches a checkpoint's tensors with the model that its config describes, before any is read.
- * @throws FormatError that lists the missing, unexpected and mismatched tensors together.
+ * @throws FormatError that lists the missing, unexpected and mismatched tensors together; UnsupportedError for a
+ *   quantized checkpoint.
  */
 export function mapTensors(checkpoint: Checkpoint, config: ModelConfig): TensorMap {
   const {arch, arrangement} = config;
+  refuseQuantized(checkpoint);
   const specs = modelTensors(arch, arrangement);
   const map = config.ztt
     ? {stored: new Map(specs.map(({name}) => [name, name])), prefix: '', dropped: [] as string[]}
@@ -69,7 +71,8 @@ export function mapTensors(checkpoint: Checkpoint, config: ModelConfig): TensorM
     if (!info) return [];
     if (!isFloatDtype(info.dtype)) return [`${info.name} is ${info.dtype}, not F32, F16 or BF16`];
     if (info.shape.join() === shape.join()) return [];
-    return [`${info.name} is [${info.shape.join(', ')}], not [${shape.join(', ')}]`];
+    const found = info.shape.slice(0, MAX_DIMENSIONS_SHOWN).join(', ');
+    return [`${info.name} is [${found}], not [${shape.join(', ')}]`];
   });
   const problems = [
     ['missing', missing],
@@ -87,6 +90,20 @@ export function mapTensors(checkpoint: Checkpoint, config: ModelConfig): TensorM
   return map;
 }
 
+/** Of the shape of a tensor that does not fit. */
+const MAX_DIMENSIONS_SHOWN = 8;
+
+/** What GPTQ, AWQ and bitsandbytes store beside or instead of a weight. */
+const QUANTIZED = /\.(qweight|qzeros|g_idx|SCB|weight_format|absmax|quant_map|quant_state\..+)$/;
+
+function refuseQuantized(checkpoint: Checkpoint): void {
+  const name = [...checkpoint.tensors.keys()].find((name) => QUANTIZED.test(name));
+  if (name === undefined) return;
+  throw new UnsupportedError(
+    `${checkpoint.folder} is a quantized checkpoint (it has ${quoted(name)}), which is not supported; use the original weights.`,
+  );
+}
+
 function mapSource(checkpoint: Checkpoint, arch: Architecture, specs: TensorSpec[]): TensorMap {
   const family = familyOf(arch);
   const tokens = `${arch.outer.tokens}.weight`;
@@ -94,17 +111,24 @@ function mapSource(checkpoint: Checkpoint, arch: Architecture, specs: TensorSpec
   const stored = new Map(
     specs.map(({name}) => [name, name === LM_HEAD ? LM_HEAD : prefix + sourceName(name, family.layerPrefix)]),
   );
-  const dropped = [...checkpoint.tensors.keys()].filter(
-    (name) =>
-      name.startsWith(prefix) && family.buffers.some((buffer) => buffer.test(name.slice(prefix.length))),
-  );
+  const dropped = [...checkpoint.tensors.keys()].filter((name) => {
+    // What belongs to another head has no prefix.
+    const rest = name.startsWith(prefix) ? name.slice(prefix.length) : name;
+    return family.leftOut.some((pattern) => pattern.test(rest));
+  });
   return {stored, prefix, dropped};
 }
 
 /** The family's own name for a parameter of a `vanilla` model: `middle.3.x` is layer 3's `x`. */
 const sourceName = (name: string, layerPrefix: string): string => name.replace(/^middle\./, layerPrefix);
 
+/** Of the name of a tensor that does not fit: no name that does is half as long. */
+const MAX_NAME_SHOWN = 200;
+
 function describe(what: string, names: string[]): string {
-  const shown = names.slice(0, 8).join(', ');
+  const shown = names
+    .slice(0, 8)
+    .map((name) => (name.length > MAX_NAME_SHOWN ? `${name.slice(0, MAX_NAME_SHOWN)}…` : name))
+    .join(', ');
   return `${names.length} ${what} (${shown}${names.length > 8 ? ', …' : ''})`;
 }

@@ -14,8 +14,8 @@ export interface Family<Name extends Architecture['family'] = Architecture['fami
   layerPrefix: string;
   /** The config key that counts the layers. */
   layersKey: string;
-  /** Names, after the prefix, of stored tensors that are no parameters and are dropped. */
-  buffers: RegExp[];
+  /** Stored tensors that are no parameters of the language model and are dropped, by their names after the prefix. */
+  leftOut: RegExp[];
 }
 
 /** A size in a config: bounded, so that a hostile one cannot make us allocate or loop without end. */
@@ -33,11 +33,21 @@ export const flag = (fallback: boolean) =>
 
 export const tokenId = z.number().int().nonnegative().nullish();
 
+/** One token that ends a text, or several, of which the first counts. */
+export const endTokenId = z
+  .union([z.number().int().nonnegative(), z.array(z.number().int().nonnegative()).nonempty()])
+  .nullish()
+  .transform((id) => (Array.isArray(id) ? id[0]! : id));
+
 /** Config names of the activations, and what they compute. `gelu_new` is the tanh form that GPT-2 was trained with. */
 const ACTIVATIONS: Record<string, Activation> = {
   gelu_new: 'gelu_new',
+  gelu_fast: 'gelu_new',
+  gelu_accurate: 'gelu_new',
   gelu_pytorch_tanh: 'gelu_new',
+  gelu_python_tanh: 'gelu_new',
   gelu: 'gelu',
+  gelu_python: 'gelu',
   relu: 'relu',
   silu: 'silu',
   swish: 'silu',

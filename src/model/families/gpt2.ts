@@ -1,9 +1,8 @@
 import {z} from 'zod';
 import type {Architecture} from '../architecture.js';
-import {activationName, count, flag, layerCount, tokenId, type Family} from './family.js';
+import {activationName, count, endTokenId, flag, layerCount, tokenId, type Family} from './family.js';
 
 const schema = z.object({
-  model_type: z.literal('gpt2'),
   vocab_size: count,
   n_positions: count,
   n_embd: count,
@@ -17,7 +16,7 @@ const schema = z.object({
   add_cross_attention: z.literal(false, 'cross-attention is not supported').nullish(),
   tie_word_embeddings: flag(true),
   bos_token_id: tokenId,
-  eos_token_id: tokenId,
+  eos_token_id: endTokenId,
 });
 
 /** GPT-2: pre-norm, q, k and v fused in a Conv1D, learned positions, usually a tied LM head. */
@@ -61,6 +60,11 @@ export const gpt2: Family<'gpt2'> = {
   prefixes: ['transformer.', ''],
   layerPrefix: 'h.',
   layersKey: 'n_layer',
-  // The causal mask and its fill value, which older Transformers saved as if they were weights.
-  buffers: [/^h\.\d+\.attn\.(masked_)?bias$/],
+  leftOut: [
+    // The causal mask and its fill value, which older Transformers saved as if they were weights.
+    /^h\.\d+\.attn\.(masked_)?bias$/,
+    // The second heads of GPT2DoubleHeadsModel and of TRL's models with a value head.
+    /^multiple_choice_head\.summary\.(weight|bias)$/,
+    /^v_head\.summary\.(weight|bias)$/,
+  ],
 };

@@ -1,9 +1,8 @@
 import {z} from 'zod';
 import type {Architecture} from '../architecture.js';
-import {activationName, count, flag, layerCount, tokenId, type Family} from './family.js';
+import {activationName, count, endTokenId, flag, layerCount, tokenId, type Family} from './family.js';
 
 const schema = z.object({
-  model_type: z.literal('opt'),
   vocab_size: count,
   max_position_embeddings: count,
   hidden_size: count,
@@ -18,7 +17,7 @@ const schema = z.object({
   layer_norm_elementwise_affine: flag(true),
   tie_word_embeddings: flag(true),
   bos_token_id: tokenId,
-  eos_token_id: tokenId,
+  eos_token_id: endTokenId,
 });
 
 /** OPT: separate q, k and v, positions offset by 2, pre-norm or (opt-350m) post-norm with a narrower embedding. */
@@ -70,5 +69,10 @@ export const opt: Family<'opt'> = {
   prefixes: ['model.decoder.', 'decoder.', 'model.', ''],
   layerPrefix: 'layers.',
   layersKey: 'num_hidden_layers',
-  buffers: [/^version$/],
+  leftOut: [
+    // fairseq's format version, which the first conversions kept.
+    /^version$/,
+    // The second head of TRL's models with a value head.
+    /^v_head\.summary\.(weight|bias)$/,
+  ],
 };
