@@ -20,6 +20,8 @@ export interface CliOptions {
   /** Over the environment, of which only PATH and the like are kept. */
   env?: Record<string, string>;
   cwd?: string;
+  /** A limit that a shell sets before: `-f 1000`. */
+  ulimit?: string;
   /** Called when it runs. */
   onStart?: (child: ChildProcess) => void;
 }
@@ -27,7 +29,10 @@ export interface CliOptions {
 /** Runs the built command line as a user does, its streams being pipes. */
 export async function cli(args: string[], options: CliOptions = {}): Promise<CliResult> {
   const {PATH, HOME, TMPDIR, ZTT_CACHE} = process.env;
-  const child = spawn(process.execPath, [...(options.node ?? []), RUN, ...args], {
+  const node = [process.execPath, ...(options.node ?? []), RUN, ...args];
+  const shell = ['sh', '-c', `ulimit ${options.ulimit}; exec "$@"`, 'sh', ...node];
+  const [command, ...words] = options.ulimit ? shell : node;
+  const child = spawn(command!, words, {
     env: {PATH, HOME, ZTT_CACHE, ...(TMPDIR ? {TMPDIR} : {}), HF_ENDPOINT: NO_HUB, ...options.env},
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],

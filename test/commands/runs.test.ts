@@ -1,4 +1,4 @@
-import {execFileSync, type ChildProcess} from 'node:child_process';
+import type {ChildProcess} from 'node:child_process';
 import {existsSync} from 'node:fs';
 import {mkdir, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
@@ -9,6 +9,7 @@ import {listEngines, readMetrics, type FinetuneReport, type RunPlan} from '../..
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {makeTinyModel} from '../helpers/tiny.js';
+import {mountTmpfs} from '../helpers/tmpfs.js';
 import {cli, cliJson, cliOk, expectFailure, type CliOptions} from './cli.js';
 
 // How often a run is killed: `ZTT_KILLS=20 npx vitest run test/commands/runs` for more.
@@ -197,25 +198,15 @@ const killing = (ms: number): CliOptions => ({
   onStart: (child: ChildProcess) => void setTimeout(() => child.kill('SIGKILL'), ms),
 });
 
-/** A file system of so many bytes, or null where this user may not mount one. */
-function mountTmpfs(path: string, size: string): boolean {
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', path], {stdio: 'ignore'});
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Writes a file until the disk is full. */
 const fill = (path: string): Promise<void> => writeFile(path, Buffer.alloc(5 << 20)).catch(() => {});
 
 describe('a full disk', () => {
   it('leaves the last good checkpoint, from which the run goes on (skips where no tmpfs can be mounted)', async (test) => {
     const disk = temp.path('disk');
-    await mkdir(disk);
     // Room for the newest checkpoint, the best and one that is being written, of 1.3 MB each.
-    if (!mountTmpfs(disk, '5m')) return test.skip();
+    const unmount = await mountTmpfs(disk, '5m');
+    if (!unmount) return test.skip();
     try {
       const output = join(disk, 'run');
       const filler = join(disk, 'filler');
@@ -233,7 +224,7 @@ describe('a full disk', () => {
       await cliOk(['finetune', '--output', output, '--resume']);
       expect((await weights(output)).equals((await wholeRun()).weights)).toBe(true);
     } finally {
-      if (existsSync(disk)) execFileSync('umount', [disk]);
+      unmount();
     }
   });
 });
