@@ -9,7 +9,7 @@ import {networkTrouble} from './network-trouble.js';
 import type {HubRepo, RepoFile} from './repo-info.js';
 import type {HubSession} from './session.js';
 
-/** Headers and directories are read in small steps: each request brings at least so much, which is kept. */
+/** Headers and directories are read in small steps: a request for less brings so much, which is kept. */
 const WINDOW_BYTES = 256 << 10;
 /** Windows that are kept: the start of a file and its end are read by turns. */
 const WINDOWS = 4;
@@ -51,15 +51,16 @@ export class RemoteFile implements ByteFile {
         `${length} bytes of ${this.path} are needed at once; download the model to read it.`,
       );
     }
+    if (length === 0) return Buffer.alloc(0);
+    // Of its own memory, as a view of numbers must be aligned.
+    if (length >= WINDOW_BYTES) return this.fetchRange(offset, length);
     const end = offset + length;
     let window = this.windows.find(({start, bytes}) => start <= offset && end <= start + bytes.length);
     if (!window) {
       const start = Math.max(0, Math.min(offset, this.size - WINDOW_BYTES));
-      const wanted = Math.min(Math.max(end - start, WINDOW_BYTES), this.size - start);
-      window = {start, bytes: await this.fetchRange(start, wanted)};
+      window = {start, bytes: await this.fetchRange(start, Math.min(WINDOW_BYTES, this.size - start))};
       this.windows = [...this.windows.slice(1 - WINDOWS), window];
     }
-    // Of its own memory: a view of numbers must be aligned.
     const copy = Buffer.allocUnsafeSlow(length);
     window.bytes.copy(copy, 0, offset - window.start, end - window.start);
     return copy;
@@ -81,7 +82,7 @@ export class RemoteFile implements ByteFile {
   private async fetchRange(start: number, length: number): Promise<Buffer> {
     const {session, repo, commit, file} = this;
     const attempts = session.attempts ?? DEFAULT_ATTEMPTS;
-    for (let failures = 1; length > 0; failures++) {
+    for (let failures = 1; ; failures++) {
       try {
         return await this.request(start, length);
       } catch (error) {
@@ -99,7 +100,6 @@ export class RemoteFile implements ByteFile {
         await session.sleep(backOffMs(failures), session.signal);
       }
     }
-    return Buffer.alloc(0);
   }
 
   private async request(start: number, length: number): Promise<Buffer> {

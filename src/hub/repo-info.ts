@@ -29,7 +29,7 @@ export const isCommit = (text: string): boolean => COMMIT.test(text);
 
 const MAX_PATH = 4096;
 /** More pages of a listing than any repo that is used as a whole has. */
-const MAX_PAGES = 200;
+const MAX_PAGES = 100;
 
 const entrySchema = z.object({
   type: z.string(),

@@ -42,7 +42,7 @@ export type Trouble =
   /** The real answer, changed. */
   | {kind: 'alter'; change: (answer: Answer) => Answer}
   /** A body without end, of unknown length. */
-  | {kind: 'endless'; headers?: Record<string, string>};
+  | {kind: 'endless'; status?: number; headers?: Record<string, string>};
 
 /** An HTTP server on this machine that answers by a table of routes, records each request, and fails as told. */
 export class RecordingServer {
@@ -117,7 +117,7 @@ async function respond(
 ): Promise<void> {
   if (trouble?.kind === 'cut' && trouble.after === undefined) return void response.destroy();
   if (trouble?.kind === 'silence' && trouble.after === undefined) return;
-  if (trouble?.kind === 'endless') return endless(response, trouble.headers ?? {});
+  if (trouble?.kind === 'endless') return endless(response, trouble);
   const answer =
     trouble?.kind === 'answer' ? trouble : trouble?.kind === 'alter' ? trouble.change(real()) : real();
   const raw = Buffer.isBuffer(answer.body);
@@ -147,8 +147,11 @@ async function respond(
   response.end();
 }
 
-function endless(response: ServerResponse, headers: Record<string, string>): void {
-  response.writeHead(200, headers);
+function endless(
+  response: ServerResponse,
+  {status = 200, headers}: {status?: number; headers?: Record<string, string>},
+): void {
+  response.writeHead(status, headers);
   const chunk = Buffer.alloc(64 << 10, 0x20);
   const more = () => {
     while (!response.destroyed && response.write(chunk));
