@@ -7,6 +7,7 @@ export {
   type ByteFile,
   type WeightFiles,
 } from './byte-file.js';
+export {CARRIED_FILES, checkCarriedFiles} from './carried-files.js';
 export {Checkpoint} from './checkpoint.js';
 export {DigestFile} from './digest-file.js';
 export {

@@ -1,19 +1,8 @@
-import {copyFile, writeFile} from 'node:fs/promises';
+import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {exists} from './locate.js';
+import {carryFiles} from './carried-files.js';
 import {writePlanned, type TensorSource, type WeightWriter, type WriteOptions} from './safetensors-writer.js';
 import {INDEX_NAME, planWeights, shardIndex} from './weight-plan.js';
-
-/** Files beside the weights that a derived model takes along unchanged. */
-const CARRIED_FILES = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'merges.txt',
-  'generation_config.json',
-];
 
 export interface ModelFolder {
   /** In the model's order, in which they fill shards. */
@@ -58,17 +47,16 @@ export async function writeWeights(
   if (plan.files.length > 1) await writeJson(join(folder, INDEX_NAME), shardIndex(plan));
 }
 
-/** Writes what lies beside a model's weights: config.json, and the tokenizer's files of another folder. */
+/**
+ * Writes what lies beside a model's weights: config.json, and the tokenizer's files of another folder.
+ * @throws FormatError as `carryFiles`
+ */
 export async function writeModelInfo(
   folder: string,
   config: Record<string, unknown>,
   carryFrom: string,
 ): Promise<void> {
-  for (const name of CARRIED_FILES) {
-    const from = join(carryFrom, name);
-    if (await exists(from)) await copyFile(from, join(folder, name));
-  }
-  await writeJson(join(folder, 'config.json'), config);
+  await writeJson(join(folder, 'config.json'), await carryFiles(carryFrom, folder, config));
 }
 
 const writeJson = (path: string, content: unknown): Promise<void> =>

@@ -2,6 +2,7 @@ import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {
   byteLength,
+  checkCarriedFiles,
   DTYPE_NAMES,
   requireFreeOutput,
   requireFreeSpace,
@@ -60,6 +61,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
   try {
     const {summary} = conversion;
     await requireFreeSpace(target, conversion.files.bytes);
+    await checkCarriedFiles(conversion.reader.checkpoint.folder, conversion.config.base);
     if (verify === 'logits') {
       // An engine that cannot run, or a model that is too large for it, is told before the work.
       requireMemoryToLoad(conversion.config.arch, onNote);

@@ -1,19 +1,10 @@
-import {DiskFile, locate, type WeightFiles} from '../checkpoint/index.js';
+import {CARRIED_FILES, DiskFile, locate, type WeightFiles} from '../checkpoint/index.js';
 import {HubError, UnsupportedError} from '../errors.js';
 import type {OpenRepo} from './open-repo.js';
 
 const CONFIG = 'config.json';
 /** What a model may have beside its weights and is of use here; all else in a repo stays there. */
-const SMALL = new Set([
-  CONFIG,
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'merges.txt',
-]);
+const SMALL = new Set([CONFIG, ...CARRIED_FILES]);
 /** Certificates and the like, of models that ztt wrote. */
 const OURS = /^ztt_\w[\w.-]*$/;
 /** Weights in a form that is read, and the index of such in shards. */

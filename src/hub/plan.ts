@@ -2,7 +2,7 @@ import type {Dirent} from 'node:fs';
 import {readdir, realpath, stat} from 'node:fs/promises';
 import {join, sep} from 'node:path';
 import {z} from 'zod';
-import {Checkpoint, readJson} from '../checkpoint/index.js';
+import {CARRIED_FILES, Checkpoint, readJson} from '../checkpoint/index.js';
 import {FileError} from '../errors.js';
 
 /** A file that a push sends. */
@@ -37,16 +37,8 @@ const INDEX = 'model.safetensors.index.json';
 /** What a model repo holds beside its weights. */
 const NAMES = new Set([
   CONFIG,
+  ...CARRIED_FILES,
   'ztt_certificate.json',
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'tokenizer.model',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'merges.txt',
-  'chat_template.jinja',
   'README.md',
   'LICENSE',
   'LICENSE.md',
