@@ -5,6 +5,7 @@ import {ENGINES} from '../engine/index.js';
 import type {FinetuneReport, RunPlan} from '../finetune/index.js';
 import {
   BaseCommand,
+  distillFlags,
   dataFlags,
   engineFlag,
   facts,
@@ -131,6 +132,7 @@ export default class Finetune extends BaseCommand {
       helpGroup: 'TRAINING',
     }),
     ...trainFlags,
+    ...distillFlags,
     ...optimizerFlags,
     ...runFlags,
     engine: engineFlag(ENGINES),
@@ -142,6 +144,7 @@ export default class Finetune extends BaseCommand {
     const {finetune, planFinetune} = await import('../finetune/index.js');
     const signal = this.interruptible('stopped before the first step; run the same command again.');
     const {path, name, revision} = await this.fetchModel(args.model, signal);
+    const teacher = flags.teacher === undefined ? null : await this.fetchModel(flags.teacher, signal);
     const options = {
       model: path,
       source: revision === null ? undefined : {name, revision},
@@ -154,6 +157,9 @@ export default class Finetune extends BaseCommand {
       batchSize: flags['batch-size'],
       seqLen: flags['seq-len'],
       ...trainOptions(flags),
+      teacher: teacher?.path,
+      distillWeight: flags['distill-weight'],
+      distillTemperature: flags['distill-temperature'],
       ...optimizerOptions(flags),
       ...runOptions(flags),
       seed: flags.seed,

@@ -11,6 +11,7 @@ import {
   type Model,
 } from '../model/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
+import {distillationSettings} from './distillation-options.js';
 import {newLora} from './lora-options.js';
 import {runToEnd} from './loop.js';
 import {runControls, type FinetuneOptions, type RunControls, type RunSettings} from './options.js';
@@ -18,6 +19,7 @@ import {fittedSettings, planRun, type RunPlan} from './plan.js';
 import {NEW_RECORD} from './record.js';
 import {runConfig, writeRunConfig} from './run-config.js';
 import {RunFolder} from './run-folder.js';
+import {Teacher} from './teacher.js';
 import {Trainer} from './trainer.js';
 
 export interface FinetuneReport {
@@ -127,8 +129,11 @@ async function trainOn(data: TrainingData, {run, options, settings, controls, fr
   const lora = newLora(settings);
   const model = await load(from > 0 ? run.checkpoint(from) : options.model, {engine, threads, lora});
   options.onNote?.(model.engine.why);
-  const trainer = new Trainer(model, {...settings, checkpointCycles: options.checkpointCycles});
+  let teacher: Teacher | null = null;
+  let trainer: Trainer | null = null;
   try {
+    teacher = await teacherOf(settings, model, options);
+    trainer = new Trainer(model, {...settings, checkpointCycles: options.checkpointCycles}, teacher);
     const record = from > 0 ? await run.restore(from, identity, trainer.moments()) : NEW_RECORD;
     if (from > 0) options.onNote?.(`going on from step ${from} of ${settings.steps}`);
     await run.create();
@@ -143,7 +148,8 @@ async function trainOn(data: TrainingData, {run, options, settings, controls, fr
     const parts = {folder: run, identity, controls, model, trainer, batch, heldOut, output, from, record};
     return await runToEnd(parts, options);
   } finally {
-    trainer.dispose();
+    trainer?.dispose();
+    teacher?.dispose();
     model.dispose();
   }
 }
@@ -162,6 +168,14 @@ export async function planFinetune(options: FinetuneOptions): Promise<RunPlan> {
   const config = await readConfigOf(options.model);
   const settings = fittedSettings(options, config);
   return planRun(config, settings, runControls(options), options.checkpointCycles);
+}
+
+/** The model that a run's model is drawn to, or null. */
+async function teacherOf(settings: RunSettings, model: Model, options: FinetuneOptions) {
+  const distillation = distillationSettings(settings);
+  if (!distillation) return null;
+  const student = {model, folder: await folderOf(options.model), seqLen: settings.seqLen};
+  return Teacher.load(distillation, student, {engine: options.engine, threads: options.threads});
 }
 
 /** What is held out: a share or data of its own where that is asked for, else a little for evaluations. */

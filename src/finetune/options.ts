@@ -1,12 +1,13 @@
 import type {DataProgress, OpenDataset} from '../data/index.js';
 import {requireWhole, UsageError} from '../errors.js';
+import type {DistillationSettings} from './distillation-options.js';
 import type {LoraSettings} from './lora-options.js';
 import type {StepMetrics} from './metrics.js';
 import {optimizerSettings, type OptimizerSettings} from './optimizer-options.js';
 import {parseTrain} from './trainable.js';
 
 /** What a run is made of; it is kept with its checkpoints, and a resumed run must have the same. */
-export interface RunSettings extends OptimizerSettings, Partial<LoraSettings> {
+export interface RunSettings extends OptimizerSettings, Partial<LoraSettings>, Partial<DistillationSettings> {
   steps: number;
   /** Sequences a micro-batch; a step has `accumulate` of them. */
   batchSize: number;

@@ -1,5 +1,6 @@
 import {ZttError} from '../errors.js';
 import {modelTensors, rowFlops, slots, type ModelConfig} from '../model/index.js';
+import {distillationSettings} from './distillation-options.js';
 import {loraSettings, newLora} from './lora-options.js';
 import {availableMemory, FLOAT, stepMemory, type StepMemory} from './memory.js';
 import {
@@ -76,6 +77,7 @@ export function fittedSettings(options: FinetuneOptions, config: ModelConfig): R
   const settings: RunSettings = {
     ...runSettings({...rest, batchSize: auto ? DEFAULT_BATCH : batchSize}, config.arch.maxPositions),
     ...loraSettings(options, config),
+    ...distillationSettings(options),
   };
   if (!auto) return settings;
   const rows = settings.batchSize * settings.accumulate;

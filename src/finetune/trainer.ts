@@ -6,6 +6,7 @@ import {addGradients, dropout} from '../ops/index.js';
 import {AdamW, globalNorm} from './adamw.js';
 import type {FinetuneOptions, RunSettings} from './options.js';
 import {learningRate} from './schedule.js';
+import type {Teacher} from './teacher.js';
 import {parseTrain, trainedParameters} from './trainable.js';
 
 /** What a step measured. */
@@ -30,6 +31,7 @@ export class Trainer {
   constructor(
     private readonly model: Model,
     private readonly settings: RunSettings & Pick<FinetuneOptions, 'checkpointCycles'>,
+    private readonly teacher: Teacher | null = null,
   ) {
     const {arch} = model.config;
     const parameters = model.parameters();
@@ -85,7 +87,9 @@ export class Trainer {
         undefined,
         'int32',
       );
+      const teacher = this.teacher?.of(ids);
       const part = this.model.lossGradients(ids, {
+        teacher,
         hookFor: this.dropoutHooks(step, start),
         checkpointCycles: this.settings.checkpointCycles,
         lossMask: lossMask?.slice(start, start + size),
@@ -93,7 +97,7 @@ export class Trainer {
       });
       loss += (await part.loss.data())[0]!;
       addGradients(gradients, part.gradients);
-      tf.dispose([ids, part.loss]);
+      tf.dispose([ids, part.loss, ...(teacher ? [teacher.state] : [])]);
     }
     return {loss, gradients};
   }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {addGradients, reshape} from '../ops/index.js';
+import {addGradients, reshape, type TeacherHead} from '../ops/index.js';
 import type {HookFor, Network} from './network.js';
 import {targetsOf, type LossMask, type Targets} from './targets.js';
 
@@ -10,6 +10,8 @@ export interface GradientOptions {
   lossMask?: LossMask;
   /** How many targets the mean is over, where the batch is a part of a larger one; its own unless given. */
   targets?: number;
+  /** Mixes the divergence from a teacher, given its last states of the same ids, into the loss. */
+  teacher?: TeacherHead;
   /** What is done to the branches of each stretch, for dropout. */
   hookFor?: HookFor;
   /**
@@ -34,17 +36,25 @@ export interface LossGradients {
 export function nextTokenLoss(
   network: Network,
   ids: tf.Tensor2D,
-  {hookFor, lossMask, targets}: GradientOptions = {},
+  {hookFor, lossMask, targets, teacher}: GradientOptions = {},
 ): tf.Scalar {
   let x: tf.Tensor3D | null = null;
   for (const stretch of network.stretches(ids, hookFor)) x = stretch(x);
-  return lossOf(network, x!, targetsOf(ids, lossMask, targets));
+  return lossOf(network, x!, targetsOf(ids, lossMask, targets), teacher);
 }
 
 /** The loss from the last hidden state [B, T, D]. */
-function lossOf(network: Network, hidden: tf.Tensor3D, {next, weights}: Targets): tf.Scalar {
+function lossOf(
+  network: Network,
+  hidden: tf.Tensor3D,
+  {next, weights}: Targets,
+  teacher?: TeacherHead,
+): tf.Scalar {
   const [B, T, D] = hidden.shape;
-  return network.loss(reshape(hidden, [B * T, D]), next, weights);
+  const states = reshape<tf.Tensor2D>(hidden, [B * T, D]);
+  return teacher
+    ? network.distillationLoss(states, next, weights, teacher)
+    : network.loss(states, next, weights);
 }
 
 /** `nextTokenLoss` and its gradient by every parameter. */
@@ -69,7 +79,7 @@ export function lossGradients(
 function checkpointed(
   network: Network,
   ids: tf.Tensor2D,
-  {hookFor, lossMask, targets}: GradientOptions,
+  {hookFor, lossMask, targets, teacher}: GradientOptions,
 ): LossGradients {
   const stretches = network.stretches(ids, hookFor);
   // before[i] is the hidden state that stretch i takes.
@@ -79,7 +89,7 @@ function checkpointed(
   const last = stretches.length - 1;
   const end = backward(
     network,
-    () => lossOf(network, stretches[last]!(before[last]!), targetsOf(ids, lossMask, targets)),
+    () => lossOf(network, stretches[last]!(before[last]!), targetsOf(ids, lossMask, targets), teacher),
     before[last]!,
     null,
   );

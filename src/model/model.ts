@@ -195,6 +195,14 @@ export class Model {
     return new Model(config, this.engine, this.weights);
   }
 
+  /**
+   * What the LM head multiplies at full depth, for a student of this model: its last states of ids [B, T] int32,
+   * [B T, E], which the caller disposes of, and its weight [V, E].
+   */
+  head(ids: tf.Tensor2D): {state: tf.Tensor2D; weight: tf.Tensor} {
+    return tf.tidy(() => ({...this.network.head(ids)}));
+  }
+
   /** Frees the weights. The model cannot be used afterwards. */
   dispose(): void {
     this.weights.dispose();

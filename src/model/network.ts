@@ -5,8 +5,10 @@ import {
   consecutiveRows,
   embedding,
   headCrossEntropy,
+  headDistillation,
   linear,
   reshape,
+  type TeacherHead,
 } from '../ops/index.js';
 import {LM_HEAD} from './architecture.js';
 import {Blocks, norm, type BlockRun, type BranchHook} from './block.js';
@@ -95,6 +97,24 @@ export class Network {
   /** The weighted mean cross-entropy of the LM head over hidden states [N, D]; see `crossEntropy`. */
   loss(x: tf.Tensor2D, targets: tf.Tensor1D, weights: tf.Tensor1D): tf.Scalar {
     return headCrossEntropy(this.headInput(x), this.headWeight(), targets, weights);
+  }
+
+  /** The same, mixed with the divergence from a teacher; see `headDistillation`. */
+  distillationLoss(
+    x: tf.Tensor2D,
+    targets: tf.Tensor1D,
+    weights: tf.Tensor1D,
+    teacher: TeacherHead,
+  ): tf.Scalar {
+    return headDistillation(this.headInput(x), this.headWeight(), targets, weights, teacher);
+  }
+
+  /** What the LM head multiplies at full depth: the last states of ids [B, T], [B T, E], and its weight [V, E]. */
+  head(ids: tf.Tensor2D): Pick<TeacherHead, 'state' | 'weight'> {
+    let x: tf.Tensor3D | null = null;
+    for (const stretch of this.stretches(ids)) x = stretch(x);
+    const [B, T, D] = x!.shape;
+    return {state: this.headInput(reshape(x!, [B * T, D])), weight: this.headWeight()};
   }
 
   private headInput(x: tf.Tensor2D): tf.Tensor2D {

@@ -7,7 +7,7 @@ import {linear} from './linear.js';
  * log(sum(exp(logits))) of each row [N, 1] from its softmax: max(logits) - log(max(p)). The largest p is at
  * least 1 / V, so nothing underflows, and no exponential is computed twice.
  */
-function logSumExp(logits: tf.Tensor, p: tf.Tensor): tf.Tensor {
+export function logSumExp(logits: tf.Tensor, p: tf.Tensor): tf.Tensor {
   return tf.sub(tf.max(logits, 1, true), tf.log(tf.max(p, 1, true)));
 }
 

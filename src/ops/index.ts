@@ -13,6 +13,7 @@ export {
   type Projections,
 } from './causal-attention.js';
 export {crossEntropy, headCrossEntropy, logProbabilities} from './cross-entropy.js';
+export {headDistillation, type TeacherHead} from './distillation.js';
 export {dropout} from './dropout.js';
 export {consecutiveRows, embedding} from './embedding.js';
 export {hasKernel, runFused, type FusedKernel} from './fused.js';

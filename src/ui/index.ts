@@ -21,7 +21,7 @@ export {layoutOf, slotsOf, type LayoutNumbers} from './layout.js';
 export {optimizerFlags, optimizerOptions} from './optimizer-flags.js';
 export {Progress, type ProgressOptions} from './progress.js';
 export {proofFacts, type Proof} from './proof.js';
-export {trainFlags, trainOptions} from './train-flags.js';
+export {distillFlags, trainFlags, trainOptions} from './train-flags.js';
 export {runFlags, runOptions} from './run-flags.js';
 export {planFacts} from './run-plan.js';
 export {facts, table, type Column} from './table.js';

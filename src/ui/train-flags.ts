@@ -38,6 +38,31 @@ export const trainFlags = {
   }),
 };
 
+const DISTILLATION = 'DISTILLATION';
+
+/** A model that `ztt finetune` draws its model to. */
+export const distillFlags = {
+  teacher: someText({
+    description:
+      'A model of the same vocabulary, often the source: the loss is then (1 - X) cross-entropy + X KL(teacher || model).',
+    helpGroup: DISTILLATION,
+    helpValue: 'SOURCE',
+  }),
+  'distill-weight': realNumber({
+    description: 'X; 0.5 unless given.',
+    helpGroup: DISTILLATION,
+    above: 0,
+    max: 1,
+  }),
+  'distill-temperature': realNumber({
+    description: 'T, which softens both distributions; the KL then counts T^2 times. 1 unless given.',
+    helpGroup: DISTILLATION,
+    helpValue: 'T',
+    above: 0,
+    max: 100,
+  }),
+};
+
 /** The flags, by the library's names. */
 export const trainOptions = (flags: Interfaces.InferredFlags<typeof trainFlags>) => ({
   train: flags.train,

@@ -1,11 +1,12 @@
 import {describe, expect, it} from 'vitest';
+import {Teacher} from '../../src/finetune/teacher.js';
 import {Trainer} from '../../src/finetune/trainer.js';
 import {hasZeroTokens, type Model} from '../../src/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
 import {TrainingReference} from '../helpers/training-reference.js';
 import {trainerSettings} from '../helpers/training.js';
 
-const RUNS = ['vanilla', 'htc', 'ztt', 'middle', 'zero-tokens+norms', 'lora-shared', 'lora-cycle'];
+const RUNS = ['vanilla', 'htc', 'ztt', 'middle', 'zero-tokens+norms', 'lora-shared', 'lora-cycle', 'distill'];
 
 describe.each(['native', 'wasm', 'cpu'])('on %s', (engine) => {
   describe.each(['gpt2', 'opt'])('twenty steps of AdamW on a tiny %s are as PyTorch takes them', (family) => {
@@ -14,7 +15,8 @@ describe.each(['native', 'wasm', 'cpu'])('on %s', (engine) => {
       const {settings, train, losses, norms} = reference.run;
       const model = await reference.model(engine);
       const before = await valuesOf(model);
-      const trainer = new Trainer(model, trainerSettings({...settings, train}));
+      const teacher = await teacherOf(reference, model, engine);
+      const trainer = new Trainer(model, trainerSettings({...settings, train}), teacher);
       for (const [i, expected] of losses.entries()) {
         const {ids, mask} = await reference.batch(i);
         const {loss, gradNorm} = await trainer.step(i + 1, ids, mask);
@@ -22,6 +24,7 @@ describe.each(['native', 'wasm', 'cpu'])('on %s', (engine) => {
         expectClose([gradNorm], [norms[i]!], 1e-4 * norms[i]!, `gradient norm of step ${i + 1}`);
       }
       trainer.dispose();
+      teacher?.dispose();
       const after = await valuesOf(model);
       const ended = await reference.ended();
       expect(changed(before, after)).toEqual(new Set(ended.keys()));
@@ -34,6 +37,22 @@ describe.each(['native', 'wasm', 'cpu'])('on %s', (engine) => {
     });
   });
 });
+
+/** The source, for a run that is drawn to it. */
+async function teacherOf(
+  reference: TrainingReference,
+  model: Model,
+  engine: string,
+): Promise<Teacher | null> {
+  const {distill} = reference.run;
+  if (!distill) return null;
+  const settings = {
+    teacher: reference.source,
+    distillWeight: distill.weight,
+    distillTemperature: distill.temperature,
+  };
+  return Teacher.load(settings, {model, folder: reference.source, seqLen: 12}, {engine});
+}
 
 async function valuesOf(model: Model): Promise<Map<string, Float32Array>> {
   const values = new Map<string, Float32Array>();

@@ -29,6 +29,7 @@ const runSchema = z.object({
     clipNorm: z.number(),
     accumulate: z.number(),
   }),
+  distill: z.object({weight: z.number(), temperature: z.number()}).nullable(),
   losses: z.array(z.number()),
   norms: z.array(z.number()),
 });
