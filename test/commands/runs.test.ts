@@ -129,7 +129,7 @@ describe('a run from the command line', () => {
     const flags = ['--output', output, '--dry-run', '--batch-size', 'auto'];
     const plan = await cliJson<RunPlan>([...plainJob, ...flags]);
     expect(plan).toMatchObject({batchSize: 8, accumulate: 1, steps: 200, tokensPerStep: 512});
-    const {stdout} = await cliOk([...job, ...flags]);
+    const {stdout} = await cliOk([...plainJob, ...flags]);
     expect(stdout).toMatch(
       /parameters +76,496 trained of 76,496\n +memory +about .* native engine; .* are there\n/,
     );
