@@ -39,6 +39,11 @@ export const DTYPE_NAMES = {F32: 'float32', F16: 'float16', BF16: 'bfloat16'} as
 >;
 export type DtypeName = (typeof DTYPE_NAMES)[FloatDtype];
 
+/** A dtype by PyTorch's name. */
+export function dtypeNamed(name: DtypeName): FloatDtype {
+  return (Object.keys(DTYPE_NAMES) as FloatDtype[]).find((dtype) => DTYPE_NAMES[dtype] === name)!;
+}
+
 export const isDtype = (name: string): name is Dtype => Object.hasOwn(ELEMENT_BYTES, name);
 
 export const isFloatDtype = (dtype: Dtype): dtype is FloatDtype =>

@@ -12,6 +12,7 @@ export {Checkpoint} from './checkpoint.js';
 export {DigestFile} from './digest-file.js';
 export {
   DTYPE_NAMES,
+  dtypeNamed,
   elementBytes,
   elementCount,
   fromFloat32,
@@ -31,6 +32,7 @@ export {
 } from './model-folder.js';
 export {parseWith, readJson, readText} from './json.js';
 export {exists, locate} from './locate.js';
+export {rounded, Rounder} from './rounder.js';
 export {SafetensorsFile} from './safetensors-file.js';
 export {
   writeSafetensors,

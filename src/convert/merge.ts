@@ -7,6 +7,7 @@ import {
   writeFolder,
   writeModelFiles,
   type TensorSource,
+  Rounder,
 } from '../checkpoint/index.js';
 import {UnsupportedError} from '../errors.js';
 import {
@@ -20,7 +21,7 @@ import {
   type Arrangement,
   type LoraConfig,
 } from '../model/index.js';
-import {copied, Rounder} from './tensor-source.js';
+import {copied} from './tensor-source.js';
 
 export interface MergeOptions {
   /** A ZTT model's folder. */

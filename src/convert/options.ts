@@ -1,4 +1,4 @@
-import {DTYPE_NAMES, type DtypeName, type FloatDtype, type WeightFiles} from '../checkpoint/index.js';
+import {DTYPE_NAMES, type DtypeName, type WeightFiles} from '../checkpoint/index.js';
 import {requireWhole, UsageError} from '../errors.js';
 import {LAYOUTS, SHARES, ZERO_INITS, type ZeroInit} from '../model/index.js';
 import type {ArrangeOptions} from './share.js';
@@ -55,9 +55,4 @@ export function checkOptions(options: PlanOptions & {verify?: VerifyLevel}): voi
   if (maxShardBytes !== undefined) {
     requireWhole('max-shard-size', maxShardBytes, 1, Number.MAX_SAFE_INTEGER);
   }
-}
-
-/** A dtype by PyTorch's name. */
-export function dtypeNamed(name: DtypeName): FloatDtype {
-  return (Object.keys(DTYPE_NAMES) as FloatDtype[]).find((dtype) => DTYPE_NAMES[dtype] === name)!;
 }

@@ -1,5 +1,5 @@
 import {basename, resolve} from 'node:path';
-import {planWeights, type WeightFiles, type WeightPlan} from '../checkpoint/index.js';
+import {planWeights, type WeightFiles, type WeightPlan, dtypeNamed} from '../checkpoint/index.js';
 import {UnsupportedError} from '../errors.js';
 import {
   countParameters,
@@ -17,7 +17,7 @@ import {
   type ZttConfig,
 } from '../model/index.js';
 import {ledgerOf, type Ledger} from './ledger.js';
-import {checkOptions, dtypeNamed, type Origin, type PlanOptions} from './options.js';
+import {checkOptions, type Origin, type PlanOptions} from './options.js';
 import {planTensors, type PlannedTensor} from './plan.js';
 import {arrange} from './share.js';
 import {SourceReader} from './source-reader.js';

@@ -1,13 +1,12 @@
 import {
-  DTYPE_NAMES,
   elementCount,
-  fromFloat32,
   isFloatDtype,
-  overflowOf,
   toFloat32,
   type Checkpoint,
   type FloatDtype,
   type TensorSource,
+  rounded,
+  Rounder,
 } from '../checkpoint/index.js';
 import {UnsupportedError} from '../errors.js';
 
@@ -32,15 +31,10 @@ export function copied(source: TensorReader, from: string, name: string): Tensor
  * A tensor of the source under a new name, its values rounded to another dtype.
  * @throws UnsupportedError, while it is read, if a finite value would become infinite
  */
-export function cast(source: TensorReader, from: string, name: string, dtype: FloatDtype): TensorSource {
-  const {dtype: own, shape} = source.info(from);
-  async function* chunks(): AsyncGenerator<Uint8Array> {
-    const rounder = new Rounder(from, dtype);
-    for await (const chunk of source.chunks(from)) yield rounder.round(toFloat32(chunk, own));
-    rounder.finish();
-  }
-  return {name, dtype, shape, chunks};
-}
+export const cast = (source: TensorReader, from: string, name: string, dtype: FloatDtype): TensorSource => ({
+  ...rounded(copied(source, from, from), dtype),
+  name,
+});
 
 /**
  * The mean of tensors of one shape and dtype, in float32, rounded to `dtype`; with `factors`, each one's query
@@ -89,33 +83,6 @@ export function averaged(
 function scaleQuery(values: Float32Array, start: number, fold: QueryFold, factor: number): void {
   for (let i = 0; i < values.length; i++) {
     if ((start + i) % fold.columns < fold.queryColumns) values[i]! *= factor;
-  }
-}
-
-/** Rounds a tensor's values to a dtype, and counts those that are too large for it. */
-export class Rounder {
-  private overflows = 0;
-  private largest = 0;
-
-  constructor(
-    private readonly tensor: string,
-    private readonly dtype: FloatDtype,
-  ) {}
-
-  round(values: Float32Array): Uint8Array {
-    const {count, largest} = overflowOf(values, this.dtype);
-    this.overflows += count;
-    this.largest = Math.max(this.largest, largest);
-    return fromFloat32(values, this.dtype);
-  }
-
-  /** @throws UnsupportedError if a finite value became infinite */
-  finish(): void {
-    if (this.overflows === 0) return;
-    const name = DTYPE_NAMES[this.dtype];
-    throw new UnsupportedError(
-      `${this.tensor}: ${this.overflows} values, up to ${this.largest.toPrecision(4)}, are too large for ${name} and would become infinite; choose another dtype.`,
-    );
   }
 }
 

@@ -1,8 +1,8 @@
 import {setImmediate} from 'node:timers/promises';
-import {Checkpoint, type ModelFolder} from '../checkpoint/index.js';
+import {Checkpoint, dtypeNamed, rounded, type ModelFolder, type TensorSource} from '../checkpoint/index.js';
 import type {Batch} from '../data/index.js';
 import {FileError, InterruptedError, ZttError} from '../errors.js';
-import {hasZeroTokens, rowFlops, slots, type Model} from '../model/index.js';
+import {hasZeroTokens, rowFlops, slots, ZERO_KEYS, type Model} from '../model/index.js';
 import {EventFile} from './event-file.js';
 import {measureHeldOut} from './held-out.js';
 import {
@@ -53,23 +53,31 @@ export async function runToEnd(
   run: Run,
   options: Pick<FinetuneOptions, 'onStep' | 'signal'>,
 ): Promise<RunEnd> {
-  const {folder, controls} = run;
-  await truncateMetrics(folder.path, run.from);
-  const end = await naming(run, () => trainOn(run, options));
-  const best = controls.patience === null ? null : end.record.best;
-  if (best && best.step !== end.step) {
-    const checkpoint = await Checkpoint.open(folder.checkpoint(best.step));
-    const tensors = [...checkpoint.tensors.values()].map(({name, dtype, shape}) => ({
-      name,
-      dtype,
-      shape,
-      chunks: () => checkpoint.chunks(name),
-    }));
-    await folder.finish({...run.output, tensors}).finally(() => checkpoint.close());
-  } else {
-    await folder.finish({...run.output, tensors: tensorSources(run.model.parameters())});
-  }
-  return end;
+  await truncateMetrics(run.folder.path, run.from);
+  return naming(run, async () => {
+    const end = await trainOn(run, options);
+    await finish(run, end);
+    return end;
+  });
+}
+
+/** Puts the finished model in its place: the last step's, or the best where early stopping is on. */
+async function finish({folder, controls, model, output}: Run, {step, record}: RunEnd): Promise<void> {
+  const {patience, dtype: name} = controls;
+  const dtype = dtypeNamed(name);
+  const write = (tensors: readonly TensorSource[]) =>
+    folder.finish({
+      ...output,
+      config: {...output.config, torch_dtype: name},
+      tensors: tensors.map((tensor) => (tensor.name === ZERO_KEYS ? tensor : rounded(tensor, dtype))),
+    });
+  const best = patience === null ? null : record.best;
+  if (!best || best.step === step) return write(tensorSources(model.parameters()));
+  const checkpoint = await Checkpoint.open(folder.checkpoint(best.step));
+  const stored = [...checkpoint.tensors.values()].map(({name, dtype, shape}) => {
+    return {name, dtype, shape, chunks: () => checkpoint.chunks(name)};
+  });
+  await write(stored).finally(() => checkpoint.close());
 }
 
 async function trainOn(

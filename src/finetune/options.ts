@@ -1,4 +1,5 @@
 import type {DataProgress, OpenDataset} from '../data/index.js';
+import {DTYPE_NAMES, type DtypeName} from '../checkpoint/index.js';
 import {requireWhole, UsageError} from '../errors.js';
 import type {DistillationSettings} from './distillation-options.js';
 import type {LoraSettings} from './lora-options.js';
@@ -75,6 +76,8 @@ export interface RunControls {
   patience: number | null;
   /** Write the metrics as TensorBoard's event files as well. */
   tensorboard: boolean;
+  /** What the model at the end is cast to; checkpoints and zero keys are always float32. */
+  dtype: DtypeName;
 }
 
 /** Sequences a micro-batch unless told otherwise, and what `auto` divides. */
@@ -124,6 +127,7 @@ export function runControls(options: FinetuneOptions): RunControls {
     evalThresholds: options.evalThresholds ?? [0.2, 0.5, 0.7],
     patience: options.patience ?? null,
     tensorboard: options.tensorboard ?? false,
+    dtype: options.dtype ?? 'float32',
   };
   requireWhole('save-every', controls.saveEvery, 1, 1e9);
   requireWhole('keep', controls.keep, 1, 1e9);
@@ -132,6 +136,12 @@ export function runControls(options: FinetuneOptions): RunControls {
   if (controls.patience !== null) {
     requireWhole('patience', controls.patience, 1, 1e9);
     if (controls.evalEvery === 0) throw new UsageError('patience counts evaluations; eval-every 0 has none.');
+  }
+  const dtypes: readonly string[] = Object.values(DTYPE_NAMES);
+  if (!dtypes.includes(controls.dtype)) {
+    throw new UsageError(
+      `there is no dtype ${JSON.stringify(controls.dtype)}; there are ${dtypes.join(', ')}.`,
+    );
   }
   for (const threshold of controls.evalThresholds) {
     if (!(threshold > 0 && threshold <= 1)) {

@@ -47,6 +47,12 @@ export const runFlags = {
     min: 1,
     max: 1e9,
   }),
+  dtype: Flags.option({
+    description:
+      'What the model at the end is cast to; float32 unless given. Checkpoints and zero keys are always float32.',
+    helpGroup,
+    options: ['float32', 'float16', 'bfloat16'] as const,
+  })(),
   tensorboard: Flags.boolean({
     description: "Write the metrics for TensorBoard as well, into the run folder's tensorboard/.",
     helpGroup,
@@ -62,4 +68,5 @@ export const runOptions = (flags: Interfaces.InferredFlags<typeof runFlags>) => 
   evalThresholds: flags['eval-thresholds'],
   patience: flags.patience,
   tensorboard: flags.tensorboard,
+  dtype: flags.dtype,
 });

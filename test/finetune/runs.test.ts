@@ -4,10 +4,11 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {parse} from 'yaml';
 import {finetune, InterruptedError, load, readMetrics, UsageError, ZttError} from '../../src/index.js';
 import type {FinetuneOptions} from '../../src/index.js';
+import {SafetensorsFile} from '../../src/checkpoint/index.js';
 import {measureHeldOut} from '../../src/finetune/held-out.js';
 import {afterEvaluation, afterStep, exploded, NEW_RECORD} from '../../src/finetune/record.js';
 import {RunFolder} from '../../src/finetune/run-folder.js';
-import {expectClose} from '../helpers/close.js';
+import {expectClose, expectNormClose} from '../helpers/close.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {makeTinyModel} from '../helpers/tiny.js';
@@ -188,6 +189,23 @@ describe('a run', () => {
     const notes: string[] = [];
     await finetune({...base, output, resume: true, saveEvery: 4, onNote: (line) => notes.push(line)});
     expect(notes).toContain('save-every is 4 now; it was 2.');
+  });
+
+  it('casts the model at the end, and nothing else', async () => {
+    const [whole, half] = [temp.path('float32'), temp.path('float16')];
+    const options = {...base, steps: 2, evalEvery: 0};
+    await finetune({...options, output: whole});
+    await finetune({...options, output: half, dtype: 'float16'});
+    const open = (path: string) => SafetensorsFile.open(join(path, 'model.safetensors'));
+    const [full, cast, saved] = await Promise.all([whole, half, join(half, 'checkpoints/step-2')].map(open));
+    for (const [name, {dtype}] of cast!.tensors) {
+      expect(dtype, name).toBe(name === 'zero_tokens.key' ? 'F32' : 'F16');
+      expect(saved!.tensors.get(name)!.dtype).toBe('F32');
+      expectNormClose(await cast!.readFloat32(name), await full!.readFloat32(name), 1e-3, 1e-6, name);
+    }
+    await Promise.all([full, cast, saved].map((file) => file!.close()));
+    const config = await readFile(join(half, 'config.json'), 'utf8');
+    expect(JSON.parse(config)).toMatchObject({torch_dtype: 'float16'});
   });
 
   it('refuses patience without evaluations', async () => {
