@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: all benchmarks, one after the other, each beside PyTorch where a Python with torch is given.
+ * `npm run bench`: all benchmarks, one after the other, beside PyTorch where a Python with torch is given.
  *
  *   npm run bench -- [--python PATH] [--threads N]
  */
@@ -7,10 +7,12 @@ import {spawnSync} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
 
 const given = process.argv.slice(2);
-for (const name of ['sgemm', 'training', 'wasm-matmul']) {
+/** Those beside which PyTorch can be measured, and which take threads. */
+const COMPUTING = ['sgemm', 'training'];
+for (const name of [...COMPUTING, 'wasm-matmul', 'convert']) {
   console.log(`\n== bench/${name}.ts`);
   const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
-  const flags = name === 'wasm-matmul' ? [] : given;
+  const flags = COMPUTING.includes(name) ? given : [];
   const {status} = spawnSync(process.execPath, [...process.execArgv, file, ...flags], {stdio: 'inherit'});
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -8,7 +8,7 @@
  * The checkpoint has random weights and lies in the system's temporary folder while this runs.
  */
 import {spawn, type ChildProcess} from 'node:child_process';
-import {mkdtemp, mkdir, rm, writeFile} from 'node:fs/promises';
+import {mkdtemp, rm} from 'node:fs/promises';
 import {availableParallelism, tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
@@ -17,19 +17,10 @@ import {parseArgs} from 'node:util';
 import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {z} from 'zod';
-import {convert, modelTensors, parseArchitecture, vanilla, writeSafetensors} from '../src/index.js';
+import {convert} from '../src/index.js';
 import {format, table} from '../src/ui/index.js';
+import {GPT2, writeRandomSource} from './random-source.js';
 
-const CONFIG = {
-  model_type: 'gpt2',
-  vocab_size: 50257,
-  n_positions: 1024,
-  n_embd: 768,
-  n_layer: 12,
-  n_head: 12,
-  layer_norm_epsilon: 1e-5,
-  activation_function: 'gelu_new',
-};
 const [B, T] = [4, 256];
 
 const {values: flags} = parseArgs({
@@ -42,25 +33,6 @@ const {values: flags} = parseArgs({
 });
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const random = xoroshiro128plus(0);
-
-/** A GPT-2 small with random weights of the usual spread. */
-async function writeSource(folder: string): Promise<void> {
-  await mkdir(folder);
-  await writeFile(join(folder, 'config.json'), JSON.stringify(CONFIG));
-  const arch = parseArchitecture(CONFIG, 'the bench');
-  const tensors = modelTensors(arch, vanilla(arch.layers)).map(({name, shape}) => ({
-    name: name.replace(/^middle\./, 'h.'),
-    dtype: 'F32' as const,
-    shape,
-    chunks: () => {
-      const size = shape.reduce((n, each) => n * each, 1);
-      const centre = /ln_\w+\.weight$/.test(name) ? 1 : 0;
-      const values = Float32Array.from({length: size}, () => centre + 0.07 * (uniformFloat64(random) - 0.5));
-      return [new Uint8Array(values.buffer)];
-    },
-  }));
-  await writeSafetensors(join(folder, 'model.safetensors'), tensors);
-}
 
 const answerSchema = z.object({
   seconds: z.number().optional(),
@@ -97,12 +69,12 @@ class Side {
 const median = (values: number[]): number => [...values].sort((x, y) => x - y)[values.length >> 1]!;
 const batch = () =>
   Array.from({length: B}, () =>
-    Array.from({length: T}, () => Math.floor(uniformFloat64(random) * CONFIG.vocab_size)),
+    Array.from({length: T}, () => Math.floor(uniformFloat64(random) * GPT2.vocab_size)),
   );
 
 const folder = await mkdtemp(join(tmpdir(), 'ztt-bench-'));
 try {
-  await writeSource(join(folder, 'source'));
+  await writeRandomSource(join(folder, 'source'), GPT2);
   const checkpoint = join(folder, 'ztt');
   await convert({source: join(folder, 'source'), output: checkpoint, layout: 'ztt', cycles: 2});
   const worker = [...process.execArgv, here('./training-worker.ts'), checkpoint, flags.engine, flags.threads];

@@ -1,7 +1,17 @@
 import {Flags} from '@oclif/core';
 import type {RevertReport} from '../convert/index.js';
 import {ENGINES} from '../engine/index.js';
-import {BaseCommand, engineFlag, facts, MODEL_FORMS, modelArg, outputFlag} from '../ui/index.js';
+import {
+  BaseCommand,
+  byteSize,
+  engineFlag,
+  facts,
+  forceFlag,
+  format,
+  MODEL_FORMS,
+  modelArg,
+  outputFlag,
+} from '../ui/index.js';
 
 /** `ztt revert`: a converted model back to a plain checkpoint. */
 export default class Revert extends BaseCommand {
@@ -32,6 +42,10 @@ export default class Revert extends BaseCommand {
 
   static override flags = {
     output: outputFlag,
+    force: forceFlag,
+    'max-shard-size': byteSize({
+      description: 'Split the weights into files of at most this size; 5GB unless given.',
+    }),
     unroll: Flags.boolean({description: 'Write cycles out as layers.'}),
     'drop-zero-tokens': Flags.boolean({
       description: 'Leave the zero tokens out, which changes what the model computes.',
@@ -44,13 +58,16 @@ export default class Revert extends BaseCommand {
     const {revert} = await import('../convert/index.js');
     const signal = this.interruptible('stopped; nothing was written.');
     const {path} = await this.fetchModel(args.model, signal);
-    const progress = await this.progress({title: 'Reverting'});
+    const progress = await this.progress({title: 'Reverting', amount: format.bytes});
     const report = await revert({
       model: path,
       output: flags.output,
+      force: flags.force,
+      maxShardBytes: flags['max-shard-size'],
       unroll: flags.unroll,
       dropZeroTokens: flags['drop-zero-tokens'],
       engine: flags.engine,
+      onProgress: (done, total) => progress.update(done, total),
       signal,
     });
     progress.stop();
@@ -58,10 +75,11 @@ export default class Revert extends BaseCommand {
     return report;
   }
 
-  private print({output, layers, unrolled, divergence, droppedBuffers, folded}: RevertReport): void {
+  private print({output, source, layers, unrolled, divergence, droppedBuffers, folded}: RevertReport): void {
     this.log(output);
     this.log(
       facts([
+        ['source', source.revision ? `${source.name} at ${source.revision}` : source.name],
         ['layers', `${layers}${unrolled ? ', cycles written out' : ''}`],
         [
           'zero tokens',

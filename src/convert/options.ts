@@ -52,6 +52,11 @@ export function checkOptions(options: PlanOptions & {verify?: VerifyLevel}): voi
   check('dtype', options.dtype, CAST_DTYPES);
   check('verify', verify, VERIFY_LEVELS);
   if (!Number.isSafeInteger(seed)) throw new UsageError(`seed is ${seed}; it must be a whole number.`);
+  checkShardSize(maxShardBytes);
+}
+
+/** @throws UsageError if a shard's limit is no number of bytes */
+export function checkShardSize(maxShardBytes: number | undefined): void {
   if (maxShardBytes !== undefined) {
     requireWhole('max-shard-size', maxShardBytes, 1, Number.MAX_SAFE_INTEGER);
   }

@@ -1,8 +1,10 @@
 import {
+  byteLength,
   Checkpoint,
   DTYPE_NAMES,
   isFloatDtype,
   requireFreeOutput,
+  requireFreeSpace,
   writeFolder,
   writeModelFiles,
   type TensorSource,
@@ -22,6 +24,7 @@ import {
   type ZttConfig,
 } from '../model/index.js';
 import {divergence, type Divergence} from './divergence.js';
+import {checkShardSize, type Origin} from './options.js';
 import {queryFold} from './plan.js';
 import {averaged, copied} from './tensor-source.js';
 
@@ -30,17 +33,25 @@ export interface RevertOptions {
   model: string;
   /** The folder to write; it must not exist, or be empty. */
   output: string;
+  /** Replace a model that lies at `output` already, once the new one is whole. */
+  force?: boolean;
+  /** A shard's limit in bytes of tensors; default 5 GB. */
+  maxShardBytes?: number;
   /** Write cycles out as layers: slots many of them. */
   unroll?: boolean;
   /** Leave the zero tokens out, which changes what the model computes. */
   dropZeroTokens?: boolean;
   /** For measuring what dropping the zero tokens costs; default `auto`. */
   engine?: string;
+  /** Bytes written, of all. */
+  onProgress?: (doneBytes: number, totalBytes: number) => void;
   signal?: AbortSignal;
 }
 
 export interface RevertReport {
   output: string;
+  /** What the model was once converted from. */
+  source: Origin;
   /** Layers of the plain model. */
   layers: number;
   unrolled: boolean;
@@ -58,7 +69,10 @@ export interface RevertReport {
  * @throws UsageError naming the option that is needed, UnsupportedError for what is no ZTT model
  */
 export async function revert(options: RevertOptions): Promise<RevertReport> {
-  await requireFreeOutput(options.output);
+  const {maxShardBytes, onProgress, signal} = options;
+  checkShardSize(maxShardBytes);
+  const outputOptions = {replace: options.force ?? false, sources: [options.model]};
+  const target = await requireFreeOutput(options.output, outputOptions);
   const checkpoint = await Checkpoint.open(options.model);
   try {
     const config = await readModelConfig(checkpoint.folder);
@@ -79,17 +93,28 @@ export async function revert(options: RevertOptions): Promise<RevertReport> {
     const foldScale = unrolled && config.arch.inverseLayerScale;
     const tensors = plainTensors(checkpoint, config, ztt, layers, foldScale);
     const base = plainConfig(checkpoint, config, layers.length, foldScale);
-    const cost = await writeFolder(options.output, async (stage) => {
-      const sources = tensors.map(({source}) => source);
-      await writeModelFiles(
-        stage,
-        {tensors: sources, config: base, carryFrom: checkpoint.folder},
-        {signal: options.signal},
-      );
-      return hasZeroTokens(ztt.layout) ? divergence(options.model, stage, engine) : null;
-    });
+    const sources = tensors.map(({source}) => source);
+    const total = sources.reduce((sum, source) => sum + byteLength(source), 0);
+    await requireFreeSpace(target, total);
+    let done = 0;
+    const onBytes = (bytes: number) => onProgress?.((done += bytes), total);
+    const cost = await writeFolder(
+      options.output,
+      async (stage) => {
+        await writeModelFiles(
+          stage,
+          {tensors: sources, config: base, carryFrom: checkpoint.folder},
+          {maxShardBytes, onBytes, signal},
+        );
+        const cost = hasZeroTokens(ztt.layout) ? await divergence(options.model, stage, engine) : null;
+        signal?.throwIfAborted();
+        return cost;
+      },
+      outputOptions,
+    );
     return {
       output: options.output,
+      source: {name: ztt.source.name, revision: ztt.source.revision},
       layers: layers.length,
       unrolled,
       divergence: cost,

@@ -221,6 +221,31 @@ describe('zero keys', () => {
   });
 });
 
+describe('revert', () => {
+  it('writes shards as Transformers does, over an earlier output', async () => {
+    await convert({source: source('gpt2'), output: temp.path('v'), layout: 'vanilla'});
+    await convert({source: source('gpt2'), output: temp.path('r'), layout: 'bc'});
+    const options = {model: temp.path('v'), output: temp.path('r')};
+    await expect(revert(options)).rejects.toThrow(/r is not empty; .*--force/);
+    await expect(revert({...options, output: temp.path('v'), force: true})).rejects.toThrow(
+      /v is not replaced/,
+    );
+    const seen: number[] = [];
+    const report = await revert({
+      ...options,
+      force: true,
+      maxShardBytes: 40_000,
+      onProgress: (done, total) => seen.push(done / total),
+    });
+    expect(report.source).toEqual({name: 'gpt2', revision: null});
+    expect(seen.at(-1)).toBe(1);
+    const names = (await readdir(temp.path('r'))).filter((name) => name.includes('safetensors'));
+    expect(names).toHaveLength(1 + 8);
+    expect(names).toContain('model-00008-of-00008.safetensors');
+    expect(await contents(temp.path('r'))).toEqual(await contents(source('gpt2')));
+  });
+});
+
 describe('revert of a ztt model', () => {
   it('asks for both flags, measures the KL, and writes what Transformers reads', async () => {
     await convert({
