@@ -7,7 +7,7 @@ import {Tokenizer} from '../tokenizer/index.js';
 /** What two models are asked to predict. */
 export interface Probe {
   ids: number[];
-  /** A short English text, or random ids where the model has no tokenizer. */
+  /** A short English text, or random ids where the model has no tokenizer that ztt reads. */
   kind: 'text' | 'random ids';
 }
 
@@ -28,10 +28,10 @@ export async function probeFor(folder: string, model: Model): Promise<Probe> {
   return {ids: Array.from({length}, () => uniformInt(random, 0, vocabulary - 1)), kind: 'random ids'};
 }
 
-/** The probe text's ids; none where the folder has no tokenizer. */
+/** The probe text's ids; none where the folder has no tokenizer that ztt reads. */
 async function textIds(folder: string): Promise<number[]> {
   const tokenizer = await Tokenizer.load(folder).catch((error: unknown) => {
-    if (error instanceof FileError) return null;
+    if (error instanceof FileError || error instanceof UnsupportedError) return null;
     throw error;
   });
   return tokenizer?.encode(PROBE_TEXT) ?? [];

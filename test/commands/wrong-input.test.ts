@@ -10,6 +10,8 @@ import {cli, expectFailure, type CliResult} from './cli.js';
 
 const GPT2 = join(ORACLE, 'gpt2');
 const BOOKS = join(FIXTURES, 'gpt2-books');
+/** Some text. */
+const TASK = join(FIXTURES, 'eval', 'pages.jsonl');
 
 let temp: TempFolder;
 beforeEach(async () => (temp = await makeTempFolder()));
@@ -217,6 +219,8 @@ describe('the command line', () => {
       ['generate', GPT2, '--prompt', 'x'],
       /gpt2 has no tokenizer: neither tokenizer\.json nor vocab\.json with merges\.txt/,
     ],
+    [['eval', GPT2, '--tasks', TASK], /gpt2 has no tokenizer: neither/],
+    [['finetune', GPT2, '-o', 'OUT', '--data', TASK], /gpt2 has no tokenizer: neither/],
     [['finetune', BOOKS, '-o', 'OUT', '--data', 'nowhere.txt'], /nowhere\.txt/],
     [['push', './nowhere', 'user/name', '--dry-run'], /\.\/nowhere does not exist/],
   ];

@@ -1,8 +1,11 @@
 import {describe, expect, it} from 'vitest';
-import {Encoder, questionRows, type TextEncoder} from '../../src/eval/index.js';
+import {Encoder, openTask, questionRows, type TextEncoder} from '../../src/eval/index.js';
 import {codePoints, countWords, strippedLength} from '../../src/eval/python-text.js';
 import {FormatError, UsageError} from '../../src/errors.js';
-import type {Vocabulary} from '../../src/tokenizer/index.js';
+import {taskRequests} from '../../src/eval/requests.js';
+import type {Architecture} from '../../src/model/index.js';
+import {Tokenizer, type Vocabulary} from '../../src/tokenizer/index.js';
+import {OPT} from './fixtures.js';
 
 type Named = Omit<Vocabulary, 'size'>;
 
@@ -132,6 +135,17 @@ describe('the rows of a question', () => {
     expect(lengths('a', 'b')).toEqual([1, 1]);
     expect(lengths('uvwxya', 'uvwxybc')).toEqual([4, 3]);
   });
+});
+
+it('a token that the model has no row for is told by the line', async () => {
+  const tokenizer = await Tokenizer.load(OPT.model);
+  const task = await openTask(OPT.tasks.last_words);
+  const row = task.kind === 'last-word' ? tokenizer.encode(task.rows[0]!.text) : [];
+  const largest = Math.max(...row);
+  const arch = {maxPositions: 256, bosTokenId: 2, eosTokenId: 2, vocabulary: largest} as Architecture;
+  expect(() => taskRequests(task, tokenizer, arch)).toThrow(
+    new RegExp(`last_words\\.jsonl, line 1: the token ".+" has the id ${largest}, but .* ${largest} rows`),
+  );
 });
 
 it("text is measured as Python's", () => {
