@@ -1,11 +1,12 @@
 import {createHash} from 'node:crypto';
-import {mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {createServer, type AddressInfo} from 'node:net';
 import {join} from 'node:path';
 import {beforeEach, describe, expect, it} from 'vitest';
 import {FileError, HubError, InterruptedError} from '../../src/errors.js';
 import {asCacheError} from '../../src/hub/cache.js';
 import type {Answer, Recorded} from '../helpers/recording-server.js';
+import {mountTmpfs} from '../helpers/tmpfs.js';
 import {FetchFixture} from './fetch-fixture.js';
 import {errorOf} from './push-fixture.js';
 
@@ -320,6 +321,31 @@ describe('the disk', () => {
     expect((told as Error).message).toBe(
       `The cache at /cache cannot be written: ${words}. HF_HUB_CACHE names another folder.`,
     );
+  });
+
+  it('that fills up meanwhile keeps what came, and the next goes on (skips where no tmpfs can be mounted)', async (test) => {
+    const disk = hub.temp.path('disk');
+    const unmount = await mountTmpfs(disk, '1m');
+    if (!unmount) return test.skip();
+    try {
+      hub.server.storage.trouble('object', {kind: 'drip', bytes: 64_000, everyMs: 30});
+      const filler = join(disk, 'filler');
+      const fill = (done: number) => {
+        if (done > 0 && !existsSync(filler)) writeFileSync(filler, Buffer.alloc(600_000));
+      };
+      const env = {...hub.env, HF_HUB_CACHE: join(disk, 'hub')};
+      const error = await errorOf(hub.fetch('ann/gpt2', {env, onProgress: fill}));
+      expect(error).toBeInstanceOf(FileError);
+      expect(error.message).toMatch(
+        /^The cache at .*disk\/hub.* cannot be written: the disk is full; make room/,
+      );
+      rmSync(filler);
+      const {path} = await hub.fetch('ann/gpt2', {env});
+      expect(readFileSync(join(path, 'model.safetensors')).equals(WEIGHTS)).toBe(true);
+      expect(asked().at(-1)!.headers.range).toMatch(/^bytes=\d{5,}-$/);
+    } finally {
+      unmount();
+    }
   });
 
   it('with a file where the cache should be is explained', async () => {

@@ -234,7 +234,11 @@ const files: [what: string, trouble: Trouble, words: RegExp][] = [
     {kind: 'endless', status: 403, headers: {'content-type': 'application/json'}},
     /403/,
   ],
-  ['a refusal in escapes', {kind: 'answer', status: 400, body: {error: '\u001b[31m\n\nred'}}, /400: \[31m red/],
+  [
+    'a refusal in escapes',
+    {kind: 'answer', status: 400, body: {error: '\u001b[31m\n\nred'}},
+    /400: \[31m red/,
+  ],
   ['416', {kind: 'answer', status: 416}, /416/],
 ];
 
