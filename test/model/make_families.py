@@ -9,6 +9,7 @@ Needs torch, transformers and safetensors (written with torch 2.13, transformers
 
 import json
 import sys
+import zlib
 from pathlib import Path
 
 import torch
@@ -77,11 +78,26 @@ CASES = {
     "opt-post-norm": dict(config=dict(do_layer_norm_before=False), json=dict(word_embed_proj_dim=None)),
     "opt-no-final-norm": dict(config=dict(_remove_final_layer_norm=True), edits=[without_head, only_decoder]),
     "opt-untied": dict(config=dict(tie_word_embeddings=False), torch={}),
+    "opt-sharded": dict(torch=dict(shards=2)),
     "opt-value-head": dict(extra=head("v_head")),
     "galactica": dict(config=dict(activation_function="gelu"), json=dict(learned_embeddings=True, scale_embeddings=False), torch={}),
     "opt-no-biases": dict(config=dict(enable_bias=False)),
     "opt-plain-norms": dict(config=dict(layer_norm_elementwise_affine=False)),
 }
+
+
+def write_shards(folder, state, count):
+    names = list(state)
+    weight_map = {}
+    for i in range(count):
+        shard = f"pytorch_model-{i + 1:05}-of-{count:05}.bin"
+        part = names[i::count]
+        # The tied head lies in its embedding's shard.
+        part = [name for name in part if name != "lm_head.weight"] + (["lm_head.weight"] if names[0] in part else [])
+        torch.save({name: state[name] for name in part}, folder / shard)
+        weight_map |= dict.fromkeys(part, shard)
+    index = {"metadata": {"total_size": sum(tensor.nbytes for tensor in state.values())}, "weight_map": weight_map}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 
 def write(folder, name, config={}, extra={}, edits=(), torch_options=None, json_edits={}):
@@ -96,7 +112,9 @@ def write(folder, name, config={}, extra={}, edits=(), torch_options=None, json_
     for edit in edits:
         state = edit(state)
     folder.mkdir(parents=True, exist_ok=True)
-    if torch_options is not None:
+    if torch_options is not None and "shards" in torch_options:
+        write_shards(folder, state, torch_options["shards"])
+    elif torch_options is not None:
         torch.save(state, folder / "pytorch_model.bin", _use_new_zipfile_serialization=not torch_options.get("legacy"))
     else:
         if settings.tie_word_embeddings:
@@ -111,7 +129,7 @@ def write(folder, name, config={}, extra={}, edits=(), torch_options=None, json_
 GPT2_CASES = [name for name in CASES if name.startswith(("gpt2", "crfm"))]
 
 if __name__ == "__main__":
-    for seed, (name, case) in enumerate(CASES.items()):
-        torch.manual_seed(seed)
+    for name, case in CASES.items():
+        torch.manual_seed(zlib.crc32(name.encode()))
         options = {key: case[key] for key in ["config", "extra", "edits"] if key in case}
         write(Path(sys.argv[1]) / name, name, torch_options=case.get("torch"), json_edits=case.get("json", {}), **options)
