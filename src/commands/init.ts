@@ -1,7 +1,16 @@
 import {Flags} from '@oclif/core';
 import type {InitReport} from '../convert/index.js';
 import {LAYOUTS} from '../model/index.js';
-import {BaseCommand, facts, format, layoutOf, outputFlag, someText, wholeNumber} from '../ui/index.js';
+import {
+  BaseCommand,
+  facts,
+  format,
+  layoutOf,
+  MODEL_FORMS,
+  outputFlag,
+  someText,
+  wholeNumber,
+} from '../ui/index.js';
 
 /** `ztt init`: a random model of any layout. */
 export default class Init extends BaseCommand {
@@ -12,25 +21,26 @@ export default class Init extends BaseCommand {
   static override examples = [
     {
       description: 'The shape and the tokenizer of a model, new weights',
-      command: '<%= config.bin %> <%= command.id %> --base-config gpt2 --output gpt2-new --cycles 2',
+      command:
+        '<%= config.bin %> <%= command.id %> --base-config openai-community/gpt2 --output gpt2-new --cycles 2',
     },
     {
       description: 'A config of your own, with the tokenizer of another model, which decides the vocabulary',
       command:
-        '<%= config.bin %> <%= command.id %> --base-config small.json --tokenizer gpt2 --layout htc --seed 1 -o small-htc',
+        '<%= config.bin %> <%= command.id %> --base-config small.json --tokenizer openai-community/gpt2 --layout htc --seed 1 -o small-htc',
     },
   ];
 
   static override flags = {
     'base-config': someText({
-      description: 'A GPT-2 or OPT config.json, or a model that has one.',
+      description: `A GPT-2 or OPT config.json, or a model that has one: ${MODEL_FORMS}.`,
       helpValue: 'FILE|MODEL',
       required: true,
     }),
     output: outputFlag,
     tokenizer: someText({
       description:
-        'A folder with the tokenizer; its vocabulary goes into the config. Default: that of --base-config.',
+        'A model whose tokenizer is taken; its vocabulary goes into the config. Default: that of --base-config.',
       helpValue: 'MODEL',
     }),
     layout: Flags.option({
@@ -71,11 +81,14 @@ export default class Init extends BaseCommand {
   override async run(): Promise<InitReport> {
     const {flags} = await this.parse(Init);
     const {init} = await import('../convert/index.js');
+    const signal = this.interruptible('stopped; nothing was written.');
+    const baseConfig = await this.folderOf(flags['base-config'], signal);
+    const tokenizer = flags.tokenizer && (await this.folderOf(flags.tokenizer, signal));
     const progress = await this.progress({title: 'Making', amount: format.bytes});
     const report = await init({
-      baseConfig: flags['base-config'],
+      baseConfig,
       output: flags.output,
-      tokenizer: flags.tokenizer,
+      tokenizer,
       layout: flags.layout,
       cycles: flags.cycles,
       head: flags.head,
@@ -83,12 +96,18 @@ export default class Init extends BaseCommand {
       zeroInit: flags['zero-init'],
       seed: flags.seed,
       onProgress: (done, total) => progress.update(done, total),
-      signal: this.interruptible('stopped; nothing was written.'),
+      signal,
     });
     progress.stop();
     this.print(report);
     this.note(`Next: ztt finetune ${report.output} --output run --data FILE`);
     return report;
+  }
+
+  /** The local path, or the cache's folder with the small files of a repo. */
+  private async folderOf(model: string, signal: AbortSignal): Promise<string> {
+    const {files} = await this.openModel(model, signal);
+    return typeof files === 'string' ? files : files.folder;
   }
 
   private print(report: InitReport): void {
