@@ -138,7 +138,9 @@ it('opens a header of 50,000 tensors in little time', async () => {
     data: 100_000,
     accepted: null,
   });
-  const begin = performance.now();
+  const begin = process.cpuUsage();
   expect(await verdict(bytes)).toHaveProperty('tensors');
-  expect(performance.now() - begin).toBeLessThan(5000);
+  // Of the processor: what else runs on the machine does not count.
+  const {user, system} = process.cpuUsage(begin);
+  expect((user + system) / 1e6).toBeLessThan(5);
 });

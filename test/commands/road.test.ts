@@ -184,7 +184,9 @@ describe('finetune and eval', () => {
       },
     });
     expect(stopped.code).toBe(130);
-    expect(stopped.stderr).toMatch(/\nError: stopped after step \d+ of 20; .* --resume to go on\.\n$/);
+    expect(stopped.stderr).toMatch(
+      /\nError: stopped after step \d+ of 20; .*`ztt finetune .* --resume` goes on\.\n$/,
+    );
     const report = await cliJson<FinetuneReport>([...job, '--resume']);
     expect(report.resumedFrom).toBeGreaterThan(0);
     expect(await readdir(run)).toContain('model.safetensors');

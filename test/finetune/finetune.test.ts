@@ -56,6 +56,7 @@ describe('a fine-tuning run', () => {
       [
         'checkpoints',
         'config.json',
+        'config.yaml',
         'generation_config.json',
         'metrics.jsonl',
         'model.safetensors',
