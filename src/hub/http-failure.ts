@@ -29,7 +29,9 @@ export function redact(text: string, token: string | undefined): string {
 
 /** The status and what the server said, on one line of bounded length, without tokens: `403: Forbidden`. */
 export function statusAndWords({status, words}: HttpFailure, token: string | undefined): string {
-  const line = redact(words, token).replace(/[\s\p{Cc}]+/gu, ' ').trim();
+  const line = redact(words, token)
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .trim();
   const short = line.length > MAX_WORDS ? `${line.slice(0, MAX_WORDS)}…` : line;
   return short ? `${status}: ${short}` : `${status}`;
 }
