@@ -48,8 +48,8 @@ export class Checkpoint {
   }
 
   /** A tensor's bytes, in chunks (see `WeightFile.chunks`). */
-  chunks(name: string): AsyncGenerator<Uint8Array> {
-    return this.owner(name).chunks(name);
+  chunks(name: string, start?: number, end?: number): AsyncGenerator<Uint8Array> {
+    return this.owner(name).chunks(name, start, end);
   }
 
   /** A tensor's values as float32, whatever its float dtype. */

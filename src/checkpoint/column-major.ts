@@ -12,18 +12,21 @@ export interface ColumnMajorMatrix {
 }
 
 /**
- * The bytes of a column-major matrix in row-major order, in chunks as `ByteFile.chunks` gives them. Holds a panel
- * of 64 MiB, however large the matrix is.
- * @param start - the matrix's first byte in the file
+ * A range of the bytes of a column-major matrix in row-major order, in chunks as `ByteFile.chunks` gives them. Holds
+ * a panel of at most 64 MiB, however large the matrix is.
+ * @param place - the matrix's first byte in the file
+ * @param start - the first byte wanted, in row-major order
+ * @param end - one past the last
  */
 export async function* columnMajorChunks(
   file: ByteFile,
-  start: number,
+  place: number,
   matrix: ColumnMajorMatrix,
+  start: number,
+  end: number,
 ): AsyncGenerator<Uint8Array> {
-  const bytes = matrix.rows * matrix.columns * matrix.elementBytes;
-  for (let from = 0; from < bytes; from += PANEL_BYTES) {
-    const panel = await readPanel(file, start, matrix, from, Math.min(PANEL_BYTES, bytes - from));
+  for (let from = start; from < end; from += PANEL_BYTES) {
+    const panel = await readPanel(file, place, matrix, from, Math.min(PANEL_BYTES, end - from));
     for (let at = 0; at < panel.length; at += CHUNK_BYTES) yield panel.slice(at, at + CHUNK_BYTES);
   }
 }

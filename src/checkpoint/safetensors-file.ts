@@ -34,9 +34,9 @@ export class SafetensorsFile extends WeightFile {
     }
   }
 
-  async *chunks(name: string): AsyncGenerator<Uint8Array> {
+  async *chunks(name: string, start = 0, end?: number): AsyncGenerator<Uint8Array> {
     this.info(name);
-    const {start, end} = this.header.tensors.get(name)!;
-    yield* this.file.chunks(start, end - start);
+    const place = this.header.tensors.get(name)!;
+    yield* this.file.chunks(place.start + start, (end ?? place.end - place.start) - start);
   }
 }

@@ -59,15 +59,22 @@ export class TorchFile extends WeightFile {
     }
   }
 
-  async *chunks(name: string): AsyncGenerator<Uint8Array> {
+  async *chunks(name: string, start = 0, end?: number): AsyncGenerator<Uint8Array> {
     this.info(name);
     const {storage, offset, bytes, columnMajor, dtype, shape} = this.content.tensors.get(name)!;
-    const start = (await this.content.places.get(storage.key)!.start()) + offset;
+    const first = (await this.content.places.get(storage.key)!.start()) + offset;
+    const last = end ?? bytes;
     if (columnMajor) {
       const [rows, columns] = shape as [number, number];
-      yield* columnMajorChunks(this.file, start, {rows, columns, elementBytes: elementBytes(dtype)});
+      yield* columnMajorChunks(
+        this.file,
+        first,
+        {rows, columns, elementBytes: elementBytes(dtype)},
+        start,
+        last,
+      );
     } else {
-      yield* this.file.chunks(start, bytes);
+      yield* this.file.chunks(first + start, last - start);
     }
   }
 }

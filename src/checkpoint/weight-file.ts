@@ -28,11 +28,13 @@ export abstract class WeightFile {
   }
 
   /**
-   * A tensor's little-endian bytes in row-major order, in chunks of `CHUNK_BYTES` and a last, shorter one: tensors
-   * of one size come in equal chunks. Each is a fresh buffer.
+   * A tensor's little-endian bytes in row-major order, in chunks of `CHUNK_BYTES` and a last, shorter one. Each is a
+   * fresh buffer.
+   * @param start - the first byte of the tensor that is wanted, the first of an element
+   * @param end - one past the last; default all
    * @throws FormatError if there is no tensor of this name
    */
-  abstract chunks(name: string): AsyncGenerator<Uint8Array>;
+  abstract chunks(name: string, start?: number, end?: number): AsyncGenerator<Uint8Array>;
 
   /** A tensor's description. @throws FormatError if there is none of this name */
   info(name: string): TensorInfo {

@@ -93,7 +93,7 @@ async function decide(reader: SourceReader, options: PlanOptions): Promise<Conve
   const source = {
     tensors: checkpoint.tensors,
     info: (name: string) => reader.info(name),
-    chunks: (name: string) => reader.chunks(name),
+    chunks: (name: string, start?: number, end?: number) => reader.chunks(name, start, end),
   };
   const planned = await planTensors({source, map, arch, arrangement, share, dtype, zeroInit, seed});
   const ledger = ledgerOf(source, map, arrangement, planned);

@@ -1,11 +1,20 @@
-import {createHash} from 'node:crypto';
+import {createHash, type Hash} from 'node:crypto';
 import {basename} from 'node:path';
-import {Checkpoint, DigestFile, DiskFile, type TensorInfo, type WeightFiles} from '../checkpoint/index.js';
+import {
+  byteLength,
+  Checkpoint,
+  DigestFile,
+  DiskFile,
+  type TensorInfo,
+  type WeightFiles,
+} from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
 
 /** A source checkpoint that takes the sha256 of all that is read of it: each tensor's, and each file's. */
 export class SourceReader {
   private readonly digests = new Map<string, string>();
+  /** Of tensors that are read in several ranges, one after the other: the hash of those so far. */
+  private readonly unfinished = new Map<string, Hash>();
 
   private constructor(
     readonly checkpoint: Checkpoint,
@@ -38,16 +47,22 @@ export class SourceReader {
   }
 
   /**
-   * A tensor's bytes in chunks, as `Checkpoint.chunks`.
+   * A tensor's bytes in chunks, as `Checkpoint.chunks`: all, or a range that follows the last one.
    * @throws FormatError if they are not those of the last time
    */
-  async *chunks(name: string): AsyncGenerator<Uint8Array> {
-    const hash = createHash('sha256');
-    for await (const chunk of this.checkpoint.chunks(name)) {
+  async *chunks(name: string, start = 0, end?: number): AsyncGenerator<Uint8Array> {
+    const hash = start === 0 ? createHash('sha256') : this.unfinished.get(name)!;
+    for await (const chunk of this.checkpoint.chunks(name, start, end)) {
       this.onBytes(chunk.byteLength);
       hash.update(chunk);
       yield chunk;
     }
+    if (end === undefined || end === byteLength(this.info(name))) this.finish(name, hash);
+    else this.unfinished.set(name, hash);
+  }
+
+  private finish(name: string, hash: Hash): void {
+    this.unfinished.delete(name);
     const digest = hash.digest('hex');
     if ((this.digests.get(name) ?? digest) !== digest) {
       throw new FormatError(

@@ -1,4 +1,5 @@
 import {
+  elementBytes,
   elementCount,
   isFloatDtype,
   toFloat32,
@@ -9,6 +10,9 @@ import {
   Rounder,
 } from '../checkpoint/index.js';
 import {UnsupportedError} from '../errors.js';
+
+/** Elements that are averaged at a time: 16 MiB in float32. */
+const PANEL_ELEMENTS = 4 << 20;
 
 /** Tensors that are read by name: a checkpoint, or something that looks on. */
 export type TensorReader = Pick<Checkpoint, 'info' | 'chunks'>;
@@ -60,20 +64,21 @@ export function averaged(
 
   async function* chunks(): AsyncGenerator<Uint8Array> {
     const rounder = new Rounder(from.join(', '), dtype);
-    // All have the same dtype and shape, so their chunks are of equal length.
-    const streams = from.map((each) => source.chunks(each));
-    let start = 0;
-    for (;;) {
-      const parts = await Promise.all(streams.map((stream) => stream.next()));
-      if (parts.some((part) => part.done)) break;
-      const arrays = parts.map((part) => toFloat32(part.value as Uint8Array, own));
-      const sum = new Float32Array(arrays[0]!.length);
-      for (const [index, array] of arrays.entries()) {
-        if (fold) scaleQuery(array, start, fold, fold.factors[index]!);
-        for (let i = 0; i < sum.length; i++) sum[i]! += array[i]!;
+    const size = elementBytes(own as FloatDtype);
+    const count = elementCount(shape);
+    // A panel of all members after the other, so that memory does not grow with their number.
+    for (let start = 0; start < count; start += PANEL_ELEMENTS) {
+      const sum = new Float32Array(Math.min(PANEL_ELEMENTS, count - start));
+      for (const [index, name] of from.entries()) {
+        let done = 0;
+        for await (const chunk of source.chunks(name, size * start, size * (start + sum.length))) {
+          const values = toFloat32(chunk, own);
+          if (fold) scaleQuery(values, start + done, fold, fold.factors[index]!);
+          for (let i = 0; i < values.length; i++) sum[done + i]! += values[i]!;
+          done += values.length;
+        }
       }
-      for (let i = 0; i < sum.length; i++) sum[i]! /= arrays.length;
-      start += sum.length;
+      for (let i = 0; i < sum.length; i++) sum[i]! /= from.length;
       yield rounder.round(sum);
     }
     rounder.finish();
