@@ -3,6 +3,7 @@ import {cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeF
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {writeModelInfo} from '../../src/checkpoint/index.js';
 import {withoutTokenizerClass, withTokenizerClass} from '../../src/checkpoint/tokenizer-class.js';
 import {convert, FormatError, revert, Tokenizer} from '../../src/index.js';
 import {ORACLE} from '../helpers/oracle.js';
@@ -41,28 +42,46 @@ async function thereAndBack(folder: string): Promise<{converted: string; back: s
 }
 
 const folders = expected.cases.map((_, i) => `case-${i}`);
+const configOf = (folder: string) =>
+  JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as Record<string, unknown>;
 
 describe('a converted folder', () => {
   it.each(expected.cases.map((one, i) => ({...one, folder: folders[i]!})))(
     'keeps its tokenizer, and gives it back byte for byte: $name',
     async ({folder: name, ...one}) => {
-      const folder = temp.path(name);
+      const [folder, converted, back] = ['', '-ztt', '-back'].map((end) => temp.path(name + end)) as [
+        string,
+        string,
+        string,
+      ];
       writeCase(one, folder);
-      source(name, one.vocabulary === 'opt-tiny' ? 'opt' : 'gpt2');
-      const {converted, back} = await thereAndBack(folder);
+      for (const output of [converted, back]) mkdirSync(output);
+      const config = configOf(folder);
+      await writeModelInfo(converted, {model_type: 'ztt', base_config: config}, folder);
+      await writeModelInfo(back, config, converted);
       expect(carried(back)).toEqual(carried(folder));
-      expect(JSON.parse(readFileSync(join(back, 'config.json'), 'utf8'))).toEqual(
-        JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')),
-      );
-      const {'tokenizer_config.json': config, ...others} = carried(converted);
+      expect(configOf(back)).toEqual(config);
+      const {'tokenizer_config.json': added, ...others} = carried(converted);
       const {'tokenizer_config.json': own = '{}', ...same} = carried(folder);
       expect(others).toEqual(same);
-      expect(JSON.parse(config!)).toEqual({tokenizer_class: 'GPT2Tokenizer', ...(JSON.parse(own) as object)});
+      expect(JSON.parse(added!)).toEqual({tokenizer_class: 'GPT2Tokenizer', ...(JSON.parse(own) as object)});
       const tokenizer = await Tokenizer.load(converted);
       const text = expected.texts.findIndex((value) => value.startsWith('<|endoftext|>One'));
       expect(tokenizer.encode(expected.texts[text]!, false)).toEqual(one.bare[text]);
     },
   );
+
+  it('keeps the added class through fine-tuning: a ZTT model made of a ZTT model', async () => {
+    const {converted} = await thereAndBack(source('twice', 'gpt2', {'vocab.json': '{"a":0}'}));
+    const [again, back] = [temp.path('twice-again'), temp.path('twice-plain')];
+    for (const output of [again, back]) mkdirSync(output);
+    const {base_config: base} = configOf(converted);
+    await writeModelInfo(again, {model_type: 'ztt', base_config: base}, converted);
+    expect(carried(again)).toEqual(carried(converted));
+    expect(configOf(again).tokenizer_class).toBe('GPT2Tokenizer');
+    await writeModelInfo(back, base as Record<string, unknown>, again);
+    expect(Object.keys(carried(back))).toEqual(['generation_config.json', 'vocab.json']);
+  });
 
   const python = process.env.ZTT_TEST_PYTHON;
   it.skipIf(!python)(

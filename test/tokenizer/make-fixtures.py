@@ -15,7 +15,7 @@ each case the files that make its folder and what AutoTokenizer reads out of the
   class                  the class that AutoTokenizer took
   size, bos, eos, pad    one more than the largest id, and the ids of the named special tokens
   before, after          the ids that stand around each text, and
-  bare                   each text's own
+  bare                   each text's own: the number of their list in `ids`, as many cases have the same
   long                   sha256 of the ids, as little-endian int32, of all texts 60 times over
   decoded                the text of each list of `to_decode`, with special tokens and without
 
@@ -112,6 +112,10 @@ OPT_MAP = {"bos_token": EOS, "eos_token": EOS, "unk_token": EOS, "pad_token": PA
 def token(id, content, **flags):
     base = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return {"id": id, "content": content, **base, **flags}
+
+
+def decoder_of(tokens):
+    return {str(t["id"]): {key: t[key] for key in t if key != "id"} for t in tokens}
 
 
 def byte_level(prefix=False, regex=True):
@@ -239,9 +243,7 @@ CASES = [
             "eos_token": "</s>",
             "unk_token": "</s>",
             "pad_token": "<pad>",
-            "added_tokens_decoder": {
-                str(t["id"]): {key: t[key] for key in t if key != "id"} for t in [OPT_ADDED[1], OPT_ADDED[2], *STRIPPED]
-            },
+            "added_tokens_decoder": decoder_of([OPT_ADDED[1], OPT_ADDED[2], *STRIPPED]),
         },
         special_tokens_map__json={"bos_token": "ignored"},
     ),
@@ -310,6 +312,49 @@ CASES = [
         ),
         tokenizer_config__json={"tokenizer_class": "PreTrainedTokenizerFast", "cls_token": "<s>", "sep_token": "</s>"},
     ),
+    case(
+        "gpt2, as Transformers 4 saved it",
+        "gpt2-books",
+        "gpt2",
+        tokenizer_json(added_tokens=[token(0, "<|endoftext|>", normalized=True), token(4096, "[PAD]")]),
+        tokenizer_config__json={
+            "add_bos_token": False,
+            "add_prefix_space": False,
+            "added_tokens_decoder": decoder_of([token(0, "<|endoftext|>", normalized=True), token(4096, "[PAD]")]),
+            "bos_token": "<|endoftext|>",
+            "clean_up_tokenization_spaces": True,
+            "eos_token": "<|endoftext|>",
+            "errors": "replace",
+            "model_max_length": 1024,
+            "pad_token": "[PAD]",
+            "tokenizer_class": "GPT2Tokenizer",
+            "unk_token": "<|endoftext|>",
+        },
+        special_tokens_map__json={"bos_token": ENDOFTEXT, "eos_token": ENDOFTEXT, "pad_token": "[PAD]", "unk_token": ENDOFTEXT},
+    ),
+    case(
+        "a tokenizer.json and its added tokens, as Transformers 4 saved them",
+        "opt-tiny",
+        "opt",
+        tokenizer_json(added_tokens=OPT_ADDED + STRIPPED, post_processor=template([("</s>", 2)], [])),
+        tokenizer_config__json={
+            "added_tokens_decoder": decoder_of(OPT_ADDED + STRIPPED),
+            "additional_special_tokens": ["<x y>", {**TYPED, "content": "<mask>", "lstrip": True}],
+            "bos_token": "<s>",
+            "eos_token": "</s>",
+            "pad_token": "<pad>",
+            "tokenizer_class": "PreTrainedTokenizerFast",
+        },
+    ),
+]
+
+SAVED = [
+    "gpt2, as openai-community/gpt2",
+    "gpt2 with a padding token added",
+    "opt, as facebook/opt-125m",
+    "opt, all added tokens in tokenizer_config.json",
+    "galactica",
+    "tokens that take white space along, and a normaliser",
 ]
 
 
@@ -367,6 +412,22 @@ def write_case(case, folder):
         write_json(folder / name, content)
 
 
+def saved(name):
+    """What save_pretrained makes of a case."""
+    original = next(case for case in CASES if case["name"] == name)
+    with tempfile.TemporaryDirectory() as source, tempfile.TemporaryDirectory() as target:
+        write_case(original, Path(source))
+        AutoTokenizer.from_pretrained(source).save_pretrained(target)
+        files = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(target).glob("*.json"))}
+    parts = files.pop("tokenizer.json")
+    assert (parts["model"].pop("vocab"), parts["model"].pop("merges")) == (
+        vocabulary_of(original["vocabulary"])[0],
+        [list(merge) for merge in vocabulary_of(original["vocabulary"])[1]],
+    )
+    files["config.json"] = original["files"]["config.json"]
+    return {**original, "name": f"{name}, saved by Transformers", "tokenizer_json": parts, "files": files}
+
+
 def expect(case):
     with tempfile.TemporaryDirectory() as name:
         write_case(case, Path(name))
@@ -403,12 +464,19 @@ def generate(prompt):
 def main():
     make_opt()
     (FIXTURES / "tokenizer").mkdir(exist_ok=True)
+    cases = [expect(case) for case in [*CASES, *map(saved, SAVED)]]
+    ids = []
+    for case in cases:
+        if case["bare"] not in ids:
+            ids.append(case["bare"])
+        case["bare"] = ids.index(case["bare"])
     expected = {
         "made_by": "test/tokenizer/make-fixtures.py",
         "transformers_version": transformers.__version__,
         "texts": TEXTS,
         "to_decode": TO_DECODE,
-        "cases": [expect(case) for case in CASES],
+        "cases": cases,
+        "ids": ids,
         "generated": [generate(prompt) for prompt in ("It is a truth", " \u4f60\u597d, said", "</s>")],
     }
     # One list of ids a line.
