@@ -1,4 +1,3 @@
-import type {ChildProcess} from 'node:child_process';
 import {existsSync} from 'node:fs';
 import {mkdir, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
@@ -10,7 +9,7 @@ import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {makeTinyModel} from '../helpers/tiny.js';
 import {mountTmpfs} from '../helpers/tmpfs.js';
-import {cli, cliJson, cliOk, expectFailure, type CliOptions} from './cli.js';
+import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
 // How often a run is killed: `ZTT_KILLS=20 npx vitest run test/commands/runs` for more.
 const KILLS = Number(process.env.ZTT_KILLS ?? 3);
@@ -38,13 +37,12 @@ afterAll(() => temp.remove());
 const weights = (run: string) => readFile(join(run, 'model.safetensors'));
 
 /** Runs the job uninterrupted, once. */
-let whole: Promise<{weights: Buffer; seconds: number}> | undefined;
+let whole: Promise<{weights: Buffer}> | undefined;
 function wholeRun() {
   whole ??= (async () => {
     const output = temp.path('whole');
-    const started = performance.now();
     await cliOk([...job, '--output', output]);
-    return {weights: await weights(output), seconds: (performance.now() - started) / 1000};
+    return {weights: await weights(output)};
   })();
   return whole;
 }
@@ -172,17 +170,21 @@ describe('a run from the command line', () => {
   it(
     `gives the same weights bit for bit after kill -9 at ${KILLS} random moments`,
     async () => {
-      const {weights: expected, seconds} = await wholeRun();
+      const {weights: expected} = await wholeRun();
       const seed = Date.now() % 2 ** 31;
       const random = xoroshiro128plus(seed);
       let killed = 0;
       for (let i = 0; i < KILLS; i++) {
         const output = temp.path(`killed-${i}`);
-        const after = uniformFloat64(random) * seconds * 1000;
-        const end = await cli([...job, '--output', output], killing(after));
+        // Some time after some step: a step takes milliseconds, and so does writing a checkpoint.
+        const step = Math.floor(uniformFloat64(random) * 40);
+        const ms = uniformFloat64(random) * 100;
+        const end = await cli([...job, '--output', output], {
+          onStart: (child) => void afterStep(output, step, () => setTimeout(() => child.kill('SIGKILL'), ms)),
+        });
         if (end.code === null) killed += 1;
         await cliOk([...job, '--output', output, '--resume']);
-        const what = `seed ${seed}, kill ${i} after ${after} ms`;
+        const what = `seed ${seed}, kill ${i}, ${ms} ms after step ${step}`;
         expect((await weights(output)).equals(expected), what).toBe(true);
         const steps = (await readMetrics(output)).map(({step}) => step);
         expect(steps, what).toEqual(Array.from({length: 41}, (_, step) => step));
@@ -192,10 +194,6 @@ describe('a run from the command line', () => {
     },
     120_000 + KILLS * 120_000,
   );
-});
-
-const killing = (ms: number): CliOptions => ({
-  onStart: (child: ChildProcess) => void setTimeout(() => child.kill('SIGKILL'), ms),
 });
 
 /** Writes a file until the disk is full. */
