@@ -64,7 +64,7 @@ export function averaged(
 
   async function* chunks(): AsyncGenerator<Uint8Array> {
     const rounder = new Rounder(from.join(', '), dtype);
-    const size = elementBytes(own as FloatDtype);
+    const size = elementBytes(own);
     const count = elementCount(shape);
     // A panel of all members after the other, so that memory does not grow with their number.
     for (let start = 0; start < count; start += PANEL_ELEMENTS) {
