@@ -18,6 +18,8 @@ export class AdamW {
     private readonly parameters: ReadonlyMap<string, tf.Variable>,
     private readonly decayed: (name: string) => boolean,
     private readonly options: AdamWOptions,
+    /** What each parameter's learning rate is multiplied by. */
+    private readonly multiplier: (name: string) => number = () => 1,
   ) {
     for (const [name, parameter] of parameters) {
       const moment = () => tf.variable(tf.zerosLike(parameter as tf.Tensor));
@@ -38,14 +40,15 @@ export class AdamW {
     const {beta1, beta2, epsilon, weightDecay} = this.options;
     const update = hasKernel('ZttAdamW') ? updateInPlace : updateComposed;
     for (const [name, parameter] of this.parameters) {
+      const rate = lr * this.multiplier(name);
       update(parameter, this.moments.get(name)!, gradients.get(name)!, {
         scale,
-        rate: lr / (1 - beta1 ** step),
+        rate: rate / (1 - beta1 ** step),
         beta1,
         beta2,
         epsilon,
         squareCorrection: Math.sqrt(1 - beta2 ** step),
-        decay: this.decayed(name) ? 1 - lr * weightDecay : 1,
+        decay: this.decayed(name) ? 1 - rate * weightDecay : 1,
       });
     }
   }

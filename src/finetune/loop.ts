@@ -153,7 +153,7 @@ function measure(run: Run): Promise<HeldOutMetrics> {
 function stepMetrics(
   {identity: {settings}}: Run,
   step: number,
-  {loss, lr, gradNorm, cycles, zeroAttention}: StepResult,
+  {loss, lr, gradNorm, cycles, exits, zeroAttention}: StepResult,
   seconds: number,
   {flops}: RunRecord,
 ): StepMetrics {
@@ -166,6 +166,7 @@ function stepMetrics(
     tokens_per_second,
     flops,
     ...(cycles === undefined ? {} : {cycles}),
+    ...(exits === undefined ? {} : {exits}),
     ...(zeroAttention === undefined ? {} : {zero_attention: zeroAttention}),
   };
 }

@@ -30,6 +30,17 @@ const heldOutSchema = z.object({
   seconds: z.number(),
 });
 
+/** What an exit before a slot would have done to a step's batch: means over its tokens. */
+const exitFindingSchema = z.object({
+  slot: z.number(),
+  /** What it costs, in nats a token. */
+  cost: z.number(),
+  /** The share of tokens for which that is at most the run's margin. */
+  harmless: z.number(),
+  /** The slot's zero attention. */
+  zero_attention: z.number(),
+});
+
 /** One line of metrics.jsonl. That of step 0 has the held-out text's numbers before training, and no others. */
 const metricsSchema = z.looseObject({
   step: z.number().int().nonnegative(),
@@ -45,9 +56,12 @@ const metricsSchema = z.looseObject({
   cycles: z.number().optional(),
   /** By slot, in the step's batch, where training measures it. */
   zero_attention: z.array(z.number()).optional(),
+  /** At the slots whose exits the step looked at. */
+  exits: z.array(exitFindingSchema).optional(),
   held_out: heldOutSchema.optional(),
 });
 
+export type ExitFinding = z.output<typeof exitFindingSchema>;
 export type HeldOutMetrics = z.output<typeof heldOutSchema>;
 export type ExitMetrics = z.output<typeof exitSchema>;
 export type MetricsLine = z.output<typeof metricsSchema>;

@@ -1,4 +1,4 @@
-import {requireWhole, UsageError} from '../errors.js';
+import {requireReal, requireWhole, UsageError} from '../errors.js';
 import {LR_SCHEDULES, type LrSchedule} from './schedule.js';
 
 export interface AdamWOptions {
@@ -57,8 +57,4 @@ export function optimizerSettings(options: Partial<OptimizerSettings>, steps: nu
   requireReal('epsilon', epsilon, epsilon > 0 && epsilon <= 1, 'above 0 and at most 1');
   requireReal('clip-norm', clipNorm, clipNorm >= 0 && clipNorm < Infinity, '0 (no clipping) or above');
   return settings;
-}
-
-function requireReal(option: string, value: number, fits: boolean, bounds: string): void {
-  if (!fits) throw new UsageError(`${option} is ${value}; it must be ${bounds}.`);
 }

@@ -1,14 +1,17 @@
 import type {DataProgress, OpenDataset} from '../data/index.js';
 import {DTYPE_NAMES, type DtypeName} from '../checkpoint/index.js';
 import {requireWhole, UsageError} from '../errors.js';
+import type {Architecture} from '../model/index.js';
 import type {DistillationSettings} from './distillation-options.js';
 import type {LoraSettings} from './lora-options.js';
 import type {StepMetrics} from './metrics.js';
 import {optimizerSettings, type OptimizerSettings} from './optimizer-options.js';
+import {recipeSettings, type RecipeModel, type RecipeSettings} from './recipe.js';
 import {parseTrain} from './trainable.js';
 
 /** What a run is made of; it is kept with its checkpoints, and a resumed run must have the same. */
-export interface RunSettings extends OptimizerSettings, Partial<LoraSettings>, Partial<DistillationSettings> {
+export interface RunSettings
+  extends OptimizerSettings, RecipeSettings, Partial<LoraSettings>, Partial<DistillationSettings> {
   steps: number;
   /** Sequences a micro-batch; a step has `accumulate` of them. */
   batchSize: number;
@@ -83,14 +86,20 @@ export interface RunControls {
 /** Sequences a micro-batch unless told otherwise, and what `auto` divides. */
 export const DEFAULT_BATCH = 8;
 
+/** The model, as far as a run's settings depend on it. */
+export interface RunModel {
+  arch: Pick<Architecture, 'maxPositions'>;
+  arrangement: RecipeModel;
+}
+
 /**
  * The settings of a run, with defaults filled in: 200 steps of 8 sequences, as long as the model takes but at
- * most 256 tokens; the optimiser's as in `optimizerSettings`.
+ * most 256 tokens; the optimiser's as in `optimizerSettings`, the recipe as in `recipeSettings`.
  * @throws UsageError naming the option and what it may be
  */
 export function runSettings(
   options: Omit<FinetuneOptions, 'batchSize'> & {batchSize?: number},
-  maxPositions: number,
+  {arch: {maxPositions}, arrangement}: RunModel,
 ): RunSettings {
   const steps = options.steps ?? 200;
   const settings = {
@@ -100,6 +109,7 @@ export function runSettings(
     seed: options.seed ?? 0,
     train: options.train ?? 'all',
     ...optimizerSettings(options, steps),
+    ...recipeSettings(options, arrangement),
   };
   requireWhole('steps', settings.steps, 1, 1e9);
   requireWhole('batch-size', settings.batchSize, 1, 1e6);

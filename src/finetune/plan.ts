@@ -75,7 +75,7 @@ export function fittedSettings(options: FinetuneOptions, config: ModelConfig): R
   const {batchSize = DEFAULT_BATCH, ...rest} = options;
   const auto = batchSize === 'auto';
   const settings: RunSettings = {
-    ...runSettings({...rest, batchSize: auto ? DEFAULT_BATCH : batchSize}, config.arch.maxPositions),
+    ...runSettings({...rest, batchSize: auto ? DEFAULT_BATCH : batchSize}, config),
     ...loraSettings(options, config),
     ...distillationSettings(options),
   };

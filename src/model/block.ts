@@ -12,6 +12,7 @@ import {
   separateHeads,
   splitHeads,
   weightedValues,
+  zeroAttentionOfKey,
   type ActivationName,
   type LowRank,
   type Projections,
@@ -52,9 +53,20 @@ export class Blocks {
     private readonly loraScale: number,
   ) {}
 
-  /** A whole layer: x [B, T, D] to [B, T, D]. */
-  run(x: tf.Tensor3D, run: BlockRun, mask: tf.Tensor2D, hook?: BranchHook): tf.Tensor3D {
+  /**
+   * A whole layer: x [B, T, D] to [B, T, D].
+   * @param observe - is given what computes the layer's zero attention [B, H, T], whose gradient reaches the zero key
+   *   alone
+   */
+  run(
+    x: tf.Tensor3D,
+    run: BlockRun,
+    mask: tf.Tensor2D,
+    hook?: BranchHook,
+    observe?: (zero: () => tf.Tensor3D) => void,
+  ): tf.Tensor3D {
     const projections = this.projections(this.attentionInput(x, run), run);
+    observe?.(() => zeroAttentionOfKey(projections, this.attention(run, mask)));
     if (!hook) return this.rest(x, causalAttention(projections, this.attention(run, mask)), run);
     const [q, k, v] = separateHeads(projections, this.arch.heads) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
     const weights = hook(attentionWeights(q, k, run.zeroKey, run.scale, mask));

@@ -39,6 +39,7 @@ export type {
 } from './forward.js';
 export type {Model} from './model.js';
 export {countParameters, mapTensors, modelTensors, ZERO_KEYS, type TensorMap} from './tensors.js';
+export type {ExitMeasure, ExitObjective, ExitUnit} from './exit-objective.js';
 export type {GradientOptions, LossGradients} from './gradients.js';
-export type {HookFor} from './network.js';
+export type {HookFor} from './stretches.js';
 export type {LossMask} from './targets.js';

@@ -15,15 +15,12 @@ import type {
 } from './forward.js';
 import {lossGradients, nextTokenLoss, type GradientOptions, type LossGradients} from './gradients.js';
 import {hasZeroTokens} from './layout.js';
-import {Network} from './network.js';
+import {MAX_LOGITS, Network} from './network.js';
 import {contextsOf, idsTensor, joinZeroAttention, rowStates} from './rows.js';
 import type {LossMask} from './targets.js';
 import type {Weights} from './weights.js';
 
 // Shapes: B batch, T tokens, D width, H heads, S slots, V vocabulary.
-
-/** Logits computed at a time, at most: bounds memory whatever the vocabulary. */
-const MAX_LOGITS = 1 << 24;
 
 /** A loaded model. Methods that compute are asynchronous, since a GPU's results come so. */
 export class Model {
@@ -151,7 +148,7 @@ export class Model {
    */
   async loss(ids: readonly (readonly number[])[], lossMask?: LossMask): Promise<number> {
     await activate(this.engine);
-    const loss = tf.tidy(() => nextTokenLoss(this.network, idsTensor(ids, 2, this.config.arch), {lossMask}));
+    const loss = tf.tidy(() => nextTokenLoss(this.network, idsTensor(ids, 2, this.config.arch), lossMask));
     const [value] = await loss.data();
     loss.dispose();
     return value!;

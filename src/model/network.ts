@@ -7,22 +7,21 @@ import {
   headCrossEntropy,
   headDistillation,
   linear,
+  logProbabilities,
   reshape,
   type TeacherHead,
 } from '../ops/index.js';
 import {LM_HEAD} from './architecture.js';
-import {Blocks, norm, type BlockRun, type BranchHook} from './block.js';
+import {Blocks, norm, type BlockRun} from './block.js';
 import type {ModelConfig} from './config.js';
 import {hasZeroTokens, slots, type Slot} from './layout.js';
 import {loraScale} from './lora.js';
+import {stretchSlots, type PassOptions, type Stretch} from './stretches.js';
 import {ZERO_KEYS} from './tensors.js';
 import type {Weights} from './weights.js';
 
-/**
- * The hook for a stretch of the forward pass (see `Network.stretches`). It is made anew whenever the stretch runs, so
- * that one that is computed twice is the same both times.
- */
-export type HookFor = (stretch: number) => BranchHook;
+/** Logits computed at a time, at most: bounds memory whatever the vocabulary. */
+export const MAX_LOGITS = 1 << 24;
 
 /** A slot, ready to run. */
 export type NetworkSlot = Slot & BlockRun;
@@ -71,22 +70,34 @@ export class Network {
     return causalMask(tokens, this.zeroTokens);
   }
 
-  /**
-   * The stretches of a forward pass in training, in order: the embedding, the head, each cycle, the tail. Each takes
-   * the hidden state [B, T, D] before it (the embedding takes none) to the one after it.
-   */
-  stretches(ids: tf.Tensor2D, hookFor?: HookFor): ((x: tf.Tensor3D | null) => tf.Tensor3D)[] {
-    const ends = this.order.flatMap((slot, i) => {
-      const next = this.order[i + 1];
-      return next?.part === slot.part && next.cycle === slot.cycle ? [] : [i + 1];
+  /** The stretches of a forward pass in training, in order: the embedding, the head, each cycle, the tail. */
+  stretches(ids: tf.Tensor2D, {hookFor, cycles}: PassOptions = {}): Stretch[] {
+    const embedding: Stretch = {
+      part: null,
+      cycle: 1,
+      run: () => {
+        const hook = hookFor?.(0);
+        return hook ? hook(this.embed(ids)) : this.embed(ids);
+      },
+    };
+    const groups = stretchSlots(this.order, cycles).map((group, i): Stretch => {
+      const {part, cycle} = group[0]!;
+      const observed = part === 'middle' && this.zeroTokens === 1;
+      return {
+        part,
+        cycle,
+        run: (x, observe) => {
+          const hook = hookFor?.(i + 1);
+          const mask = this.mask(ids.shape[1]);
+          const slots = this.slots();
+          return group.reduce((before, {index}) => {
+            const pass = (zero: () => tf.Tensor3D) => observe?.({index, before, zero});
+            return this.blocks.run(before, slots[index]!, mask, hook, observed ? pass : undefined);
+          }, x!);
+        },
+      };
     });
-    return [0, ...ends].map((end, stretch, all) => (x) => {
-      const hook = hookFor?.(stretch);
-      if (x === null) return hook ? hook(this.embed(ids)) : this.embed(ids);
-      const mask = this.mask(ids.shape[1]);
-      const slots = this.slots().slice(all[stretch - 1], end);
-      return slots.reduce((state, slot) => this.blocks.run(state, slot, mask, hook), x);
-    });
+    return [embedding, ...groups];
   }
 
   /** The LM head: hidden states [N, D] to logits [N, V]. */
@@ -112,9 +123,26 @@ export class Network {
   /** What the LM head multiplies at full depth: the last states of ids [B, T], [B T, E], and its weight [V, E]. */
   head(ids: tf.Tensor2D): Pick<TeacherHead, 'state' | 'weight'> {
     let x: tf.Tensor3D | null = null;
-    for (const stretch of this.stretches(ids)) x = stretch(x);
+    for (const stretch of this.stretches(ids)) x = stretch.run(x);
     const [B, T, D] = x!.shape;
     return {state: this.headInput(reshape(x!, [B * T, D])), weight: this.headWeight()};
+  }
+
+  /**
+   * The cross-entropy of each target from hidden states [N, D], in nats, [N], with the logits of some rows at a
+   * time. It has no gradient.
+   */
+  tokenLosses(x: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
+    const N = x.shape[0];
+    const size = Math.max(1, Math.floor(MAX_LOGITS / this.config.arch.vocabulary));
+    const losses = (start: number) => {
+      const rows = Math.min(size, N - start);
+      const logits = this.logits(tf.slice(x, [start, 0], [rows, -1]));
+      return tf.neg(logProbabilities(logits, tf.slice(targets, [start], [rows])));
+    };
+    return tf.tidy(() =>
+      tf.concat(Array.from({length: Math.ceil(N / size)}, (_, i) => tf.tidy(() => losses(i * size)))),
+    );
   }
 
   private headInput(x: tf.Tensor2D): tf.Tensor2D {

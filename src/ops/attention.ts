@@ -90,6 +90,17 @@ export function weightedValues(p: tf.Tensor4D, v: tf.Tensor4D): tf.Tensor4D {
 
 /** The zero attention: column 0 of the weights. @param p - [B, H, T, 1 + T] @returns [B, H, T] */
 export function zeroAttention(p: tf.Tensor4D): tf.Tensor3D {
-  const [B, H, T] = p.shape;
-  return tf.reshape(tf.slice(p, [0, 0, 0, 0], [-1, -1, -1, 1]), [B, H, T]);
+  const [B, H, T, keys] = p.shape;
+  return customOp([p], (p) => ({
+    value: tf.reshape(tf.slice(p, [0, 0, 0, 0], [-1, -1, -1, 1]), [B, H, T]),
+    saved: [],
+    gradient: (dz) => [
+      tf.pad(tf.reshape(dz, [B, H, T, 1]), [
+        [0, 0],
+        [0, 0],
+        [0, 0],
+        [0, keys - 1],
+      ]),
+    ],
+  })) as tf.Tensor3D;
 }

@@ -53,6 +53,28 @@ export function causalAttentionWithZero(
   return {mixed: mixed as tf.Tensor3D, zero: zero as tf.Tensor3D | undefined};
 }
 
+/**
+ * The zero attention [B, H, T] with a gradient by the zero key alone: what a loss on it may move. The projections
+ * count as given.
+ */
+export function zeroAttentionOfKey(projections: Projections, options: AttentionOptions): tf.Tensor3D {
+  const {heads, scale} = options;
+  return customOp([options.zeroKey!], (zeroKey) => {
+    const zero = causalAttentionWithZero(projections, {...options, zeroKey}).zero!;
+    const [q] = separateHeads(projections, heads);
+    return {
+      value: zero,
+      saved: [zero, q!],
+      // z is a softmax's entry: dz / dlogit = z (1 - z), and the logit is scale q . key.
+      gradient: (dz, [zero, q]) => {
+        const slope = tf.mul(tf.mul(dz, scale), tf.mul(zero!, tf.sub(1, zero!)));
+        const perRow = tf.matMul(tf.expandDims(slope, 2), q!);
+        return [tf.reshape(tf.sum(perRow, 0), zeroKey.shape)];
+      },
+    };
+  }) as tf.Tensor3D;
+}
+
 /** q, k and v, each [B, H, T, d]. */
 export function separateHeads(projections: Projections, heads: number): tf.Tensor4D[] {
   const parts =

@@ -39,3 +39,8 @@ export function customOp(inputs: tf.Tensor[], op: (...inputs: tf.Tensor[]) => Op
   });
   return run(...inputs);
 }
+
+/** A value that is computed without a tape: no gradient flows through it, and nothing is kept for one. */
+export function withoutGradient<T extends tf.Tensor>(compute: () => T): T {
+  return customOp([], () => ({value: compute(), saved: [], gradient: () => []})) as T;
+}

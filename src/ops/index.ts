@@ -9,9 +9,11 @@ export {
   causalAttention,
   causalAttentionWithZero,
   separateHeads,
+  zeroAttentionOfKey,
   type AttentionOptions,
   type Projections,
 } from './causal-attention.js';
+export {withoutGradient} from './custom.js';
 export {crossEntropy, headCrossEntropy, logProbabilities} from './cross-entropy.js';
 export {headDistillation, type TeacherHead} from './distillation.js';
 export {dropout} from './dropout.js';
@@ -20,4 +22,5 @@ export {hasKernel, runFused, type FusedKernel} from './fused.js';
 export {layerNorm} from './layer-norm.js';
 export {linear, type Orientation} from './linear.js';
 export {addLowRank, type LowRank} from './low-rank.js';
-export {add, mergeHeads, reshape, splitHeads, takeRows} from './structure.js';
+export {add, mergeHeads, reshape, splitHeads, takeRows, withGradient} from './structure.js';
+export {zeroCrossEntropy} from './zero-cross-entropy.js';

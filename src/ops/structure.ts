@@ -24,6 +24,15 @@ export function add<T extends tf.Tensor>(a: T, b: tf.Tensor): T {
   })) as T;
 }
 
+/** A scalar whose gradient by x is dx: where a backward pass goes on from one that was computed before. */
+export function withGradient(x: tf.Tensor, dx: tf.Tensor): tf.Scalar {
+  return customOp([x], () => ({
+    value: tf.scalar(0),
+    saved: [dx],
+    gradient: (dy, [dx]) => [tf.mul(dx!, dy)],
+  })) as tf.Scalar;
+}
+
 /** The same values in another shape. */
 export function reshape<T extends tf.Tensor>(x: tf.Tensor, shape: number[]): T {
   const before = x.shape;

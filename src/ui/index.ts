@@ -22,6 +22,7 @@ export {optimizerFlags, optimizerOptions} from './optimizer-flags.js';
 export {Progress, type ProgressOptions} from './progress.js';
 export {proofFacts, type Proof} from './proof.js';
 export {distillFlags, trainFlags, trainOptions} from './train-flags.js';
+export {recipeFlags, recipeOptions} from './recipe-flags.js';
 export {runFlags, runOptions} from './run-flags.js';
 export {planFacts} from './run-plan.js';
 export {facts, table, type Column} from './table.js';

@@ -17,10 +17,7 @@ globalThis.gc?.();
 const before = process.memoryUsage().rss;
 const model = await load(folder, {engine: 'native', threads: 2});
 const {checkpointCycles} = options;
-const settings = runSettings(
-  {model: folder, output: '', data: ['-'], ...options},
-  model.config.arch.maxPositions,
-);
+const settings = runSettings({model: folder, output: '', data: ['-'], ...options}, model.config);
 const trainer = new Trainer(model, {...settings, checkpointCycles});
 const rows = Array.from({length: options.batchSize}, (_, row) =>
   Array.from({length: options.seqLen}, (_, i) => (row * 31 + i * 7) % model.config.arch.vocabulary),

@@ -1,8 +1,14 @@
 import {runSettings, type RunSettings} from '../../src/finetune/options.js';
+import type {Model} from '../../src/index.js';
 
-/** A trainer's settings: a run's defaults for ten steps of batches of 2, but for what is given. */
-export const trainerSettings = (given: Partial<RunSettings>): RunSettings =>
+const PLAIN = {layout: 'vanilla', cycles: 1} as const;
+
+/**
+ * A trainer's settings: a run's defaults for ten steps of batches of 2, but for what is given.
+ * @param model - whose recipe is taken; a plain one unless given
+ */
+export const trainerSettings = (given: Partial<RunSettings>, model?: Pick<Model, 'config'>): RunSettings =>
   runSettings(
     {model: '', output: '', data: ['-'], steps: 10, batchSize: 2, seqLen: 6, seed: 7, ...given},
-    1024,
+    {arch: {maxPositions: 1024}, arrangement: model?.config.arrangement ?? PLAIN},
   );
