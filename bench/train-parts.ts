@@ -38,7 +38,7 @@ async function measure(train: string): Promise<z.output<typeof measured>> {
   const options = {model, output: '', data: ['-'], batchSize: B, seqLen: T, train};
   const config = await readModelConfig(model);
   const settings = {
-    ...runSettings(options, config.arch.maxPositions),
+    ...runSettings(options, config),
     ...loraSettings(options, config),
   };
   const {engine} = flags;

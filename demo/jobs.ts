@@ -18,6 +18,7 @@ import {
   SOURCE,
   TRAINING_TEXT,
   WINDOW,
+  ZERO_INIT,
 } from './settings.js';
 import type {Sizes} from './settings.js';
 
@@ -53,6 +54,8 @@ export type Job = TrainJob | EvalJob;
 
 export interface TrainResult {
   seconds: number;
+  /** Perplexity of the held-out text as it was converted; vanilla's is the source's. */
+  convertedPerplexity: number;
   /** Training loss of the first and the last step, in nats. */
   firstLoss: number;
   lastLoss: number;
@@ -84,7 +87,9 @@ type Report = (share: number) => void;
 
 export async function runTrainJob(job: TrainJob, report: Report): Promise<TrainResult> {
   const cycles = job.layout === 'vanilla' ? undefined : CYCLES;
-  await convert({source: SOURCE, output: job.converted, layout: job.layout, cycles, seed: SEED});
+  const zeroInit = job.layout === 'ztt' ? ZERO_INIT : {};
+  await convert({source: SOURCE, output: job.converted, layout: job.layout, cycles, seed: SEED, ...zeroInit});
+  const convertedPerplexity = await heldOutPerplexity(job);
   const {steps, batchSize, seqLen, lr} = job.sizes;
   const losses: number[] = [];
   const {seconds} = await finetune({
@@ -105,28 +110,40 @@ export async function runTrainJob(job: TrainJob, report: Report): Promise<TrainR
       report(step / steps);
     },
   });
-  return {seconds, firstLoss: losses[0]!, lastLoss: losses.at(-1)!};
+  return {seconds, convertedPerplexity, firstLoss: losses[0]!, lastLoss: losses.at(-1)!};
+}
+
+async function heldOutPerplexity({converted, sizes, engine, threads}: TrainJob): Promise<number> {
+  const model = await load(converted, {engine, threads});
+  const {scored, text} = await heldOutText(sizes);
+  const {perplexity} = await evaluateHeldOut(model, scored, {...text, threshold: 1});
+  model.dispose();
+  return perplexity;
+}
+
+/** The held-out text in two parts, which share no scored token: one to calibrate thresholds on, then what is scored. */
+async function heldOutText({windows}: Sizes) {
+  const tokenizer = await Tokenizer.load(SOURCE);
+  const tokens = tokenizer.encode(await readFile(HELD_OUT_TEXT, 'utf8'));
+  const cut = windows * (WINDOW.window - WINDOW.context) + WINDOW.context;
+  return {calibration: tokens.slice(0, cut), scored: tokens.slice(cut), text: {...WINDOW, limit: windows}};
 }
 
 export async function runEvalJob(job: EvalJob, report: Report): Promise<EvalResult> {
   const {threshold, sizes} = job;
   const model = await load(job.model, {engine: job.engine, threads: job.threads});
   const tokenizer = await Tokenizer.load(job.model);
-  const tokens = tokenizer.encode(await readFile(HELD_OUT_TEXT, 'utf8'));
-  // The calibration text comes first and the scored text after it: they share no token.
-  const stride = WINDOW.window - WINDOW.context;
-  const cut = sizes.windows * stride + WINDOW.context;
-  const text = {...WINDOW, limit: sizes.windows};
+  const {calibration, scored, text} = await heldOutText(sizes);
   let calibrated: number[] = [];
   if (job.calibrate) {
-    const whole = await evaluateHeldOut(model, tokens.slice(0, cut), {
+    const whole = await evaluateHeldOut(model, calibration, {
       ...text,
       threshold: 1,
       exitScores: true,
     });
     calibrated = calibrationThresholds(whole.exit_scores, EXIT_SHARES);
   }
-  const held = await evaluateHeldOut(model, tokens.slice(cut), {
+  const held = await evaluateHeldOut(model, scored, {
     ...text,
     threshold,
     onProgress: (done, total) => report((0.5 * done) / total),

@@ -131,6 +131,17 @@ function printTable({rows, training, sizes, seconds}: Results): void {
       `Perplexity and next token: held-out text. Word order: ${sizes.questions} two-way questions, chance 50 %. ` +
       'Seconds: scoring, with other jobs beside it.',
   );
+  const perplexityOf = (name: string) =>
+    rows.find((row) => row.name === name && row.threshold === 1)!.perplexity;
+  const wonBack = (['bc', 'htc', 'ztt'] as const).map((layout) => {
+    const converted = Math.log(training[layout]!.convertedPerplexity);
+    const cost = converted - Math.log(perplexityOf('source'));
+    const share = (converted - Math.log(perplexityOf(layout))) / cost;
+    return `${layout} ${(100 * share).toFixed(0)} % of ${cost.toFixed(3)}`;
+  });
+  console.log(
+    `Of the loss that converting cost, in nats a token, fine-tuning won back: ${wonBack.join(', ')}.`,
+  );
   const trainSeconds = Object.values(training).reduce((sum, {seconds}) => sum + seconds, 0);
   console.log(
     `Took ${format.duration(seconds)} (${format.duration(trainSeconds)} of fine-tuning, summed over processes). ` +

@@ -13,6 +13,9 @@ export const LAYOUTS: Layout[] = ['vanilla', 'bc', 'htc', 'ztt'];
 export const CYCLES = 2;
 export const SEED = 1;
 
+/** Zero keys that hardly take part at first; see docs/finetuning.md. */
+export const ZERO_INIT = {zeroInit: 'aligned', zeroInitBeta: 1} as const;
+
 /** Early-exit thresholds of every run; 1 never exits. */
 export const FIXED_THRESHOLDS = [0.2, 0.5, 0.7, 1];
 /** Further thresholds are chosen so that these shares of the calibration text exit early. */
@@ -32,5 +35,5 @@ export interface Sizes {
   questions: number;
 }
 
-export const FULL: Sizes = {steps: 40, batchSize: 8, seqLen: 128, lr: 1e-4, windows: 48, questions: 200};
+export const FULL: Sizes = {steps: 40, batchSize: 4, seqLen: 256, lr: 1e-4, windows: 48, questions: 200};
 export const QUICK: Sizes = {steps: 5, batchSize: 4, seqLen: 64, lr: 1e-4, windows: 8, questions: 20};

@@ -22,6 +22,7 @@ import {
   modelArg,
   outputFlag,
   proofFacts,
+  realNumber,
   table,
   wholeNumber,
 } from '../ui/index.js';
@@ -124,6 +125,13 @@ export default class Convert extends BaseCommand {
       helpGroup: 'ZERO TOKENS',
       options: ZERO_INITS,
     })(),
+    'zero-init-beta': realNumber({
+      description:
+        'How far below 0 the zero logit of aligned keys is where a query is its bias; 4 unless given.',
+      helpGroup: 'ZERO TOKENS',
+      above: 0,
+      max: 1000,
+    }),
     seed: wholeNumber({
       description: 'Seed of normal zero keys; 0 unless given.',
       helpGroup: 'ZERO TOKENS',
@@ -166,6 +174,7 @@ export default class Convert extends BaseCommand {
       middleLayers: flags['middle-layers'],
       share: flags.share,
       zeroInit: flags['zero-init'],
+      zeroInitBeta: flags['zero-init-beta'],
       seed: flags.seed,
       dtype: flags.dtype,
       maxShardBytes: flags['max-shard-size'],

@@ -79,7 +79,7 @@ function earlyExit({layout, threshold, exitFromCycle, zeroInit}: ModelDescriptio
       ? `threshold ${threshold}, from cycle ${exitFromCycle}`
       : 'off (threshold 1) unless asked for';
   const keys = zeroInit
-    ? `; zero keys began as ${zeroInit.kind}${zeroInit.kind === 'normal' ? `, seed ${zeroInit.seed}` : ''}`
+    ? `; zero keys began as ${zeroInit.kind}${zeroInit.kind === 'normal' ? `, seed ${zeroInit.seed}` : ''}${zeroInit.beta === undefined ? '' : `, beta ${zeroInit.beta}`}`
     : '';
   return when + keys;
 }

@@ -26,7 +26,7 @@ import {
 import {Tokenizer} from '../tokenizer/index.js';
 import {randomTensor, type InitialValues} from './random-tensors.js';
 import {arrange, type ArrangeOptions} from './share.js';
-import {zeroKeys} from './zero-keys.js';
+import {ZERO_INIT_BETA, zeroKeys, type ZeroKeyInit} from './zero-keys.js';
 import {zttEntry} from './ztt-entry.js';
 
 /** Transformers' default of `initializer_range` and `init_std`. */
@@ -87,13 +87,14 @@ export async function init(options: InitOptions): Promise<InitReport> {
   const {base, carryFrom, where} = await configAndTokenizer(options);
   const arch = parseArchitecture(base, where);
   const {arrangement} = arrange(arch.layers, options);
+  const zeroKeyInit = {kind: zeroInit, seed, beta: ZERO_INIT_BETA};
   const values = initialValues(base);
   const specs = modelTensors(arch, arrangement);
   const tensors = specs.map((spec) =>
-    spec.name === ZERO_KEYS ? keys(spec, zeroInit, seed) : randomTensor(arch, spec, values, seed),
+    spec.name === ZERO_KEYS ? keys(spec, zeroKeyInit) : randomTensor(arch, spec, values, seed),
   );
   const source = {name: 'random', revision: null, sha256: {}, prefix: '', dropped: []};
-  const ztt = zttEntry({arrangement, share: 'keep', zeroInit, seed, source});
+  const ztt = zttEntry({arrangement, share: 'keep', zeroInit: zeroKeyInit, source});
   const total = specs.reduce((n, {shape}) => n + elementCount(shape) * elementBytes('F32'), 0);
   let done = 0;
   const onBytes = (bytes: number) => onProgress?.((done += bytes), total);
@@ -117,8 +118,8 @@ export async function init(options: InitOptions): Promise<InitReport> {
   };
 }
 
-function keys({name, shape}: TensorSpec, zeroInit: ZeroInit, seed: number) {
-  const bytes = fromFloat32(zeroKeys(zeroInit, shape as [number, number, number], seed, []), 'F32');
+function keys({name, shape}: TensorSpec, init: ZeroKeyInit) {
+  const bytes = fromFloat32(zeroKeys(init, shape as [number, number, number], []), 'F32');
   return {name, dtype: 'F32' as const, shape, chunks: () => [bytes]};
 }
 

@@ -1,5 +1,5 @@
 import {DTYPE_NAMES, type DtypeName, type WeightFiles} from '../checkpoint/index.js';
-import {requireWhole, UsageError} from '../errors.js';
+import {requireReal, requireWhole, UsageError} from '../errors.js';
 import {LAYOUTS, SHARES, ZERO_INITS, type ZeroInit} from '../model/index.js';
 import type {ArrangeOptions} from './share.js';
 
@@ -34,6 +34,8 @@ export interface PlanOptions extends ArrangeOptions {
   maxShardBytes?: number;
   /** How the zero keys begin; default `normal`. */
   zeroInit?: ZeroInit;
+  /** Minus the zero logit of `aligned` zero keys where a query is its bias; default 4. */
+  zeroInitBeta?: number;
   /** Seed of `normal` zero keys; default 0. */
   seed?: number;
 }
@@ -52,6 +54,13 @@ export function checkOptions(options: PlanOptions & {verify?: VerifyLevel}): voi
   check('dtype', options.dtype, CAST_DTYPES);
   check('verify', verify, VERIFY_LEVELS);
   if (!Number.isSafeInteger(seed)) throw new UsageError(`seed is ${seed}; it must be a whole number.`);
+  const {zeroInitBeta: beta} = options;
+  if (beta !== undefined) {
+    requireReal('zero-init-beta', beta, beta > 0 && beta <= 1000, 'above 0 and at most 1000');
+    if (zeroInit !== 'aligned') {
+      throw new UsageError(`zero-init-beta goes with zero-init aligned; zero-init is ${zeroInit}.`);
+    }
+  }
   checkShardSize(maxShardBytes);
 }
 

@@ -18,10 +18,9 @@ import {
   type Share,
   type Slot,
   type TensorMap,
-  type ZeroInit,
 } from '../model/index.js';
 import {averaged, cast, copied, valuesOf, type TensorReader} from './tensor-source.js';
-import {zeroKeys} from './zero-keys.js';
+import {zeroKeys, type ZeroKeyInit} from './zero-keys.js';
 
 /** What becomes of the source's tensors on their way to the output, or that they had no part in it. */
 export const HOWS = ['copied', 'cast', 'averaged', 'made'] as const;
@@ -42,8 +41,7 @@ export interface PlanTensorsOptions {
   share: Share;
   /** What the source's parameters are cast to; null keeps their bytes. */
   dtype: FloatDtype | null;
-  zeroInit: ZeroInit;
-  seed: number;
+  zeroInit: ZeroKeyInit;
 }
 
 /**
@@ -97,11 +95,11 @@ export function queryFold(arch: Architecture, name: string): {columns: number; q
 }
 
 async function planZeroKeys(options: PlanTensorsOptions, planned: PlannedTensor[]): Promise<PlannedTensor> {
-  const {arch, arrangement, zeroInit, seed} = options;
+  const {arch, arrangement, zeroInit} = options;
   const run = slots(arrangement);
   const shape = [run.length, arch.heads, arch.width / arch.heads] as const;
-  const biases = zeroInit === 'aligned' ? await queryBiases(arch, run, planned) : [];
-  const bytes = fromFloat32(zeroKeys(zeroInit, shape, seed, biases), 'F32');
+  const biases = zeroInit.kind === 'aligned' ? await queryBiases(arch, run, planned) : [];
+  const bytes = fromFloat32(zeroKeys(zeroInit, shape, biases), 'F32');
   return {
     source: {name: ZERO_KEYS, dtype: 'F32', shape: [...shape], chunks: () => [bytes]},
     how: 'made',

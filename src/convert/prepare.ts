@@ -21,6 +21,7 @@ import {checkOptions, type Origin, type PlanOptions} from './options.js';
 import {planTensors, type PlannedTensor} from './plan.js';
 import {arrange} from './share.js';
 import {SourceReader} from './source-reader.js';
+import {ZERO_INIT_BETA} from './zero-keys.js';
 import {zttEntry} from './ztt-entry.js';
 
 /** What a conversion gives, told in numbers. */
@@ -77,7 +78,8 @@ export async function prepare(options: PlanOptions, onBytes?: (bytes: number) =>
 }
 
 async function decide(reader: SourceReader, options: PlanOptions): Promise<Conversion> {
-  const {zeroInit = 'normal', seed = 0} = options;
+  const {zeroInit: kind = 'normal', seed = 0, zeroInitBeta: beta = ZERO_INIT_BETA} = options;
+  const zeroInit = {kind, seed, beta};
   const {checkpoint} = reader;
   const origin = options.origin ?? {name: nameOf(options.source), revision: null};
   const config = await readModelConfig(checkpoint.folder);
@@ -95,7 +97,7 @@ async function decide(reader: SourceReader, options: PlanOptions): Promise<Conve
     info: (name: string) => reader.info(name),
     chunks: (name: string, start?: number, end?: number) => reader.chunks(name, start, end),
   };
-  const planned = await planTensors({source, map, arch, arrangement, share, dtype, zeroInit, seed});
+  const planned = await planTensors({source, map, arch, arrangement, share, dtype, zeroInit});
   const ledger = ledgerOf(source, map, arrangement, planned);
   const files = planWeights(
     planned.map((tensor) => tensor.source),
@@ -105,7 +107,6 @@ async function decide(reader: SourceReader, options: PlanOptions): Promise<Conve
     arrangement,
     share,
     zeroInit,
-    seed,
     source: {...origin, sha256: {}, prefix: map.prefix, dropped: map.dropped},
   });
   const summary = summarize({output: options.output, origin, arch, arrangement, share, ledger, files});

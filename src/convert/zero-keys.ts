@@ -3,8 +3,17 @@ import {gaussian} from './gaussian.js';
 
 /** Standard deviation of `normal` keys. */
 export const ZERO_INIT_STD = 0.02;
-/** The zero logit of `aligned` keys is minus this where the query is its bias. */
+/** The zero logit of `aligned` keys is minus this where the query is its bias, unless told otherwise. */
 export const ZERO_INIT_BETA = 4;
+
+/** How zero keys begin. */
+export interface ZeroKeyInit {
+  kind: ZeroInit;
+  /** Of `normal`. */
+  seed: number;
+  /** Of `aligned`. */
+  beta: number;
+}
 
 /**
  * First values of the zero-token pool [S, H, d].
@@ -14,9 +23,8 @@ export const ZERO_INIT_BETA = 4;
  * @param queryBiases - each slot's query bias [H d], for `aligned`
  */
 export function zeroKeys(
-  kind: ZeroInit,
+  {kind, seed, beta}: ZeroKeyInit,
   shape: readonly [slots: number, heads: number, size: number],
-  seed: number,
   queryBiases: readonly Float32Array[],
 ): Float32Array {
   const [S, H, d] = shape;
@@ -27,7 +35,7 @@ export function zeroKeys(
     for (let head = 0; head < H; head++) {
       const b = bias.subarray(head * d, (head + 1) * d);
       const squared = b.reduce((sum, value) => sum + value * value, 0);
-      const factor = (-ZERO_INIT_BETA * Math.sqrt(d)) / (squared + 1e-6);
+      const factor = (-beta * Math.sqrt(d)) / (squared + 1e-6);
       keys.set(
         b.map((value) => factor * value),
         (slot * H + head) * d,

@@ -1,15 +1,16 @@
-import {hasZeroTokens, type Arrangement, type Share, type ZeroInit, type ZttConfig} from '../model/index.js';
+import {hasZeroTokens, type Arrangement, type Share, type ZttConfig} from '../model/index.js';
+import type {ZeroKeyInit} from './zero-keys.js';
 
 export interface EntryOptions {
   arrangement: Arrangement;
   share: Share;
-  zeroInit: ZeroInit;
-  seed: number;
+  zeroInit: ZeroKeyInit;
   source: ZttConfig['source'];
 }
 
 /** The `ztt` entry of a new model's config.json. It never exits unless told to. */
-export function zttEntry({arrangement, share, zeroInit, seed, source}: EntryOptions): ZttConfig {
+export function zttEntry({arrangement, share, zeroInit, source}: EntryOptions): ZttConfig {
+  const {kind, seed, beta} = zeroInit;
   return {
     version: 1,
     layout: arrangement.layout,
@@ -22,7 +23,7 @@ export function zttEntry({arrangement, share, zeroInit, seed, source}: EntryOpti
     threshold: 1,
     exit_from_cycle: 2,
     dropout: 0,
-    zero_init: hasZeroTokens(arrangement.layout) ? {kind: zeroInit, seed} : null,
+    zero_init: hasZeroTokens(arrangement.layout) ? {kind, seed, ...(kind === 'aligned' ? {beta} : {})} : null,
     source,
   };
 }

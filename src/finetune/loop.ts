@@ -2,7 +2,7 @@ import {setImmediate} from 'node:timers/promises';
 import {Checkpoint, dtypeNamed, rounded, type ModelFolder, type TensorSource} from '../checkpoint/index.js';
 import type {Batch} from '../data/index.js';
 import {FileError, InterruptedError, ZttError} from '../errors.js';
-import {hasZeroTokens, rowFlops, slots, ZERO_KEYS, type Model} from '../model/index.js';
+import {hasZeroTokens, ZERO_KEYS, type Model} from '../model/index.js';
 import {EventFile} from './event-file.js';
 import {measureHeldOut} from './held-out.js';
 import {
@@ -15,6 +15,7 @@ import {
 import type {FinetuneOptions, RunControls} from './options.js';
 import {afterEvaluation, afterStep, exploded, type RunRecord} from './record.js';
 import {tensorSources, type RunFolder, type RunIdentity} from './run-folder.js';
+import {stepFlops} from './step-flops.js';
 import type {StepResult, Trainer} from './trainer.js';
 
 /** Everything a run needs, ready to go. */
@@ -111,7 +112,11 @@ async function trainOn(
     const {ids, lossMask} = await run.batch(step - 1);
     const result = await trainer.step(step, ids, lossMask);
     const seconds = (performance.now() - begun) / 1000;
-    record = afterStep(record, result.loss, stepFlops(run, result));
+    record = afterStep(
+      record,
+      result.loss,
+      stepFlops(model.config, identity.settings, result.cycles ?? model.config.arrangement.cycles),
+    );
     if (exploded(record)) throw new ZttError(explosion(step, record));
     last = stepMetrics(run, step, result, seconds, record);
     const due = run.heldOut.ids.length > 0 && evalEvery > 0 && (step % evalEvery === 0 || step === steps);
@@ -169,14 +174,6 @@ function stepMetrics(
     ...(exits === undefined ? {} : {exits}),
     ...(zeroAttention === undefined ? {} : {zero_attention: zeroAttention}),
   };
-}
-
-/** Three forward passes (one forward, two backward) over the slots that ran, every position scored. */
-function stepFlops({model, identity: {settings}}: Run, {cycles}: StepResult): number {
-  const {arch, arrangement} = model.config;
-  const ran = slots({...arrangement, cycles: cycles ?? arrangement.cycles}).length;
-  const row = {tokens: settings.seqLen, slots: ran, exited: false, scored: settings.seqLen};
-  return 3 * settings.batchSize * settings.accumulate * rowFlops(arch, arrangement, row);
 }
 
 const explosion = (step: number, {running_loss: running}: RunRecord): string =>

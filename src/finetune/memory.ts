@@ -1,5 +1,5 @@
 import {freemem} from 'node:os';
-import {modelTensors, type Architecture, type Arrangement} from '../model/index.js';
+import {LM_HEAD, modelTensors, type Architecture, type Arrangement} from '../model/index.js';
 import {elementCount} from '../checkpoint/index.js';
 
 /** Bytes of a float32. */
@@ -27,28 +27,33 @@ export interface MemoryOptions {
   /** Tokens a sequence. */
   seqLen: number;
   checkpointCycles: boolean;
+  /** Whether the loss after an exit at the end of each cycle but the last is trained. */
+  exitLosses: boolean;
 }
 
 /**
  * The memory that a step takes on the native engine. With N tokens a micro-batch, a slot leaves N (10 D + 2 F) floats:
  * the hidden state before it and between its branches, both norms' outputs, q, k and v, the mixed values, both
  * branches' outputs, and the feed-forward layer before and after its activation. The backward pass works in another
- * N (8 D + 2 F). `checkpointCycles` leaves the hidden states between stretches, and one stretch's activations. Engines
- * without a kernel for attention also keep its weights, [B, H, T, T] a slot. Measured against real steps in
- * test/finetune/memory.test.ts.
+ * N (8 D + 2 F). `checkpointCycles` leaves the hidden states between stretches, and one stretch's activations. The
+ * loss at an exit leaves another tail's, and its own gradient by the LM head's weight. Engines without a kernel for
+ * attention also keep its weights, [B, H, T, T] a slot. Measured against real steps in test/finetune/memory.test.ts.
  */
 export function stepMemory(options: MemoryOptions): StepMemory {
-  const {arch, arrangement, trained, batchSize, seqLen, checkpointCycles} = options;
+  const {arch, arrangement, trained, batchSize, seqLen, checkpointCycles, exitLosses} = options;
   const {width: D, feedForward: F} = arch;
   const {head, tail, cycles, middleSources} = arrangement;
   const specs = modelTensors(arch, arrangement);
   const bytesOf = (list: typeof specs) => list.reduce((n, {shape}) => n + elementCount(shape) * FLOAT, 0);
   const gradients = bytesOf(specs.filter(({name}) => trained(name)));
-  const slots = head + cycles * middleSources.length + tail;
+  const exits = exitLosses ? cycles - 1 : 0;
+  const slots = head + cycles * middleSources.length + tail * (1 + exits);
   const longest = Math.max(head, middleSources.length, tail);
   // The embedding, the head and the tail are stretches as well.
   const kept = checkpointCycles ? longest * (10 * D + 2 * F) + (cycles + 3) * D : slots * (10 * D + 2 * F);
-  const activations = batchSize * seqLen * (kept + 8 * D + 2 * F) * FLOAT;
+  const headWeight = arch.tied ? `${arch.outer.tokens}.weight` : LM_HEAD;
+  const heads = trained(headWeight) && !checkpointCycles ? exits * arch.vocabulary * arch.embeddingWidth : 0;
+  const activations = (batchSize * seqLen * (kept + 8 * D + 2 * F) + heads) * FLOAT;
   const weights = bytesOf(specs);
   return {
     weights,

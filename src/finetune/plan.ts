@@ -1,5 +1,5 @@
 import {ZttError} from '../errors.js';
-import {modelTensors, rowFlops, slots, type ModelConfig} from '../model/index.js';
+import {modelTensors, type ModelConfig} from '../model/index.js';
 import {distillationSettings} from './distillation-options.js';
 import {loraSettings, newLora} from './lora-options.js';
 import {availableMemory, FLOAT, stepMemory, type StepMemory} from './memory.js';
@@ -10,6 +10,7 @@ import {
   type RunControls,
   type RunSettings,
 } from './options.js';
+import {stepFlops} from './step-flops.js';
 import {parseTrain, trainedParameters} from './trainable.js';
 
 /** The share of the memory there is that a step may take: the rest is for the system, data and JavaScript. */
@@ -26,7 +27,7 @@ export interface RunPlan {
   availableMemory: number;
   steps: number;
   tokensPerStep: number;
-  /** Three forward passes of the slots run. */
+  /** As `stepFlops`, with all cycles. */
   flopsPerStep: number;
   flops: number;
   disk: {
@@ -45,12 +46,11 @@ export function planRun(
   {keep, evalEvery}: RunControls,
   checkpointCycles = false,
 ): RunPlan {
-  const {arch, arrangement} = config;
+  const {arrangement} = config;
   const {batchSize, accumulate, seqLen, steps} = settings;
   const memory = memoryOf(config, settings, checkpointCycles);
   const rows = batchSize * accumulate;
-  const row = {tokens: seqLen, slots: slots(arrangement).length, exited: false, scored: seqLen};
-  const flopsPerStep = 3 * rows * rowFlops(arch, arrangement, row);
+  const flopsPerStep = stepFlops(config, settings, arrangement.cycles);
   const checkpoint = memory.weights + memory.moments;
   return {
     parameters: {all: memory.weights / FLOAT, trained: memory.gradients / FLOAT},
@@ -96,7 +96,7 @@ function memoryOf(
   const withLora = {...arrangement, lora: newLora(settings) ?? arrangement.lora};
   const names = modelTensors(arch, withLora).map(({name}) => name);
   const trained = trainedParameters(parseTrain(train), names, arch);
-  const sizes = {batchSize, seqLen, checkpointCycles};
+  const sizes = {batchSize, seqLen, checkpointCycles, exitLosses: settings.exitLossWeight > 0};
   return stepMemory({arch, arrangement: withLora, trained: (name) => trained.has(name), ...sizes});
 }
 

@@ -35,7 +35,9 @@ const zttSchema = z.object({
   /** Overrides the base config's dropouts in fine-tuning. */
   dropout: z.number().min(0).lt(1).default(0),
   /** How the zero keys were first set; null where there are none. */
-  zero_init: z.object({kind: z.enum(ZERO_INITS), seed: z.number().int()}).nullable(),
+  zero_init: z
+    .object({kind: z.enum(ZERO_INITS), seed: z.number().int(), beta: z.number().positive().optional()})
+    .nullable(),
   /** The LoRA matrices that the model has beside its weights; absent where there are none. */
   lora: loraSchema.optional(),
   source: z.object({

@@ -178,9 +178,14 @@ describe('sharing', () => {
 });
 
 describe('zero keys', () => {
-  const keys = async (zeroInit: 'normal' | 'zeros' | 'aligned', seed: number, name = 'gpt2') => {
-    const output = temp.path(`${zeroInit}-${seed}`);
-    await convert({source: source(name), output, zeroInit, seed});
+  const keys = async (
+    zeroInit: 'normal' | 'zeros' | 'aligned',
+    seed: number,
+    name = 'gpt2',
+    zeroInitBeta?: number,
+  ) => {
+    const output = temp.path(`${zeroInit}-${seed}-${zeroInitBeta}`);
+    await convert({source: source(name), output, zeroInit, seed, zeroInitBeta});
     return floats(output, 'zero_tokens.key');
   };
 
@@ -213,6 +218,24 @@ describe('zero keys', () => {
         logit += (bias[head * d + i]! * pool[(7 * 4 + head) * d + i]!) / Math.sqrt(d);
       expect(logit).toBeCloseTo(-4, 3);
     }
+  });
+
+  it('aligned takes another beta, which the config keeps', async () => {
+    const [four, one] = [await keys('aligned', 0), await keys('aligned', 0, 'gpt2', 1)];
+    expectClose(
+      one,
+      four.map((value) => value / 4),
+      1e-6,
+      'key',
+    );
+    const config = JSON.parse(await readFile(temp.path('aligned-0-1', 'config.json'), 'utf8')) as {
+      ztt: {zero_init: unknown};
+    };
+    expect(config.ztt.zero_init).toEqual({kind: 'aligned', seed: 0, beta: 1});
+    for (const beta of [0, NaN]) {
+      await expect(keys('aligned', 0, 'gpt2', beta)).rejects.toThrow(/zero-init-beta is/);
+    }
+    await expect(keys('normal', 0, 'gpt2', 2)).rejects.toThrow(/goes with zero-init aligned/);
   });
 
   it('aligned is refused without query biases', async () => {

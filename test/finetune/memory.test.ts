@@ -35,8 +35,9 @@ describe('a plan', () => {
     const P = 4 * plan.parameters.all;
     expect(plan.parameters).toEqual({all: 76_496, trained: 76_496});
     expect(plan.memory).toMatchObject({weights: P, gradients: P, moments: 2 * P});
-    // N (10 D + 2 F) floats for each of 4 slots, and N (8 D + 2 F): D = 16, F = 64, N = 64.
-    expect(plan.memory.activations).toBe(4 * 64 * (4 * (160 + 128) + 128 + 128));
+    // N (10 D + 2 F) floats for each of 4 slots, and N (8 D + 2 F): D = 16, F = 64, N = 64. The loss after the first
+    // cycle's exit takes another tail's, and V D for its gradient by the LM head: V = 4096.
+    expect(plan.memory.activations).toBe(4 * (64 * (5 * (160 + 128) + 128 + 128) + 4096 * 16));
     expect(plan.tokensPerStep).toBe(192);
     expect(plan.disk).toEqual({checkpoint: 3 * P, checkpoints: 9 * P, model: P});
     expect(plan.flops).toBe(10 * plan.flopsPerStep);

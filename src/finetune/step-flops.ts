@@ -1,0 +1,22 @@
+import {rowFlops, slots, type ModelConfig} from '../model/index.js';
+import type {RunSettings} from './options.js';
+
+/**
+ * The FLOPs of a step that runs so many cycles: three forward passes (one forward, two backward) over the slots, every
+ * position scored; three over the tail and the LM head for the loss at each exit; and one for the exit that the
+ * objective looks at.
+ */
+export function stepFlops(
+  {arch, arrangement}: Pick<ModelConfig, 'arch' | 'arrangement'>,
+  settings: RunSettings,
+  cycles: number,
+): number {
+  const {batchSize, accumulate, seqLen, exitLossWeight, exitObjective} = settings;
+  const pass = (ran: number) =>
+    rowFlops(arch, arrangement, {tokens: seqLen, slots: ran, exited: false, scored: seqLen});
+  const whole = 3 * pass(slots({...arrangement, cycles}).length);
+  const exitLosses = exitLossWeight > 0 ? 3 * (cycles - 1) : 0;
+  const looksAtExit = exitObjective !== 'off' && cycles === arrangement.cycles;
+  const exits = exitLosses + (looksAtExit ? 1 : 0);
+  return batchSize * accumulate * (whole + exits * pass(arrangement.tail));
+}
