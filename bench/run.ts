@@ -9,7 +9,7 @@ import {fileURLToPath} from 'node:url';
 const given = process.argv.slice(2);
 /** Those beside which PyTorch can be measured, and which take threads. */
 const COMPUTING = ['sgemm', 'training'];
-for (const name of [...COMPUTING, 'wasm-matmul', 'convert']) {
+for (const name of [...COMPUTING, 'wasm-matmul', 'convert', 'download']) {
   console.log(`\n== bench/${name}.ts`);
   const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
   const flags = COMPUTING.includes(name) ? given : [];

@@ -26,6 +26,8 @@ export interface ByteFile {
  * opened by name.
  */
 export interface WeightFiles {
+  /** As messages name them: the folder, or the repo. */
+  readonly name: string;
   /** The folder on disk that holds config.json and the index files. */
   readonly folder: string;
   /** The names of all files at the top of the folder or repo: what there is instead of weights is told by name. */
@@ -37,6 +39,7 @@ export interface WeightFiles {
 /** The weight files of a folder on disk. */
 export function diskFiles(folder: string): WeightFiles {
   return {
+    name: folder,
     folder,
     names: async () => {
       const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {

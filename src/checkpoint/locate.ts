@@ -71,7 +71,7 @@ async function locateIn(files: WeightFiles): Promise<Location> {
     if (names.has(format.single)) return {files, names: [format.single], weightMap: null};
     if (names.has(format.index)) return locateShards(files, format);
   }
-  throw noCheckpoint(files.folder, [...names]);
+  throw noCheckpoint(files.name, [...names]);
 }
 
 async function locateShards(files: WeightFiles, {index, ending}: Format): Promise<Location> {
@@ -88,20 +88,22 @@ async function locateShards(files: WeightFiles, {index, ending}: Format): Promis
   return {files, names, weightMap: new Map(Object.entries(record))};
 }
 
-/** The error for a folder without weights, by what it has instead. */
-function noCheckpoint(folder: string, names: string[]): Error {
+/** The error for a folder or repo without weights, by what it has instead. */
+function noCheckpoint(where: string, names: string[]): Error {
   const usual = `it has neither ${FORMATS[0].single} nor ${FORMATS[1].single}`;
   const unusual = names.find((name) => name.endsWith('.safetensors') && !name.startsWith('adapter_'));
   if (unusual !== undefined) {
-    return new FileError(`${folder}: ${usual}, but ${quoted(unusual)}; give that file itself.`);
+    return new FileError(
+      `${where}: ${usual}, but ${quoted(unusual)}; give that file itself (of a repo, once it is downloaded).`,
+    );
   }
   for (const [pattern, what] of OTHERS) {
     const name = names.find((name) => pattern.test(name));
     if (name !== undefined) {
-      return new UnsupportedError(`${folder}: ${usual}. Its ${quoted(name)} is ${what}.`);
+      return new UnsupportedError(`${where}: ${usual}. Its ${quoted(name)} is ${what}.`);
     }
   }
-  return new FileError(`${folder} is no checkpoint: ${usual}, nor an index of their shards.`);
+  return new FileError(`${where} is no checkpoint: ${usual}, nor an index of their shards.`);
 }
 
 /** Whether a path leads to something. */

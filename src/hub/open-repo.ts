@@ -10,6 +10,8 @@ import type {HubSession} from './session.js';
 /** A repo at a commit: as the Hub has it or, where that is not reached, as far as the cache does. */
 export interface OpenRepo {
   readonly repo: HubRepo;
+  /** As messages name it: its name, and that it is only what the cache has, if so. */
+  readonly label: string;
   readonly commit: string;
   readonly cache: RepoCache;
   /** The snapshot's folder in the cache, in which fetched files lie. */
@@ -25,8 +27,9 @@ export interface OpenRepo {
 }
 
 /**
- * Opens a repo at a revision, with those of its files that `list` lists. Where the Hub may not be reached (offline), cannot be, or refuses, and the cache has
- * the revision, the cache stands in; unless the session is offline, a note says so.
+ * Opens a repo at a revision, with those of its files that `list` lists. Where the Hub may not be reached (offline),
+ * cannot be, or refuses, and the cache has the revision, the cache stands in; unless the session is offline, a note
+ * says so.
  * @throws HubError in words for the user
  */
 export async function openRepo(
@@ -71,6 +74,7 @@ function openOnline(
   const files = new Map(listing.map((file) => [file.path, file]));
   return {
     repo,
+    label: repo.name,
     commit,
     cache,
     folder: cache.snapshot(commit),
@@ -96,6 +100,7 @@ function openOnline(
 async function openCached(repo: HubRepo, commit: string, cache: RepoCache, why: string): Promise<OpenRepo> {
   return {
     repo,
+    label: `${repo.name}, as far as the cache has it,`,
     commit,
     cache,
     folder: cache.snapshot(commit),

@@ -12,6 +12,10 @@ export class CountingFiles implements WeightFiles {
     this.disk = diskFiles(folder);
   }
 
+  get name(): string {
+    return this.folder;
+  }
+
   async names(): Promise<ReadonlySet<string>> {
     return this.disk.names();
   }

@@ -1,4 +1,4 @@
-import {etagOf, gitSha1, sha, type HubCommit, type HubFile, type HubRepo} from './hub-repos.js';
+import {etagOf, sha, type HubCommit, type HubFile, type HubRepo} from './hub-repos.js';
 import type {HubServer} from './hub-server.js';
 import type {Answer, Recorded, Route} from './recording-server.js';
 
@@ -116,7 +116,7 @@ export function downloadRoutes(server: HubServer): Route[] {
       method: 'GET',
       path: new RegExp(`^/api/resolve-cache/${KIND}/${REPO}/(?<revision>[0-9a-f]{40})/(?<path>.+)$`),
       answer: file((found, commit, request) =>
-        ranged(found.content, `"${gitSha1(found.content)}"`, request, {'x-repo-commit': commit.oid}),
+        ranged(found.content, `"${etagOf(found)}"`, request, {'x-repo-commit': commit.oid}),
       ),
     },
   ];
@@ -134,7 +134,7 @@ export function objectRoute(server: HubServer): Route {
       const content = server.objects.get(oid!);
       if (!content) return refusal(404, 'no such object');
       // Like S3's, its ETag is no sha256.
-      return ranged(content, `"${sha('sha1', content)}-1"`, request, {});
+      return ranged(content, `"${oid!.slice(0, 32)}-1"`, request, {});
     },
   };
 }
@@ -147,7 +147,8 @@ export function findCommit(repo: HubRepo, revision: string): HubCommit | undefin
 
 const treeEntry = ([path, file]: [string, HubFile]): object => ({
   type: 'file',
-  oid: gitSha1(file.content),
+  // Of a file in LFS, git has a pointer.
+  oid: file.lfs ? sha('sha1', etagOf(file)) : etagOf(file),
   size: file.content.byteLength,
   path,
   ...(file.lfs && {lfs: {oid: etagOf(file), size: file.content.byteLength, pointerSize: 130}}),

@@ -33,8 +33,14 @@ export const sha = (algorithm: 'sha1' | 'sha256', data: string | Buffer): string
 export const gitSha1 = (content: Buffer): string =>
   createHash('sha1').update(`blob ${content.byteLength}\0`).update(content).digest('hex');
 
+const etags = new WeakMap<HubFile, string>();
+
 /** What names a file in the cache. */
-export const etagOf = ({content, lfs}: HubFile): string => (lfs ? sha('sha256', content) : gitSha1(content));
+export function etagOf(file: HubFile): string {
+  const etag = etags.get(file) ?? (file.lfs ? sha('sha256', file.content) : gitSha1(file.content));
+  etags.set(file, etag);
+  return etag;
+}
 
 /** The files of a folder, the large ones in LFS as the Hub's .gitattributes have it. */
 export function filesOf(folder: string): Record<string, Buffer> {

@@ -53,7 +53,7 @@ describe('a download that breaks off', () => {
     hub.server.storage.trouble('object', {kind: 'cut', after: 100_000});
     const {path} = await hub.fetch('ann/gpt2');
     await expectWhole(path);
-    const etag = `"${createHash('sha1').update(WEIGHTS).digest('hex')}-1"`;
+    const etag = `"${SHA256.slice(0, 32)}-1"`;
     const ranges = asked().map(({headers}) => [headers.range, headers['if-range']]);
     expect(ranges).toEqual([
       [undefined, undefined],
