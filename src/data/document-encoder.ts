@@ -7,25 +7,11 @@ const MAX_WORD = 1 << 20;
 /** Characters of a document, at most, for a tokenizer that cannot encode it in pieces. */
 const MAX_WHOLE = 1 << 24;
 
-/** Words whose ids are kept: a few tens of MB. */
-const MAX_KEPT = 1 << 18;
-
-/** A longer word is not worth keeping. */
-const MAX_KEPT_LENGTH = 64;
-
 /**
- * What may be encoded by itself: all between two places where a space or a new line follows what is no white space.
- * U+0085 is white space in Unicode, though not to \s.
- */
-const WORDS =
-  /[\s\x85]*[^\s\x85]+(?:(?:[^\S \n]|\x85)[\s\x85]*[^\s\x85]+)*(?:(?:[^\S \n]|\x85)[\s\x85]*)?|[\s\x85]+/g;
-
-/**
- * Encodes documents that come in pieces, to the very ids of the whole. Where the tokenizer takes words apart, each word
- * is encoded once and looked up from then on: English runs some 30 times faster so.
+ * Encodes documents that come in pieces, to the very ids of the whole. Where the tokenizer takes words apart, no more
+ * than a word is held back.
  */
 export class DocumentEncoder {
-  private readonly words = new Map<string, readonly number[]>();
   /** What has come and may still be a part of a longer word. */
   private pending = '';
   private place = '';
@@ -68,28 +54,11 @@ export class DocumentEncoder {
   private encode(text: string, place: string): number[] {
     if (text === '') return [];
     try {
-      if (!this.tokenizer.wordsApart) return this.tokenizer.encode(text, false);
-      const ids: number[] = [];
-      for (const word of text.match(WORDS) ?? []) {
-        for (const id of this.wordIds(word)) ids.push(id);
-      }
-      return ids;
+      return this.tokenizer.encode(text, false);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       throw new FormatError(`${place}: ${error.message}`, {cause: error});
     }
-  }
-
-  private wordIds(word: string): readonly number[] {
-    const kept = this.words.get(word);
-    if (kept) return kept;
-    const ids = this.tokenizer.encode(word, false);
-    if (word.length <= MAX_KEPT_LENGTH) {
-      if (this.words.size >= MAX_KEPT) this.words.clear();
-      // A copy: the word is a slice of the text, and would keep all of it.
-      this.words.set(Buffer.from(word, 'utf16le').toString('utf16le'), ids);
-    }
-    return ids;
   }
 }
 

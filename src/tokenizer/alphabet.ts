@@ -9,15 +9,17 @@ const PRINTED = [
  * GPT-2's byte-level alphabet: a printable character for each byte, so that a vocabulary of byte strings can be
  * written as text. A byte that prints is its Latin-1 character; the others are U+0100 and on, in their order.
  */
-const BYTES: ReadonlyMap<string, number> = (() => {
-  const bytes = new Map<string, number>();
+export const BYTE_CHARACTERS: readonly string[] = (() => {
   let others = 0;
-  for (let byte = 0; byte < 256; byte++) {
+  return Array.from({length: 256}, (_, byte) => {
     const prints = PRINTED.some(([first, last]) => byte >= first && byte <= last);
-    bytes.set(String.fromCharCode(prints ? byte : 0x100 + others++), byte);
-  }
-  return bytes;
+    return String.fromCharCode(prints ? byte : 0x100 + others++);
+  });
 })();
+
+const BYTES: ReadonlyMap<string, number> = new Map(
+  BYTE_CHARACTERS.map((character, byte) => [character, byte]),
+);
 
 /** The bytes that a token stands for. One that is not of the alphabet throughout, as `[ É ]`, stands for itself. */
 export function tokenBytes(token: string): Uint8Array {

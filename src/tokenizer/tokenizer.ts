@@ -1,10 +1,9 @@
 import {createHash} from 'node:crypto';
-import * as tokenizers from '@huggingface/tokenizers';
 import {FormatError} from '../errors.js';
 import {tokenBytes} from './alphabet.js';
 import {Cuts} from './cuts.js';
+import {pieceEncoder, type EncodePiece} from './piece-encoder.js';
 import {readTokenizer, type TokenizerSpec} from './read.js';
-import {WORDS} from './pipeline.js';
 
 /** What a model must know of its tokenizer. */
 export interface Vocabulary {
@@ -16,19 +15,11 @@ export interface Vocabulary {
   pad: number | null;
 }
 
-/** What is used of the package; its own types cannot be resolved by Node's rules (imports without extensions). */
-interface Encoder {
-  encode(text: string): {ids: number[]};
-}
-const {Tokenizer: HubTokenizer} = tokenizers as unknown as {
-  Tokenizer: new (json: object, config: object) => Encoder;
-};
-
 /** Text to token ids and back, as Transformers' tokenizer of the same files. */
 export class Tokenizer {
   /** Ids that the tokenizer puts around each text by itself: OPT's `</s>` before. */
   readonly surroundings: {readonly before: readonly number[]; readonly after: readonly number[]};
-  private readonly inner: Encoder;
+  private readonly encodePiece: EncodePiece;
   private readonly cuts: Cuts;
   /** By id. */
   private readonly tokens = new Map<number, string>();
@@ -36,8 +27,8 @@ export class Tokenizer {
 
   private constructor(private readonly spec: TokenizerSpec) {
     this.surroundings = {before: spec.before, after: spec.after};
-    this.inner = new HubTokenizer(libraryJson(spec), {});
     this.cuts = new Cuts(spec);
+    this.encodePiece = pieceEncoder(spec, this.wordsApart);
     for (const [token, id] of spec.vocabulary) this.tokens.set(id, token);
     for (const {content, id, special} of spec.addedTokens.values()) {
       this.tokens.set(id, content);
@@ -100,7 +91,7 @@ export class Tokenizer {
         `character ${half.index + 1} of the text is half a surrogate pair, and no character.`,
       );
     }
-    for (const piece of this.cuts.pieces(text)) yield this.inner.encode(piece).ids;
+    for (const piece of this.cuts.pieces(text)) yield this.encodePiece(piece);
   }
 
   /**
@@ -137,40 +128,4 @@ export class Tokenizer {
       end: () => utf8.decode(),
     };
   }
-}
-
-/** The tokenizer.json that the library runs: nothing in it that was not checked, and no pattern but ztt's own. */
-function libraryJson(spec: TokenizerSpec): object {
-  const splits = spec.splits.map(({pattern, removed}) => ({
-    type: 'Split',
-    pattern: {Regex: pattern},
-    behavior: removed ? 'Removed' : 'Isolated',
-    // Words leave nothing between them, and are found faster than split off.
-    invert: pattern === WORDS,
-  }));
-  const prefixSpace = {type: 'Replace', pattern: {Regex: '\\A[^ ]'}, content: ' $&'};
-  return {
-    normalizer:
-      spec.normalForms.length > 0
-        ? {type: 'Sequence', normalizers: spec.normalForms.map((type) => ({type}))}
-        : null,
-    pre_tokenizer: {
-      type: 'Sequence',
-      pretokenizers: [
-        ...(spec.prefixSpace ? [prefixSpace] : []),
-        ...splits,
-        {type: 'ByteLevel', add_prefix_space: false, use_regex: false},
-      ],
-    },
-    model: {
-      type: 'BPE',
-      vocab: Object.fromEntries(spec.vocabulary),
-      merges: spec.merges,
-      unk_token: spec.unknownToken,
-      ignore_merges: spec.ignoreMerges,
-    },
-    post_processor: null,
-    decoder: null,
-    added_tokens: [...spec.addedTokens.values()],
-  };
 }
