@@ -31,3 +31,7 @@ export function tokenBytes(token: string): Uint8Array {
   }
   return bytes;
 }
+
+/** Whether a vocabulary has a token for every byte. */
+export const isWholeAlphabet = (vocabulary: ReadonlyMap<string, number>): boolean =>
+  [...BYTES.keys()].every((byte) => vocabulary.has(byte));

@@ -1,5 +1,5 @@
 import {FormatError} from '../errors.js';
-import type {TokenizerSpec} from './read.js';
+import type {TokenizerSpec} from './spec.js';
 
 /** Characters after which a long text is cut, at the next place. */
 const PIECE = 1 << 16;

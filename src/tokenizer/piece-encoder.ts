@@ -1,7 +1,7 @@
 import * as tokenizers from '@huggingface/tokenizers';
 import {BytePairEncoder} from './byte-pairs.js';
 import {WORDS} from './pipeline.js';
-import type {TokenizerSpec} from './read.js';
+import type {TokenizerSpec} from './spec.js';
 import {WordEncoder} from './word-encoder.js';
 
 /** The ids of a text that is not too long, without those that the tokenizer puts around it. */

@@ -3,7 +3,8 @@ import {FormatError} from '../errors.js';
 import {tokenBytes} from './alphabet.js';
 import {Cuts} from './cuts.js';
 import {pieceEncoder, type EncodePiece} from './piece-encoder.js';
-import {readTokenizer, type TokenizerSpec} from './read.js';
+import {readTokenizer} from './read.js';
+import type {TokenizerSpec} from './spec.js';
 
 /** What a model must know of its tokenizer. */
 export interface Vocabulary {
@@ -73,25 +74,19 @@ export class Tokenizer {
    *   place to cut them at
    */
   encode(text: string, specialTokens = true): number[] {
-    const ids: number[] = [];
-    for (const part of this.parts(text)) for (const id of part) ids.push(id);
-    if (!specialTokens) return ids;
-    const {before, after} = this.surroundings;
-    return [...before, ...ids, ...after];
-  }
-
-  /**
-   * A text's token ids without those that the tokenizer adds, in parts, so that a long text takes little memory.
-   * @throws FormatError as `encode`
-   */
-  *parts(text: string): Generator<number[]> {
     const half = /\p{Surrogate}/u.exec(text);
     if (half) {
       throw new FormatError(
         `character ${half.index + 1} of the text is half a surrogate pair, and no character.`,
       );
     }
-    for (const piece of this.cuts.pieces(text)) yield this.encodePiece(piece);
+    const ids: number[] = [];
+    for (const piece of this.cuts.pieces(text)) {
+      for (const id of this.encodePiece(piece)) ids.push(id);
+    }
+    if (!specialTokens) return ids;
+    const {before, after} = this.surroundings;
+    return [...before, ...ids, ...after];
   }
 
   /**

@@ -28,7 +28,8 @@ function tokenizerJson(parts: Json = {}, model: Json = {}): Json {
 const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 const only = (value: unknown) => ({'tokenizer.json': text(value)});
 const part = (key: string, value: unknown) => only(tokenizerJson({[key]: value}));
-const model = (key: string, value: unknown) => only(tokenizerJson({}, {[key]: value}));
+const model = (key: string, value: unknown, vocabulary: Json = vocab) =>
+  only(tokenizerJson({}, {vocab: vocabulary, [key]: value}));
 const legacy = (files: Json = {}) => ({
   'vocab.json': JSON.stringify(vocab),
   'merges.txt': `#version: 0.2\n${lines.join('\n')}\n`,
@@ -83,7 +84,11 @@ const REFUSED: [what: string, files: Record<string, string>, message: RegExp][] 
   ['a merge into an unknown token', model('merges', [['#', '%']]), /needs the token "#%", which/],
   ['dropout', model('dropout', 0.1), /dropout 0\.1 is not supported/],
   ['a word suffix', model('end_of_word_suffix', '</w>'), /end_of_word_suffix "<\/w>" is not supported/],
-  ['byte fallback', model('byte_fallback', true), /byte_fallback true is not supported/],
+  [
+    'byte fallback, and a byte that the vocabulary lacks',
+    model('byte_fallback', true, {...vocab, '!': undefined}),
+    /byte_fallback true is not supported/,
+  ],
   ['an unknown token that is unknown', model('unk_token', 'zebra'), /the vocabulary lacks unk_token "zebra"/],
   ['no pre-tokenizer', part('pre_tokenizer', null), /pre-tokenizer "null" is not supported/],
   ['another pre-tokenizer', part('pre_tokenizer', {type: 'Metaspace'}), /"Metaspace" is not supported/],
@@ -260,6 +265,7 @@ const TAKEN: [what: string, files: Record<string, string>][] = [
   ['a token called __proto__', legacy({'vocab.json': text(vocab).replace('{', '{"__proto__":600,')})],
   ['a token called constructor', legacy({'added_tokens.json': {constructor: 600}})],
   ['no merges', model('merges', [])],
+  ['byte fallback, and every byte in the vocabulary', model('byte_fallback', true)],
   ['merges with carriage returns', legacy({'merges.txt': `#version: 0.2\r\n${lines.join('\r\n')}\r\n\r\n`})],
   [
     'merges as pairs and as text',
