@@ -5,6 +5,7 @@ import {Checkpoint, FileError, FormatError} from '../../src/index.js';
 import {CHUNK_BYTES, DiskFile} from '../../src/checkpoint/index.js';
 import {CountingFiles} from '../helpers/counting-files.js';
 import {ORACLE} from '../helpers/oracle.js';
+import {OPT_13B, writeSparse} from '../helpers/sparse.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 
 let temp: TempFolder;
@@ -52,6 +53,17 @@ describe('a file on disk', () => {
 });
 
 describe('a checkpoint whose files are elsewhere', () => {
+  it('is of little cost to open, even as OPT-13b', async () => {
+    await writeSparse(temp.path('opt-13b'), OPT_13B, 'F16', 10e9);
+    const files = new CountingFiles(temp.path('opt-13b'));
+    const checkpoint = await Checkpoint.open(files);
+    expect(checkpoint.files).toHaveLength(3);
+    expect(checkpoint.tensors.size).toBe(644);
+    expect(files.reads).toBe(6);
+    expect(files.bytes).toBeLessThan(100_000);
+    await checkpoint.close();
+  });
+
   it.each(['gpt2', 'gpt2-sharded'])('opens %s by its headers alone', async (name) => {
     const files = new CountingFiles(join(ORACLE, name));
     const checkpoint = await Checkpoint.open(files);

@@ -1,12 +1,22 @@
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
-import {cp, open, rm, truncate, writeFile} from 'node:fs/promises';
+import {cp, open, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
-import {Checkpoint, FormatError, SafetensorsFile, UnsupportedError, ZttError} from '../../src/index.js';
+import {
+  Checkpoint,
+  FormatError,
+  modelTensors,
+  parseArchitecture,
+  SafetensorsFile,
+  UnsupportedError,
+  vanilla,
+  ZttError,
+} from '../../src/index.js';
 import {TorchFile, type WeightFile} from '../../src/checkpoint/index.js';
 import {Op} from '../../src/checkpoint/pickle-opcodes.js';
 import {CountingFiles} from '../helpers/counting-files.js';
 import {FIXTURES} from '../helpers/oracle.js';
+import {OPT_13B} from '../helpers/sparse.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {joined, pickle, pickledState, torchRecords, zipParts, type SavedTensor} from '../helpers/torch.js';
 
@@ -34,6 +44,14 @@ async function contentOf(file: WeightFile | Checkpoint): Promise<Record<string, 
     entries.push([`tensor ${name}`, `${dtype} [${shape.join()}] ${bytes.toString('hex')}`]);
   }
   return Object.fromEntries(entries.sort());
+}
+
+/** Writes parts of a file, with holes between them. */
+async function writeSparseFile(path: string, {parts, size}: ReturnType<typeof zipParts>): Promise<void> {
+  const handle = await open(path, 'w');
+  for (const {at, bytes} of parts) await handle.write(bytes, 0, bytes.length, at);
+  await handle.truncate(size);
+  await handle.close();
 }
 
 /** Writes a torch archive of this state and these storages. */
@@ -94,19 +112,38 @@ describe('a file of torch.save', () => {
     records[2]!.size = bytes;
     const {parts, size} = zipParts(records.map((record) => ({...record, wide: true})));
     const path = temp.path('large.bin');
-    const handle = await open(path, 'w');
-    for (const {at, bytes} of parts) await handle.write(bytes, 0, bytes.length, at);
     // The record's last two elements.
-    const end = parts[5]!.at + bytes;
-    await handle.write(Buffer.from(Float32Array.of(3, 4).buffer), 0, 8, end - 8);
-    await handle.close();
-    await truncate(path, size);
+    parts.push({at: parts[5]!.at + bytes - 8, bytes: Buffer.from(Float32Array.of(3, 4).buffer)});
+    await writeSparseFile(path, {parts, size});
     const file = await TorchFile.open(path);
     expect(file.size).toBeGreaterThan(2 ** 32);
     expect(file.info('large').shape).toEqual([count]);
     expect([...(await file.readFloat32('end'))]).toEqual([3, 4]);
     expect([...(await file.readFloat32('small'))]).toEqual([7]);
     await file.close();
+  });
+
+  it('is of little cost to open, even as OPT-13b', async () => {
+    const arch = parseArchitecture(OPT_13B, 'the test');
+    const specs = modelTensors(arch, vanilla(arch.layers));
+    const tensors = specs.map((spec, i) => ({...spec, key: String(i), type: 'HalfStorage'}));
+    const storages = Object.fromEntries(tensors.map(({key}) => [key, Buffer.alloc(0)]));
+    const sizes = new Map(
+      tensors.map(({key, shape}) => [`archive/data/${key}`, 2 * shape.reduce((n, size) => n * size, 1)]),
+    );
+    const records = torchRecords(pickledState(tensors), storages).map((record) => ({
+      ...record,
+      size: sizes.get(record.name),
+      wide: true,
+    }));
+    await writeSparseFile(temp.path('pytorch_model.bin'), zipParts(records));
+    const files = new CountingFiles(temp.path());
+    const checkpoint = await Checkpoint.open(files);
+    expect(checkpoint.tensors.size).toBe(644);
+    expect(files.reads).toBeLessThan(12);
+    expect(files.bytes).toBeLessThan(300_000);
+    expect(checkpoint.files[0]!.size).toBeGreaterThan(25e9);
+    await checkpoint.close();
   });
 
   it('gives a transposed matrix of many chunks row by row', async () => {
