@@ -75,7 +75,7 @@ export default class Revert extends BaseCommand {
     return report;
   }
 
-  private print({output, source, layers, unrolled, divergence, droppedBuffers, folded}: RevertReport): void {
+  private print({output, source, layers, unrolled, divergence, dropped, folded}: RevertReport): void {
     this.log(output);
     this.log(
       facts([
@@ -95,8 +95,8 @@ export default class Revert extends BaseCommand {
         ],
         [
           'dropped',
-          droppedBuffers.length > 0
-            ? `${droppedBuffers.length} buffers of the source that are no parameters: ${droppedBuffers.join(', ')}`
+          dropped.length > 0
+            ? `${dropped.length} tensors of the source that are no parameters of the language model: ${dropped.join(', ')}`
             : 'nothing',
         ],
       ]),

@@ -37,7 +37,6 @@ export function ledgerOf(
   planned: readonly PlannedTensor[],
 ): Ledger {
   const uses = new Map(planned.flatMap((tensor) => tensor.from.map((name) => [name, tensor] as const)));
-  const leftOut = new Set(map.dropped);
   const layers = new Map(
     [...map.stored].map(([ours, theirs]) => [theirs, /^middle\.(\d+)\./.exec(ours)?.[1]]),
   );
@@ -49,9 +48,7 @@ export function ledgerOf(
       const use = uses.get(name);
       if (use)
         return {name, dtype, shape, how: use.how as SourceEntry['how'], to: use.source.name, why: null};
-      const why = leftOut.has(name)
-        ? 'no parameter of the language model: a buffer, or the head of another task'
-        : `layer ${layers.get(name)} has no place in the layout`;
+      const why = map.dropped.get(name) ?? `layer ${layers.get(name)} has no place in the layout`;
       return {name, dtype, shape, how: 'dropped', to: null, why};
     }),
     target: planned.map(({source: {name, dtype, shape}, how, from}) => {

@@ -107,7 +107,7 @@ async function decide(reader: SourceReader, options: PlanOptions): Promise<Conve
     arrangement,
     share,
     zeroInit,
-    source: {...origin, sha256: {}, prefix: map.prefix, dropped: map.dropped},
+    source: {...origin, sha256: {}, prefix: map.prefix, dropped: [...map.dropped.keys()]},
   });
   const summary = summarize({output: options.output, origin, arch, arrangement, share, ledger, files});
   return {reader, config, map, arrangement, planned, ledger, files, summary, ztt};

@@ -57,8 +57,8 @@ export interface RevertReport {
   unrolled: boolean;
   /** What dropping the zero tokens costs; null where there were none. */
   divergence: Divergence | null;
-  /** Buffers that the source had and the plain model has not. */
-  droppedBuffers: string[];
+  /** What the source had and the plain model has not: buffers, heads of other tasks. */
+  dropped: string[];
   /** Tensors whose bytes are not the model's: the attention scale is folded into their query part. */
   folded: string[];
 }
@@ -118,7 +118,7 @@ export async function revert(options: RevertOptions): Promise<RevertReport> {
       layers: layers.length,
       unrolled,
       divergence: cost,
-      droppedBuffers: ztt.source.dropped,
+      dropped: ztt.source.dropped,
       folded: tensors.filter(({folded}) => folded).map(({source}) => source.name),
     };
   } finally {

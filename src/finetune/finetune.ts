@@ -217,7 +217,7 @@ async function outputConfig(options: FinetuneOptions, model: Model): Promise<Rec
     const {prefix, dropped} = mapTensors(checkpoint, await readModelConfig(checkpoint.folder));
     const source = options.source ?? {name: basename(resolve(options.model)), revision: null};
     const sha256 = await checkpoint.sha256();
-    const entry = vanillaConfig(model.config, {...source, sha256, prefix, dropped});
+    const entry = vanillaConfig(model.config, {...source, sha256, prefix, dropped: [...dropped.keys()]});
     return modelConfigJson(base, {...entry, lora}, 'float32');
   } finally {
     await checkpoint.close();

@@ -15,8 +15,8 @@ export interface TensorMap {
   stored: Map<string, string>;
   /** What the checkpoint's names begin with ('' in ours). */
   prefix: string;
-  /** Tensors that are no parameters of the language model and are left out on purpose. */
-  dropped: string[];
+  /** Tensors that are no parameters of the language model and are left out on purpose: by name, what they are. */
+  dropped: Map<string, string>;
 }
 
 /** Every parameter of a model, by its name in our checkpoints. */
@@ -57,11 +57,11 @@ export function mapTensors(checkpoint: Checkpoint, config: ModelConfig): TensorM
   refuseQuantized(checkpoint);
   const specs = modelTensors(arch, arrangement);
   const map = config.ztt
-    ? {stored: new Map(specs.map(({name}) => [name, name])), prefix: '', dropped: [] as string[]}
+    ? {stored: new Map(specs.map(({name}) => [name, name])), prefix: '', dropped: new Map<string, string>()}
     : mapSource(checkpoint, arch, specs);
   // A tied config decides, also over a stored head: it is kept in conversions and not used.
   const tiedHead = arch.tied && checkpoint.tensors.has(LM_HEAD) ? [LM_HEAD] : [];
-  const known = new Set([...map.stored.values(), ...map.dropped, ...tiedHead]);
+  const known = new Set([...map.stored.values(), ...map.dropped.keys(), ...tiedHead]);
   const missing = specs
     .map(({name}) => map.stored.get(name)!)
     .filter((name) => !checkpoint.tensors.has(name));
@@ -111,11 +111,13 @@ function mapSource(checkpoint: Checkpoint, arch: Architecture, specs: TensorSpec
   const stored = new Map(
     specs.map(({name}) => [name, name === LM_HEAD ? LM_HEAD : prefix + sourceName(name, family.layerPrefix)]),
   );
-  const dropped = [...checkpoint.tensors.keys()].filter((name) => {
+  const dropped = new Map<string, string>();
+  for (const name of checkpoint.tensors.keys()) {
     // What belongs to another head has no prefix.
     const rest = name.startsWith(prefix) ? name.slice(prefix.length) : name;
-    return family.leftOut.some((pattern) => pattern.test(rest));
-  });
+    const leftOut = family.leftOut.find(({names}) => names.test(rest));
+    if (leftOut) dropped.set(name, leftOut.what);
+  }
   return {stored, prefix, dropped};
 }
 

@@ -9,7 +9,7 @@ import {prepare} from '../../src/convert/prepare.js';
 import {verifyTensors} from '../../src/convert/verify.js';
 import {CERTIFICATE, certified, copyWithValues, expectTrue} from '../helpers/certified.js';
 import {expectClose} from '../helpers/close.js';
-import {CASES, ORACLE} from '../helpers/oracle.js';
+import {CASES, FIXTURES, ORACLE} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {sha256} from '../helpers/tensor-bytes.js';
 
@@ -85,7 +85,7 @@ describe('the ledger', () => {
     const stepwise = await certified({...options, output, share: 'first'});
     const why = (certificate: Certificate, name: string) =>
       certificate.source_tensors.find((tensor) => tensor.name === name)!.why;
-    expect(why(stepwise, 'h.3.attn.bias')).toMatch(/^no parameter of the language model: a buffer/);
+    expect(why(stepwise, 'h.3.attn.bias')).toMatch(/^a buffer: the causal mask, which/);
     expect(why(stepwise, 'h.3.ln_1.bias')).toBe('layer 3 has no place in the layout');
     expect(why(stepwise, 'h.1.ln_1.bias')).toBe(null);
     await expectTrue(stepwise, options.source, output);
@@ -95,6 +95,28 @@ describe('the ledger', () => {
     expect(target).toMatchObject({how: 'averaged', from: ['h.1.ln_1.bias', 'h.3.ln_1.bias']});
     const member = average.source_tensors.find(({name}) => name === 'h.3.ln_1.bias')!;
     expect(member).toMatchObject({how: 'averaged', to: 'middle.0.ln_1.bias'});
+  });
+
+  it.each([
+    ['crfm', /\.attn\.bias$/, /^a buffer: the causal mask, which/],
+    ['crfm', /\.attn\.masked_bias$/, /^a buffer: the causal mask's fill value/],
+    ['opt-first', /\.version$/, /^a buffer: fairseq's format version/],
+    [
+      'gpt2-double-heads',
+      /^multiple_choice_head\./,
+      /^the head of another task: GPT2DoubleHeadsModel's choice/,
+    ],
+    ['gpt2-value-head', /^v_head\./, /^the head of another task: TRL's estimate/],
+    ['opt-value-head', /^v_head\./, /^the head of another task: TRL's estimate/],
+  ])('of %s says of %s what it is', async (name, tensors, words) => {
+    const {source_tensors: all} = await certified({
+      output,
+      source: join(FIXTURES, 'families', name),
+      layout: 'vanilla',
+    });
+    const found = all.filter((tensor) => tensors.test(tensor.name));
+    expect(found.length).toBeGreaterThan(0);
+    for (const {how, why} of found) expect([how, why]).toEqual(['dropped', expect.stringMatching(words)]);
   });
 
   it('is the same every time, and says nothing of where it was made', async () => {

@@ -51,7 +51,7 @@ describe.each(CASES)('%s', (name) => {
     expect(after.size).toBe(before.size - dropped.length);
 
     const reverted = await revert({model: temp.path('v'), output: temp.path('r')});
-    expect(reverted).toMatchObject({unrolled: false, divergence: null, droppedBuffers: dropped, folded: []});
+    expect(reverted).toMatchObject({unrolled: false, divergence: null, dropped, folded: []});
     for (const tensor of dropped) before.delete(tensor);
     expect(await contents(temp.path('r'))).toEqual(before);
     const config = async (folder: string) =>

@@ -66,7 +66,7 @@ describe.each(CASES)('%s', (name) => {
 
   it('leaves out what is no parameter, by name', async () => {
     const checkpoint = await Checkpoint.open(source);
-    const {dropped} = mapTensors(checkpoint, await readModelConfig(source));
+    const dropped = [...mapTensors(checkpoint, await readModelConfig(source)).dropped.keys()];
     await checkpoint.close();
     const patterns = LEFT_OUT[name] ?? [];
     for (const pattern of patterns) expect(dropped.some((tensor) => pattern.test(tensor))).toBe(true);

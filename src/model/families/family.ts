@@ -14,9 +14,23 @@ export interface Family<Name extends Architecture['family'] = Architecture['fami
   layerPrefix: string;
   /** The config key that counts the layers. */
   layersKey: string;
-  /** Stored tensors that are no parameters of the language model and are dropped, by their names after the prefix. */
-  leftOut: RegExp[];
+  /** Stored tensors that are no parameters of the language model and are dropped. */
+  leftOut: LeftOut[];
 }
+
+/** Tensors that are left out of a checkpoint on purpose. */
+export interface LeftOut {
+  /** Their names after the prefix. */
+  names: RegExp;
+  /** What they are, in words: a buffer, or the head of another task. */
+  what: string;
+}
+
+/** The second head of TRL's models for reinforcement learning, of either family. */
+export const VALUE_HEAD: LeftOut = {
+  names: /^v_head\.summary\.(weight|bias)$/,
+  what: "the head of another task: TRL's estimate of a text's value",
+};
 
 /** A size in a config: bounded, so that a hostile one cannot make us allocate or loop without end. */
 export const count = z.number().int().min(1).max(10_000_000);

@@ -1,6 +1,15 @@
 import {z} from 'zod';
 import type {Architecture} from '../architecture.js';
-import {activationName, count, endTokenId, flag, layerCount, tokenId, type Family} from './family.js';
+import {
+  activationName,
+  count,
+  endTokenId,
+  flag,
+  layerCount,
+  tokenId,
+  VALUE_HEAD,
+  type Family,
+} from './family.js';
 
 const schema = z.object({
   vocab_size: count,
@@ -61,10 +70,18 @@ export const gpt2: Family<'gpt2'> = {
   layerPrefix: 'h.',
   layersKey: 'n_layer',
   leftOut: [
-    // The causal mask and its fill value, which older Transformers saved as if they were weights.
-    /^h\.\d+\.attn\.(masked_)?bias$/,
-    // The second heads of GPT2DoubleHeadsModel and of TRL's models with a value head.
-    /^multiple_choice_head\.summary\.(weight|bias)$/,
-    /^v_head\.summary\.(weight|bias)$/,
+    {
+      names: /^h\.\d+\.attn\.bias$/,
+      what: 'a buffer: the causal mask, which older Transformers saved as if it were a weight',
+    },
+    {
+      names: /^h\.\d+\.attn\.masked_bias$/,
+      what: "a buffer: the causal mask's fill value, which older Transformers saved as if it were a weight",
+    },
+    {
+      names: /^multiple_choice_head\.summary\.(weight|bias)$/,
+      what: "the head of another task: GPT2DoubleHeadsModel's choice among answers",
+    },
+    VALUE_HEAD,
   ],
 };

@@ -1,6 +1,15 @@
 import {z} from 'zod';
 import type {Architecture} from '../architecture.js';
-import {activationName, count, endTokenId, flag, layerCount, tokenId, type Family} from './family.js';
+import {
+  activationName,
+  count,
+  endTokenId,
+  flag,
+  layerCount,
+  tokenId,
+  VALUE_HEAD,
+  type Family,
+} from './family.js';
 
 const schema = z.object({
   vocab_size: count,
@@ -70,9 +79,7 @@ export const opt: Family<'opt'> = {
   layerPrefix: 'layers.',
   layersKey: 'num_hidden_layers',
   leftOut: [
-    // fairseq's format version, which the first conversions kept.
-    /^version$/,
-    // The second head of TRL's models with a value head.
-    /^v_head\.summary\.(weight|bias)$/,
+    {names: /^version$/, what: "a buffer: fairseq's format version, which the first conversions kept"},
+    VALUE_HEAD,
   ],
 };
