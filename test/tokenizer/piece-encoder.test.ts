@@ -4,7 +4,8 @@ import {uniformInt} from 'pure-rand/distribution/uniformInt';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {beforeAll, describe, expect, it} from 'vitest';
 import {pieceEncoder, type EncodePiece} from '../../src/tokenizer/piece-encoder.js';
-import {readTokenizer, type TokenizerSpec} from '../../src/tokenizer/read.js';
+import {readTokenizer} from '../../src/tokenizer/read.js';
+import type {TokenizerSpec} from '../../src/tokenizer/spec.js';
 import {FIXTURES} from '../helpers/oracle.js';
 
 /** Text that is cut in every way there is, and what stands for more of it. */
