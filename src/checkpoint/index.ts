@@ -48,6 +48,7 @@ export {
   resolveOutput,
   type OutputOptions,
 } from './output-folder.js';
+export {besides, clearAbandoned, namesInUse} from './partial.js';
 export {requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';
 export {TorchFile} from './torch-file.js';
 export type {TensorInfo, WeightFile} from './weight-file.js';

@@ -4,8 +4,11 @@ import {hostname} from 'node:os';
 import {basename, dirname, join} from 'node:path';
 import {exists} from './locate.js';
 
-/** `partial` is being written; `replaced` made way for a new one and is removed last. */
-type Kind = 'partial' | 'replaced';
+/**
+ * What lies beside a target for a process: `partial` is being written; `replaced` made way for a new one and is removed
+ * last; `used` is empty, and says that the target is read.
+ */
+type Kind = 'partial' | 'replaced' | 'used';
 
 /** Tells machines apart that write to one disk: a process id says nothing on another machine. */
 const host = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
@@ -16,28 +19,47 @@ export function besides(target: string, kind: Kind): string {
   return join(dirname(target), `.${basename(target)}.${owner}.${kind}`);
 }
 
-/**
- * Tidies up after processes of this machine that were killed while they wrote a target: what they had begun goes,
- * and what they had moved aside without a successor comes back.
- */
-export async function clearAbandoned(target: string): Promise<void> {
-  const folder = dirname(target);
-  const names = await readdir(folder).catch(() => []);
-  for (const name of names) {
-    const kind = abandoned(name, basename(target));
-    if (!kind) continue;
-    const path = join(folder, name);
-    if (kind === 'replaced' && !(await exists(target))) await rename(path, target);
-    else await rm(path, {recursive: true, force: true});
-  }
+const BESIDES = /^\.(.+)\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.(partial|replaced|used)$/s;
+
+/** A path that `besides` made, of whatever process. */
+interface Beside {
+  path: string;
+  /** The name of its target, in the same folder. */
+  target: string;
+  kind: Kind;
+  /** Whether it belonged to a process of this machine that is no more. */
+  abandoned: boolean;
 }
 
-/** What a name beside a target is, if no process owns it any more. */
-function abandoned(name: string, target: string): Kind | null {
-  if (!name.startsWith(`.${target}.`)) return null;
-  const match = /^([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.(partial|replaced)$/.exec(name.slice(target.length + 2));
-  if (!match || match[1] !== host || isRunning(Number(match[2]))) return null;
-  return match[3] as Kind;
+/** All that processes have put beside the targets of a folder; nothing for a folder that cannot be read. */
+async function listBesides(folder: string): Promise<Beside[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.flatMap((name) => {
+    const [, target, owner, pid, kind] = BESIDES.exec(name) ?? [];
+    if (target === undefined) return [];
+    const abandoned = owner === host && !isRunning(Number(pid));
+    return [{path: join(folder, name), target, kind: kind as Kind, abandoned}];
+  });
+}
+
+/** The names in a folder that some process is reading, as far as it said so by a `used` path. */
+export async function namesInUse(folder: string): Promise<Set<string>> {
+  const used = (await listBesides(folder)).filter(({kind, abandoned}) => kind === 'used' && !abandoned);
+  return new Set(used.map(({target}) => target));
+}
+
+/**
+ * Tidies up after processes of this machine that were killed: what they had begun goes, and what they had moved aside
+ * without a successor comes back.
+ * @param target - the name of the one to tidy up beside; all of the folder unless given
+ */
+export async function clearAbandoned(folder: string, target?: string): Promise<void> {
+  for (const beside of await listBesides(folder)) {
+    if (!beside.abandoned || (target !== undefined && beside.target !== target)) continue;
+    const own = join(folder, beside.target);
+    if (beside.kind === 'replaced' && !(await exists(own))) await rename(beside.path, own);
+    else await rm(beside.path, {recursive: true, force: true});
+  }
 }
 
 function isRunning(pid: number): boolean {

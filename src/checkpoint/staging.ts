@@ -1,5 +1,5 @@
 import {mkdir, open, readdir, rename, rm, rmdir} from 'node:fs/promises';
-import {dirname, join} from 'node:path';
+import {basename, dirname, join} from 'node:path';
 import {FileError} from '../errors.js';
 import {exists} from './locate.js';
 import {asFileError, checkOutput, resolveOutput, type OutputOptions} from './output-folder.js';
@@ -13,7 +13,7 @@ import {besides, clearAbandoned} from './partial.js';
  */
 export async function requireFreeOutput(output: string, options?: OutputOptions): Promise<string> {
   const target = await resolveOutput(output);
-  await clearAbandoned(target);
+  await clearAbandoned(dirname(target), basename(target));
   await checkOutput(output, target, options);
   return target;
 }
@@ -80,7 +80,7 @@ async function removeMade(folder: string, firstMade: string | undefined): Promis
 
 /** Replaces one file all or nothing: written beside, flushed, renamed. */
 export async function writeFileWhole(path: string, data: string | Uint8Array): Promise<void> {
-  await clearAbandoned(path);
+  await clearAbandoned(dirname(path), basename(path));
   const partial = besides(path, 'partial');
   try {
     const handle = await open(partial, 'wx');

@@ -2,9 +2,10 @@ import {createHash} from 'node:crypto';
 import {rm} from 'node:fs/promises';
 import {homedir} from 'node:os';
 import {join} from 'node:path';
-import {DiskFile, exists, writeFolder} from '../checkpoint/index.js';
+import {clearAbandoned, DiskFile, exists, writeFolder} from '../checkpoint/index.js';
 import {FileError, FormatError, InterruptedError} from '../errors.js';
 import type {Tokenizer} from '../tokenizer/index.js';
+import {pruneCache, type CacheBounds} from './cache-bounds.js';
 import {DocumentEncoder} from './document-encoder.js';
 import {readDocuments} from './documents.js';
 import type {DataFile} from './parts.js';
@@ -27,6 +28,8 @@ export interface TokenOptions {
   separator: number | null;
   /** The folder of the token cache; `cacheFolder()` unless given. */
   cache?: string;
+  /** What the cache may hold. */
+  cacheBounds?: CacheBounds;
   /** Called as files are read: once to know them, once more where they are not in the cache. */
   onRead?: DataProgress;
   onNote?: (line: string) => void;
@@ -75,7 +78,9 @@ async function findOrWrite(
   const key = createHash('sha256')
     .update(JSON.stringify([VERSION, rows, tokenizer.sha256(), separator]))
     .digest('hex');
-  const folder = join(options.cache ?? cacheFolder(), 'tokens', key);
+  const cache = join(options.cache ?? cacheFolder(), 'tokens');
+  await clearAbandoned(cache);
+  const folder = join(cache, key);
   if (await exists(folder)) {
     try {
       const kept = await TokenFile.open(folder);
@@ -93,7 +98,13 @@ async function findOrWrite(
     files.map((file) => ({...file, onRead})),
     options,
   );
-  return TokenFile.open(folder);
+  const tokens = await TokenFile.open(folder);
+  const gone = await pruneCache(cache, options.cacheBounds);
+  if (gone.entries > 0) {
+    const entries = gone.entries === 1 ? '1 entry' : `${gone.entries} entries`;
+    options.onNote?.(`token cache: removed ${entries} long not used, ${gone.bytes} bytes`);
+  }
+  return tokens;
 }
 
 async function writeTokens(

@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {z} from 'zod';
 import {DiskFile, readJson, writeFileWhole} from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
+import {markUsed} from './cache-bounds.js';
 
 // A token file is a folder: tokens.bin, a little-endian uint32 a token (its id and two flags), and index.json.
 
@@ -92,10 +93,24 @@ export class TokenFile {
   private constructor(
     private readonly file: DiskFile,
     private readonly index: Index,
+    private readonly release: () => Promise<void>,
   ) {}
 
-  /** @throws FileError or FormatError if it is not there, or not what was written */
+  /**
+   * Opens a token file, which is in use until it is closed.
+   * @throws FileError or FormatError if it is not there, or not what was written
+   */
   static async open(folder: string): Promise<TokenFile> {
+    const release = await markUsed(folder);
+    try {
+      return await TokenFile.openMarked(folder, release);
+    } catch (error) {
+      await release();
+      throw error;
+    }
+  }
+
+  private static async openMarked(folder: string, release: () => Promise<void>): Promise<TokenFile> {
     const index = await readJson(join(folder, INDEX), indexSchema);
     const file = await DiskFile.open(join(folder, TOKENS));
     try {
@@ -104,7 +119,7 @@ export class TokenFile {
       if (file.size !== index.tokens * TOKEN_BYTES || hash.digest('hex') !== index.sha256) {
         throw new FormatError(`${file.path} is not what was written there.`);
       }
-      return new TokenFile(file, index);
+      return new TokenFile(file, index, release);
     } catch (error) {
       await file.close();
       throw error;
@@ -137,5 +152,6 @@ export class TokenFile {
 
   async close(): Promise<void> {
     await this.file.close();
+    await this.release();
   }
 }

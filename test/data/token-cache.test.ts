@@ -1,7 +1,9 @@
-import {readdir, readFile, truncate, writeFile} from 'node:fs/promises';
-import {join} from 'node:path';
+import {spawnSync} from 'node:child_process';
+import {mkdir, readdir, readFile, stat, truncate, utimes, writeFile} from 'node:fs/promises';
+import {basename, join} from 'node:path';
 import {afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest';
-import {cachedTokens, cacheFolder} from '../../src/data/token-cache.js';
+import {besides} from '../../src/checkpoint/index.js';
+import {cachedTokens, cacheFolder, type TokenOptions} from '../../src/data/token-cache.js';
 import {begins, idOf, trained, type TokenFile} from '../../src/data/token-file.js';
 import {InterruptedError, Tokenizer} from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
@@ -29,7 +31,8 @@ const options = () => ({
   onNote: (line: string) => notes.push(line),
 });
 const encode = (text: string) => tokenizer.encode(text, false);
-const entries = () => readdir(join(temp.path('cache'), 'tokens'));
+const entries = async () =>
+  (await readdir(temp.path('cache', 'tokens'))).filter((name) => !name.startsWith('.'));
 
 /** All tokens of a file, which is closed: ids, and the places of the flags. */
 async function contentOf(file: TokenFile) {
@@ -182,3 +185,82 @@ describe('the token cache', () => {
     expect(await readFile(temp.path('cache'), 'utf8')).toContain('a file');
   });
 });
+
+describe('the bounds of the token cache', () => {
+  const tokensOf = async (text: string, more: Partial<TokenOptions> = {}) =>
+    cachedTokens('a', [{path: await put(temp, 'a.txt', text)}], {...options(), ...more});
+  const names = async () => new Set(await entries());
+  /** Says when an entry was last used, in days before now. */
+  const age = async (entry: string, days: number) => {
+    const then = new Date(Date.now() - days * 24 * 3600_000);
+    await utimes(temp.path('cache', 'tokens', entry), then, then);
+  };
+
+  it('let go of what was not used for thirty days', async () => {
+    await (await tokensOf('one')).close();
+    const [old] = await entries();
+    await (await tokensOf('two')).close();
+    const [recent] = [...(await names())].filter((name) => name !== old);
+    await age(old!, 31);
+    await age(recent!, 29);
+    await (await tokensOf('three')).close();
+    expect(await entries()).toHaveLength(2);
+    expect(await names()).not.toContain(old);
+    expect(await names()).toContain(recent);
+    expect(notes).toEqual([expect.stringMatching(/^token cache: removed 1 entry long not used, \d+ bytes$/)]);
+  });
+
+  it('let go of the least recently used until the rest fits', async () => {
+    const made: string[] = [];
+    for (const text of ['one', 'two', 'three', 'four']) {
+      const before = await names().catch(() => new Set<string>());
+      await (await tokensOf(text.repeat(500))).close();
+      made.push([...(await names())].find((name) => !before.has(name))!);
+    }
+    for (const [i, days] of [4, 3, 2, 1].entries()) await age(made[i]!, days);
+    // Reading the oldest makes it the newest.
+    await (await tokensOf('one'.repeat(500))).close();
+    const sizes = await Promise.all(made.map((name) => sizeOf(temp.path('cache', 'tokens', name))));
+    await (await tokensOf('x', {cacheBounds: {maxBytes: sizes[0]! + sizes[3]! + 1000}})).close();
+    expect([...(await names())].filter((name) => made.includes(name)).sort()).toEqual(
+      [made[0], made[3]].sort(),
+    );
+  });
+
+  it('do not hold for what a process reads', async () => {
+    const file = await tokensOf('one');
+    const before = await file.read(0, file.tokens);
+    const [mine] = await entries();
+    await age(mine!, 100);
+    await (await tokensOf('two', {cacheBounds: {maxBytes: 0}})).close();
+    expect(await names()).toContain(mine);
+    expect(await file.read(0, file.tokens)).toEqual(before);
+    await file.close();
+    await (await tokensOf('three', {cacheBounds: {maxBytes: 0}})).close();
+    expect(await names()).not.toContain(mine);
+  });
+
+  it('are kept by what a killed process left, of any text; what another is writing stays', async () => {
+    await (await tokensOf('one')).close();
+    const dead = spawnSync(process.execPath, ['-e', '']).pid;
+    const key = 'a'.repeat(64);
+    const host = /^\.a\.(\w+)-/.exec(basename(besides('a', 'partial')))![1];
+    const lie = (owner: string, kind: string) =>
+      temp.path('cache', 'tokens', `.${key}.${owner}-0123abcd.${kind}`);
+    const abandoned = [lie(`${host}-${dead}`, 'partial'), lie(`${host}-${dead}`, 'used')];
+    const kept = [lie(`${host}-${process.ppid}`, 'partial'), lie(`00000000-${dead}`, 'partial')];
+    for (const path of [...abandoned, ...kept]) {
+      await mkdir(path);
+      await writeFile(join(path, 'tokens.bin'), 'half');
+    }
+    await (await tokensOf('one')).close();
+    const left = (await readdir(temp.path('cache', 'tokens'))).filter((name) => name.startsWith('.'));
+    expect(left.sort()).toEqual(kept.map((path) => basename(path)).sort());
+  });
+});
+
+async function sizeOf(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(folder)) bytes += (await stat(join(folder, name))).size;
+  return bytes;
+}
