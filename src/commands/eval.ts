@@ -6,11 +6,13 @@ import {
   format,
   MODEL_FORMS,
   modelArg,
+  parseWithConfig,
   someText,
   table,
+  taskFlags,
   thresholdsFlag,
   threadsFlag,
-  wholeNumber,
+  wordOf,
   type Column,
 } from '../ui/index.js';
 
@@ -19,11 +21,17 @@ export default class Eval extends BaseCommand {
   static override summary =
     'Score a model on tasks, at full depth and with early exit, and measure the cost.';
   static override description =
-    'A task is a JSONL file: rows with query, choices and gold are multiple choice, rows with text ' +
-    'are last-word prediction, rows with page are rolling perplexity. Scores are those of ' +
-    'lm-evaluation-harness.';
+    'A task is one of lambada_openai, lambada_standard, piqa, arc_easy, arc_challenge, hellaswag, winogrande, sciq, ' +
+    'openbookqa, boolq and wikitext, whose data the Hub has, or a .jsonl or .parquet file: rows with query, choices ' +
+    'and gold are multiple choice, rows with text are last-word prediction, rows with page are rolling perplexity. ' +
+    'Scores are those of lm-evaluation-harness.';
   static override examples = [
+    '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks lambada_openai,piqa --limit 200',
     '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks questions.jsonl',
+    {
+      description: 'With data that lies here, as the Hub has it',
+      command: '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks arc_easy,boolq --task-data datasets',
+    },
     {
       description: 'A model of the Hub, which is downloaded if it is not there yet',
       command: '<%= config.bin %> <%= command.id %> openai-community/gpt2 --tasks questions.jsonl',
@@ -40,27 +48,23 @@ export default class Eval extends BaseCommand {
   };
 
   static override flags = {
-    tasks: someText({
-      description: 'The tasks, as paths of JSONL files.',
-      helpValue: 'T,T',
-      required: true,
-      multiple: true,
-      multipleNonGreedy: true,
-      delimiter: ',',
-    }),
+    ...taskFlags,
     threshold: thresholdsFlag,
-    limit: wholeNumber({description: 'Rows of each task to use, from the first.', min: 1, max: 1e9}),
     output: someText({
       char: 'o',
       description: 'Also write the JSON results into this folder.',
       helpValue: 'DIR',
+    }),
+    config: someText({
+      description: 'A YAML file of flags by name, and `model`; the command line wins.',
+      helpValue: 'FILE',
     }),
     engine: engineFlag(ENGINES),
     threads: threadsFlag,
   };
 
   override async run(): Promise<EvalReport> {
-    const {args, flags} = await this.parse(Eval);
+    const {args, flags} = await this.parseFlags();
     const signal = this.interruptible('stopped; no results were written.');
     const [{evaluate, writeResults}, {load}, {Tokenizer}, {Checkpoint}] = await Promise.all([
       import('../eval/index.js'),
@@ -74,13 +78,25 @@ export default class Eval extends BaseCommand {
     const tokenizer = await Tokenizer.load(checkpoint.folder);
     const model = await load(path, {engine: flags.engine, threads: flags.threads});
     this.note(model.engine.why);
-    const progress = await this.progress({title: 'Evaluating'});
+    const progress = await this.progress({title: 'Reading tasks'});
+    let evaluated: string | null = null;
     const report = await evaluate(model, tokenizer, {
       tasks: flags.tasks,
       thresholds: flags.threshold,
+      taskData: {
+        dataFolder: flags['task-data'],
+        openDataset: (repo) => {
+          progress.begin(`Fetching ${repo}`, format.bytes);
+          return this.openDataset(repo, signal, (done, total) => progress.update(done, total));
+        },
+      },
       limit: flags.limit,
       modelName: args.model,
-      onProgress: (done, total) => progress.update(done, total),
+      onProgress: (done, total, task) => {
+        if (task !== evaluated) progress.begin(`Evaluating ${task}`, format.count);
+        evaluated = task;
+        progress.update(done, total);
+      },
       signal,
     });
     progress.stop();
@@ -88,6 +104,15 @@ export default class Eval extends BaseCommand {
     this.log(resultsTable(report));
     if (flags.output) this.note(`Written: ${await writeResults(flags.output, report)}`);
     return report;
+  }
+
+  private parseFlags() {
+    const words = [...this.argv];
+    const parse = (all: string[]) => this.parse(Eval, all);
+    const path = wordOf(words, 'config');
+    if (path === null) return parse(words);
+    const flags = Object.fromEntries(Object.entries(Eval.flags).filter(([name]) => name !== 'config'));
+    return parseWithConfig(words, path, {flags, positional: 'model'}, parse);
   }
 }
 

@@ -4,8 +4,8 @@ import {readParquet} from './parquet.js';
 import type {DataFile, Part} from './parts.js';
 import {readPlainText} from './plain-text.js';
 
-const JSON_LINES = /\.(jsonl|ndjson|json)(\.gz)?$/i;
-const PARQUET = /\.parquet$/i;
+export const JSON_LINES = /\.(jsonl|ndjson|json)(\.gz)?$/i;
+export const PARQUET = /\.parquet$/i;
 
 /** Whether a file has rows with columns; any other is plain text. */
 export const hasColumns = (path: string): boolean => JSON_LINES.test(path) || PARQUET.test(path);

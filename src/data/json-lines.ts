@@ -1,7 +1,7 @@
 import {FormatError} from '../errors.js';
 import {lineEnd, notText, readBytes} from './bytes.js';
 import type {DataFile, Part} from './parts.js';
-import {documentColumns, rowParts} from './rows.js';
+import {documentColumns, rowParts, type TableRow} from './rows.js';
 
 /** A longer line is refused: its row must be held in memory, as bytes, as text and as tokens. */
 export const MAX_LINE_BYTES = 64 << 20;
@@ -11,19 +11,26 @@ export const MAX_LINE_BYTES = 64 << 20;
  * @throws FileError if it cannot be read, FormatError naming the line that is not as it must be
  */
 export async function* readJsonLines(file: DataFile): AsyncGenerator<Part> {
-  const {path, column} = file;
-  let number = 0;
-  for await (const line of readLines(file)) {
-    const place = `${path}, line ${++number}`;
-    const text = decode(line, place);
-    if (text.trim() === '') continue;
-    const row = parseRow(text, place);
-    const columns = documentColumns(Object.keys(row), column, place);
+  for await (const {values, place} of jsonRows(file)) {
+    const columns = documentColumns(Object.keys(values), file.column, place);
     yield* rowParts(
       columns,
-      columns.map((name) => row[name]),
+      columns.map((name) => values[name]),
       place,
     );
+  }
+}
+
+/**
+ * The rows of a JSON Lines file as they are; blank lines are skipped.
+ * @throws FileError if it cannot be read, FormatError naming the line that is no JSON object
+ */
+export async function* jsonRows(file: DataFile): AsyncGenerator<TableRow> {
+  let number = 0;
+  for await (const line of readLines(file)) {
+    const place = `${file.path}, line ${++number}`;
+    const text = decode(line, place);
+    if (text.trim() !== '') yield {values: parseRow(text, place), place};
   }
 }
 
@@ -75,7 +82,7 @@ function parseRow(text: string, place: string): Record<string, unknown> {
     );
   }
   if (typeof row !== 'object' || row === null || Array.isArray(row)) {
-    throw new FormatError(`${place}: expected a row {"text": ...}.`);
+    throw new FormatError(`${place}: expected a row {"column": value, ...}.`);
   }
   return row as Record<string, unknown>;
 }

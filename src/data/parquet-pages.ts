@@ -59,6 +59,33 @@ export async function* columnPages(
   }
 }
 
+/**
+ * Checks what every page header of a column chunk says, whatever its type, before a reader believes it.
+ * @param maxValues - values the chunk may hold, nested ones counted each
+ * @returns the bytes that its pages unpack to
+ * @throws FormatError naming the file and the row group
+ */
+export async function checkPages(
+  file: ByteFile,
+  meta: ColumnMetaData,
+  maxValues: number,
+  place: string,
+): Promise<number> {
+  const start = Number(meta.dictionary_page_offset || meta.data_page_offset);
+  const end = start + Number(meta.total_compressed_size);
+  requireRange(file, start, end - start);
+  let unpacked = 0;
+  let left = maxValues;
+  for (let offset = start; offset < end;) {
+    const {header, size} = await readHeader(file, offset, end, place);
+    checkHeader(header, end - offset - size, left, place);
+    offset += size + header.compressed_page_size;
+    unpacked += header.uncompressed_page_size;
+    left -= (header.data_page_header ?? header.data_page_header_v2)?.num_values ?? 0;
+  }
+  return unpacked;
+}
+
 /** Reads the header of the page at an offset, and its size. */
 async function readHeader(file: ByteFile, offset: number, end: number, place: string) {
   const {parquetHeader} = await import('hyparquet/src/column.js');
@@ -133,7 +160,7 @@ async function pageDecoder({element, root, meta}: TextColumn, place: string) {
 }
 
 /** The compressions of parquet. Node's own are used where it has them: they stop at a size that was given. */
-async function loadCompressors(): Promise<Compressors> {
+export async function loadCompressors(): Promise<Compressors> {
   const {compressors} = await import('hyparquet-compressors');
   return {
     ...compressors,

@@ -38,7 +38,8 @@ export async function* readParquet({path, column, onRead}: DataFile): AsyncGener
   }
 }
 
-async function readMetadata(file: ByteFile): Promise<FileMetaData> {
+/** A parquet file's footer. @throws FileError, FormatError */
+export async function readMetadata(file: ByteFile): Promise<FileMetaData> {
   const {parquetMetadata} = await import('hyparquet');
   const trailer = await file.read(Math.max(0, file.size - TRAILER_BYTES), Math.min(file.size, TRAILER_BYTES));
   const magic = trailer.subarray(-4).toString('latin1');

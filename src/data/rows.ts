@@ -6,6 +6,13 @@ export const TEXT = 'text';
 export const PROMPT = 'prompt';
 export const COMPLETION = 'completion';
 
+/** A row of a file, its values by column. */
+export interface TableRow {
+  values: Record<string, unknown>;
+  /** Where it stands, for messages: `FILE, line 3`. */
+  place: string;
+}
+
 /** The most columns that a message lists. */
 const MAX_LISTED = 20;
 

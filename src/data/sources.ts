@@ -63,10 +63,23 @@ async function findFiles(name: string, openDataset: OpenDataset | undefined): Pr
     throw new FileError(`${name} cannot be read: no such file.`);
   }
   if (!openDataset) throw new FileError(`${name} does not exist; give a file or a folder.`);
-  const repo = await openDataset(head);
-  const readme = repo.names.includes(README) ? await readReadme((await repo.fetch([README]))[0]!) : null;
-  const files = datasetFiles(head, repo.names, readme, rest);
-  return (await repo.fetch(files)).map((path) => ({path}));
+  return (await fetchDataset(head, rest, openDataset)).map((path) => ({path}));
+}
+
+/**
+ * Fetches the files of a split of a dataset repo, and gives their places on this machine.
+ * @param repo - `user/name`, perhaps with `@revision`
+ * @param words - a config and a split, as in `datasetFiles`
+ * @throws FormatError if it has no such split; what `openDataset` throws
+ */
+export async function fetchDataset(
+  repo: string,
+  words: readonly string[],
+  openDataset: OpenDataset,
+): Promise<string[]> {
+  const opened = await openDataset(repo);
+  const readme = opened.names.includes(README) ? await readReadme((await opened.fetch([README]))[0]!) : null;
+  return opened.fetch(datasetFiles(repo, opened.names, readme, words));
 }
 
 /** The files of a path that exists, and what follows it: a column of a file, a config and a split of a folder. */
@@ -82,9 +95,14 @@ async function filesAt(path: string, words: readonly string[]): Promise<DataFile
   }
   if (words.length > 2)
     throw new UsageError(`${path}: only a config and a split may follow a dataset's name.`);
-  const names = (await readdir(path, {recursive: true})).map((name) => name.replaceAll(sep, '/'));
-  const readme = names.includes(README) ? await readReadme(join(path, README)) : null;
-  return datasetFiles(path, names, readme, words).map((name) => ({path: join(path, name)}));
+  return (await datasetInFolder(path, words)).map((file) => ({path: file}));
+}
+
+/** The files of a split of a dataset that lies in a folder as its repo does. @throws as `fetchDataset` */
+export async function datasetInFolder(folder: string, words: readonly string[]): Promise<string[]> {
+  const names = (await readdir(folder, {recursive: true})).map((name) => name.replaceAll(sep, '/'));
+  const readme = names.includes(README) ? await readReadme(join(folder, README)) : null;
+  return datasetFiles(folder, names, readme, words).map((name) => join(folder, name));
 }
 
 async function readReadme(path: string): Promise<string> {

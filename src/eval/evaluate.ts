@@ -7,14 +7,16 @@ import type {TextEncoder} from './requests.js';
 import type {EvalReport, ThresholdReport} from './results.js';
 import {prepareTask, scoreTask, taskMetrics, type PreparedTask} from './score-task.js';
 import {scoreRows} from './scorer.js';
-import {openTask, type Task} from './tasks.js';
+import {openTask, type Task, type TaskOptions} from './tasks.js';
 
 /** What evaluation needs of a model. */
 export type Evaluated = Pick<Model, 'config' | 'engine' | 'score'>;
 
 export interface EvalOptions {
-  /** Paths of JSONL tasks; each one's key in the results is its file's stem. */
+  /** The harness's tasks by name, and files by path; see `openTask`. */
   tasks: readonly string[];
+  /** Where the datasets of named tasks come from. */
+  taskData?: Pick<TaskOptions, 'dataFolder' | 'openDataset'>;
   /** Early-exit thresholds, each above 0; 1 is full depth. Default [1]. */
   thresholds?: readonly number[];
   /** Rows of each task to use, from the first. Default all. */
@@ -27,8 +29,8 @@ export interface EvalOptions {
   bootstrapIterations?: number;
   /** How the report names the model. Default `model`. */
   modelName?: string;
-  /** Called with the rows done and all rows, over all tasks and thresholds; a choice or a window is a row. */
-  onProgress?: (done: number, total: number) => void;
+  /** Called with the rows done and all rows, over all tasks and thresholds, and the task; a choice or a window is a row. */
+  onProgress?: (done: number, total: number, task: string) => void;
   /** Stops before the next batch. */
   signal?: AbortSignal;
 }
@@ -57,7 +59,7 @@ export async function evaluate(
   }
   const thresholds = [...new Set(options.thresholds ?? [1])];
   checkThresholds(thresholds, exitFromCycle, model.config);
-  const tasks = await openTasks(options.tasks, limit);
+  const tasks = await openTasks(options.tasks, {...options.taskData, limit});
   const prepared = tasks.map((task) => prepareTask(task, tokenizer, model));
   await warmUp(model, prepared);
 
@@ -68,7 +70,7 @@ export async function evaluate(
     const costs: Cost[] = [];
     metrics = [];
     for (const each of prepared) {
-      const onProgress = progress();
+      const onProgress = progress(each.task.name);
       const scoring = {threshold, exitFromCycle, batchTokens, onProgress, signal};
       const {outcomes, cost} = await scoreTask(model, each, scoring);
       metrics.push(taskMetrics(each.task, outcomes, bootstrapIterations));
@@ -111,15 +113,15 @@ function checkThresholds(
   }
 }
 
-async function openTasks(paths: readonly string[], limit: number | undefined): Promise<Task[]> {
-  if (paths.length === 0) throw new UsageError('there are no tasks; give at least one.');
+async function openTasks(specs: readonly string[], options: TaskOptions): Promise<Task[]> {
+  if (specs.length === 0) throw new UsageError('there are no tasks; give at least one.');
   const tasks: Task[] = [];
-  for (const path of paths) {
-    const task = await openTask(path, limit);
+  for (const spec of specs) {
+    const task = await openTask(spec, options);
     const twin = tasks.find(({name}) => name === task.name);
     if (twin) {
       throw new UsageError(
-        `${twin.path} and ${path} would both be ${task.name} in the results; rename one, or evaluate them apart.`,
+        `${twin.dataset.files.join(', ')} and ${spec} would both be ${task.name} in the results; rename one, or evaluate them apart.`,
       );
     }
     tasks.push(task);
@@ -138,14 +140,14 @@ function progressOver(
   prepared: readonly PreparedTask[],
   thresholds: number,
   onProgress: EvalOptions['onProgress'],
-): () => EvalOptions['onProgress'] {
+): (task: string) => (done: number) => void {
   const total = thresholds * prepared.reduce((sum, {requests}) => sum + requests.flat().length, 0);
   let before = 0;
-  return () => {
+  return (task) => {
     const base = before;
     return (done) => {
       before = base + done;
-      onProgress?.(before, total);
+      onProgress?.(before, total, task);
     };
   };
 }

@@ -29,4 +29,13 @@ export {
   type TaskScores,
 } from './score-task.js';
 export {logLikelihood, scoreRows, type Scored, type ScoreOptions, type Scores} from './scorer.js';
-export {openTask, type ChoiceTask, type LastWordTask, type RollingTask, type Task} from './tasks.js';
+export type {ChoiceQuestion, DocumentQuestion, TextPair, WordQuestion} from './questions.js';
+export {
+  openTask,
+  TASK_NAMES,
+  type ChoiceTask,
+  type LastWordTask,
+  type RollingTask,
+  type Task,
+  type TaskOptions,
+} from './tasks.js';

@@ -9,6 +9,14 @@ export function strippedLength(text: string): number {
   return leadingText.exec(text)?.[0].length ?? 0;
 }
 
+const leadingSpaces = new RegExp(`^[${SPACE}]+`, 'u');
+
+/** Python's `str.strip`. */
+export const strip = (text: string): string => stripLeft(text.slice(0, strippedLength(text)));
+
+/** Python's `str.lstrip`. */
+export const stripLeft = (text: string): string => text.replace(leadingSpaces, '');
+
 /** Words as the harness counts them, `len(re.split(r"\s+", text))`: empty pieces at the ends count. */
 export function countWords(text: string): number {
   return text.split(spaces).length;

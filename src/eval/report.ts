@@ -18,22 +18,6 @@ export interface ReportContext {
   seconds: number;
 }
 
-/** The words in which the harness configures each kind of task. */
-const KINDS = {
-  'multiple-choice': {
-    output_type: 'multiple_choice',
-    doc_to_text: 'query',
-    doc_to_target: 'gold',
-    doc_to_choice: 'choices',
-  },
-  'last-word': {
-    output_type: 'loglikelihood',
-    doc_to_text: "{{text.split(' ')[:-1]|join(' ')}}",
-    doc_to_target: "{{' '+text.split(' ')[-1]}}",
-  },
-  rolling: {output_type: 'loglikelihood_rolling', doc_to_text: '', doc_to_target: 'page'},
-} as const;
-
 /** A task's entry in `results`. */
 export function taskResult(task: Task, metrics: readonly Metric[]): TaskResult {
   return {
@@ -69,7 +53,7 @@ export function buildReport(
     results: deepest.results,
     group_subtasks: {},
     configs: perTask(({task, metrics}) => taskConfig(task, metrics)),
-    versions: perTask(() => 1),
+    versions: perTask(({task}) => task.definition.version),
     'n-shot': perTask(() => 0),
     higher_is_better: perTask(({metrics}) =>
       Object.fromEntries(metrics.map((metric) => [metric.name, metric.higherIsBetter])),
@@ -110,13 +94,23 @@ export function buildReport(
   };
 }
 
-function taskConfig(task: Task, metrics: readonly Metric[]) {
+/** The harness's word for each kind. */
+const OUTPUT_TYPES = {
+  'multiple-choice': 'multiple_choice',
+  'last-word': 'loglikelihood',
+  rolling: 'loglikelihood_rolling',
+} as const;
+
+function taskConfig({name, kind, definition, dataset}: Task, metrics: readonly Metric[]) {
+  const {templates, version} = definition;
   return {
-    task: task.name,
-    dataset_path: 'json',
-    dataset_kwargs: {data_files: {test: task.path}},
-    test_split: 'test',
-    ...KINDS[task.kind],
+    task: name,
+    dataset_path: dataset.path,
+    dataset_name: dataset.config ?? null,
+    dataset_kwargs: {data_files: {[dataset.split]: dataset.files}},
+    test_split: dataset.split,
+    output_type: OUTPUT_TYPES[kind],
+    ...templates,
     description: '',
     target_delimiter: ' ',
     fewshot_delimiter: '\n\n',
@@ -128,6 +122,6 @@ function taskConfig(task: Task, metrics: readonly Metric[]) {
     })),
     repeats: 1,
     should_decontaminate: false,
-    metadata: {version: 1},
+    metadata: {version},
   };
 }

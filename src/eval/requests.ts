@@ -2,6 +2,7 @@ import {FormatError, UsageError} from '../errors.js';
 import type {Architecture, ScoreRow} from '../model/index.js';
 import type {Tokenizer} from '../tokenizer/index.js';
 import {strippedLength} from './python-text.js';
+import type {TextPair} from './questions.js';
 import type {Task} from './tasks.js';
 
 // Rows of text to rows of tokens, as lm-evaluation-harness 0.4.13 makes its requests. L is the model's longest
@@ -10,7 +11,7 @@ import type {Task} from './tasks.js';
 /** What requests need of a tokenizer. */
 export type TextEncoder = Pick<Tokenizer, 'encode' | 'decode' | 'vocabulary' | 'requireRows'>;
 
-/** A continuation to score, and what stands before it; both in tokens, neither empty. */
+/** A continuation to score, and what stands before it: a `TextPair` in tokens, neither empty. */
 export interface Pair {
   context: readonly number[];
   continuation: readonly number[];
@@ -130,41 +131,32 @@ function commonPrefix(lists: readonly (readonly number[])[]): number {
 
 /**
  * A task's token rows: for each of its rows one a choice, one for the last word, or one a window.
- * @throws FormatError naming the file's line for a row that the model cannot score; UsageError if the model
+ * @throws FormatError naming the place of a row that the model cannot score; UsageError if the model
  *   has no token to begin a text with and one is needed
  */
 export function taskRequests(task: Task, tokenizer: TextEncoder, arch: Architecture): ScoreRow[][] {
-  const where = (line: number) => `${task.path}, line ${line}`;
-  const requests = rowsOf(task, new Encoder(tokenizer, arch), arch.maxPositions, where);
+  const encoder = new Encoder(tokenizer, arch);
+  const requests = tokenPairs(task, encoder).map((pairs) =>
+    // A document's windows decide their exits each alone.
+    task.kind === 'rolling'
+      ? pairs.flatMap((window) => questionRows([window], arch.maxPositions))
+      : questionRows(pairs, arch.maxPositions),
+  );
   for (const [i, rows] of requests.entries()) {
-    for (const {ids} of rows) tokenizer.requireRows(ids, arch.vocabulary, where(task.rows[i]!.line));
+    for (const {ids} of rows) tokenizer.requireRows(ids, arch.vocabulary, task.rows[i]!.place);
   }
   return requests;
 }
 
-function rowsOf(
-  task: Task,
-  encoder: Encoder,
-  maxPositions: number,
-  where: (line: number) => string,
-): ScoreRow[][] {
+function tokenPairs(task: Task, encoder: Encoder): Pair[][] {
+  const pair = ({context, continuation}: TextPair, place: string) =>
+    encoder.pair(context, continuation, place);
   switch (task.kind) {
     case 'multiple-choice':
-      return task.rows.map(({query, choices, line}) =>
-        questionRows(
-          choices.map((choice) => encoder.pair(query, ` ${choice}`, where(line))),
-          maxPositions,
-        ),
-      );
+      return task.rows.map(({question, place}) => question.pairs.map((texts) => pair(texts, place)));
     case 'last-word':
-      return task.rows.map(({text, line}) => {
-        const cut = text.lastIndexOf(' ');
-        const pair = encoder.pair(text.slice(0, Math.max(cut, 0)), ` ${text.slice(cut + 1)}`, where(line));
-        return questionRows([pair], maxPositions);
-      });
+      return task.rows.map(({question, place}) => [pair(question.pair, place)]);
     case 'rolling':
-      return task.rows.map(({page}) =>
-        encoder.windows(page).flatMap((window) => questionRows([window], maxPositions)),
-      );
+      return task.rows.map(({question}) => encoder.windows(question.text));
   }
 }

@@ -1,7 +1,6 @@
 import type {ScoreRow} from '../model/index.js';
 import type {Cost} from './cost.js';
 import {choiceMetrics, documentMetrics, wordMetrics, type Metric} from './metrics.js';
-import {codePoints, countWords} from './python-text.js';
 import {taskRequests, type TextEncoder} from './requests.js';
 import {logLikelihood, scoreRows, type Scored, type ScoreOptions} from './scorer.js';
 import type {Task} from './tasks.js';
@@ -59,18 +58,24 @@ export async function scoreTask(
   return {outcomes, cost};
 }
 
-/** A task's metrics, from the outcomes of its rows. */
+/** A task's metrics, from the outcomes of its rows: those that its definition names. */
 export function taskMetrics(
   task: Task,
   outcomes: readonly RowOutcome[],
   bootstrapIterations: number,
 ): Metric[] {
+  return allMetrics(task, outcomes, bootstrapIterations).filter(({name}) =>
+    task.definition.metrics.includes(name),
+  );
+}
+
+function allMetrics(task: Task, outcomes: readonly RowOutcome[], bootstrapIterations: number): Metric[] {
   switch (task.kind) {
     case 'multiple-choice':
       return choiceMetrics(
-        task.rows.map(({choices, gold}, i) => ({
+        task.rows.map(({question: {lengths, gold}}, i) => ({
           logLikelihoods: outcomes[i]!.logLikelihoods,
-          lengths: choices.map(codePoints),
+          lengths,
           gold,
         })),
         bootstrapIterations,
@@ -82,10 +87,10 @@ export function taskMetrics(
       );
     case 'rolling':
       return documentMetrics(
-        task.rows.map(({page}, i) => ({
+        task.rows.map(({question: {words, bytes}}, i) => ({
           logLikelihood: outcomes[i]!.logLikelihoods[0]!,
-          words: countWords(page),
-          bytes: Buffer.byteLength(page),
+          words,
+          bytes,
         })),
       );
   }

@@ -27,3 +27,4 @@ export {runFlags, runOptions} from './run-flags.js';
 export {planFacts} from './run-plan.js';
 export {facts, table, type Column} from './table.js';
 export {dataFlags} from './data-flags.js';
+export {taskFlags} from './task-flags.js';

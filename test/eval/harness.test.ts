@@ -11,11 +11,11 @@ import {
   type TaskScores,
 } from '../../src/eval/index.js';
 import {choiceHits} from '../../src/eval/metrics.js';
-import {codePoints, countWords} from '../../src/eval/python-text.js';
 import {load, type Model, type RowScore, type ScoreRow} from '../../src/model/index.js';
 import {Tokenizer} from '../../src/tokenizer/index.js';
 import {expectClose} from '../helpers/close.js';
 import {expected, MODEL, OPT, TASKS} from './fixtures.js';
+import {expectLikelihoods, expectResults} from './likelihoods.js';
 
 let model: Model;
 /** The model, which scores each row once: rows and aggregates are tested on the same scores. */
@@ -40,16 +40,8 @@ async function score(
   name: keyof typeof TASKS,
   options: {limit?: number; batchTokens?: number} = {},
 ): Promise<TaskScores> {
-  const task = await openTask(TASKS[name], options.limit);
+  const task = await openTask(TASKS[name], {limit: options.limit});
   return scoreTask(on, prepareTask(task, tokenizer, on), {batchTokens: options.batchTokens});
-}
-
-/** Sums of float32 log-probabilities in another order: absolute, and relative for long texts. */
-function expectLikelihoods(actual: number[], wanted: number[], row: number): void {
-  for (const [i, value] of wanted.entries()) {
-    expectClose([actual[i]!], [value], Math.max(1e-4, 1e-6 * Math.abs(value)), `row ${row}, choice ${i}`);
-  }
-  expect(actual).toHaveLength(wanted.length);
 }
 
 describe('against lm-evaluation-harness 0.4.13, row by row', () => {
@@ -58,15 +50,11 @@ describe('against lm-evaluation-harness 0.4.13, row by row', () => {
     const task = await openTask(TASKS.choices);
     expect(outcomes).toHaveLength(expected.rows.choices.length);
     for (const [i, row] of expected.rows.choices.entries()) {
-      expectLikelihoods(outcomes[i]!.logLikelihoods, row.ll, i);
+      expectLikelihoods(outcomes[i]!.logLikelihoods, row.ll, `row ${i}`);
       expect(outcomes[i]!.greedy, `row ${i}`).toEqual(row.greedy);
       if (task.kind !== 'multiple-choice') throw new Error(task.kind);
-      const {choices, gold} = task.rows[i]!;
-      const hits = choiceHits({
-        logLikelihoods: outcomes[i]!.logLikelihoods,
-        lengths: choices.map(codePoints),
-        gold,
-      });
+      const {lengths, gold} = task.rows[i]!.question;
+      const hits = choiceHits({logLikelihoods: outcomes[i]!.logLikelihoods, lengths, gold});
       expect(hits, `row ${i}`).toEqual({acc: row.acc, acc_norm: row.acc_norm});
     }
   });
@@ -75,7 +63,7 @@ describe('against lm-evaluation-harness 0.4.13, row by row', () => {
     const {outcomes} = await score(once, 'last_words');
     expect(outcomes).toHaveLength(expected.rows.last_words.length);
     for (const [i, {ll, greedy}] of expected.rows.last_words.entries()) {
-      expectLikelihoods(outcomes[i]!.logLikelihoods, [ll], i);
+      expectLikelihoods(outcomes[i]!.logLikelihoods, [ll], `row ${i}`);
       expect(outcomes[i]!.greedy, `row ${i}`).toEqual([greedy]);
     }
   });
@@ -87,9 +75,9 @@ describe('against lm-evaluation-harness 0.4.13, row by row', () => {
     expect(outcomes).toHaveLength(expected.rows.pages.length);
     expect(Math.max(...outcomes.map(({slots}) => slots.length))).toBeGreaterThan(4);
     for (const [i, {ll, words, bytes}] of expected.rows.pages.entries()) {
-      expectLikelihoods(outcomes[i]!.logLikelihoods, [ll], i);
-      const {page} = task.rows[i]!;
-      expect([countWords(page), Buffer.byteLength(page)], `row ${i}`).toEqual([words, bytes]);
+      expectLikelihoods(outcomes[i]!.logLikelihoods, [ll], `row ${i}`);
+      const {question} = task.rows[i]!;
+      expect([question.words, question.bytes], `row ${i}`).toEqual([words, bytes]);
     }
   });
 });
@@ -116,7 +104,7 @@ describe('an OPT, whose tokenizer puts </s> in front, against lm-evaluation-harn
     const wanted = OPT.expected.rows[name];
     expect(outcomes).toHaveLength(wanted.length);
     for (const [i, row] of wanted.entries()) {
-      expectLikelihoods(outcomes[i]!.logLikelihoods, [row.ll].flat(), i);
+      expectLikelihoods(outcomes[i]!.logLikelihoods, [row.ll].flat(), `row ${i}`);
       if ('greedy' in row) expect(outcomes[i]!.greedy, `row ${i}`).toEqual([row.greedy].flat());
     }
   });
@@ -125,21 +113,6 @@ describe('an OPT, whose tokenizer puts </s> in front, against lm-evaluation-harn
     expectResults(report.results[name]!, OPT.expected.results[name]!);
   });
 });
-
-/** The numbers of a task's results, and their errors. */
-function expectResults(
-  actual: Record<string, number | string>,
-  results: Record<string, number | string>,
-): void {
-  const wanted = Object.entries(results).filter(([key]) => !key.startsWith('acc_bytes'));
-  expect(Object.keys(actual).sort()).toEqual(wanted.map(([key]) => key).sort());
-  for (const [key, value] of wanted) {
-    const found = actual[key];
-    if (typeof value === 'string' || typeof found !== 'number') expect(found, key).toBe(value);
-    // Accuracies are counts; a perplexity carries the rounding of its log-likelihoods.
-    else expectClose([found], [value], (key.startsWith('acc') ? 1e-12 : 1e-4) * Math.abs(value), key);
-  }
-}
 
 describe('against lm-evaluation-harness 0.4.13, over all rows', () => {
   let report: EvalReport;

@@ -1,6 +1,7 @@
 import {describe, expect, it} from 'vitest';
 import {calibrationThresholds, NOT_AVAILABLE, taskMetrics, type Task} from '../../src/eval/index.js';
 import {argmax, choiceHits, choiceMetrics, documentMetrics, wordMetrics} from '../../src/eval/metrics.js';
+import {FILE_TASKS} from '../../src/eval/task-table.js';
 import {PythonRandom} from '../../src/eval/python-random.js';
 import {bootstrapPerplexityStderr, meanStderr} from '../../src/eval/stderr.js';
 import {UsageError} from '../../src/errors.js';
@@ -28,8 +29,9 @@ describe('metrics', () => {
     const task: Task = {
       kind: 'multiple-choice',
       name: 't',
-      path: 't.jsonl',
-      rows: [{query: 'q', choices, gold: 1, line: 1}],
+      definition: FILE_TASKS.query,
+      dataset: {path: 'json', split: 'test', files: ['t.jsonl']},
+      rows: [{question: FILE_TASKS.query.question({query: 'q', choices, gold: 1}, 't'), doc: {}, place: 't'}],
       original: 1,
     };
     const outcome = {logLikelihoods: [-8, -9], greedy: [false, false], slots: [8, 8]};

@@ -23,13 +23,17 @@ describe('a task file', () => {
   it('is known by its first row and named by its stem', async () => {
     const path = temp.path('some.words.jsonl');
     await writeFile(path, '{"text": "one two", "domain": "x"}\r\n\n  \n{"text": "three"}');
-    expect(await openTask(path)).toEqual({
+    expect(await openTask(path)).toMatchObject({
       kind: 'last-word',
       name: 'some.words',
-      path,
+      dataset: {path: 'json', split: 'test', files: [path]},
       rows: [
-        {text: 'one two', line: 1},
-        {text: 'three', line: 4},
+        {
+          question: {pair: {context: 'one', continuation: ' two'}},
+          doc: {text: 'one two', domain: 'x'},
+          place: `${path}, line 1`,
+        },
+        {question: {pair: {context: '', continuation: ' three'}}, place: `${path}, line 4`},
       ],
       original: 2,
     });
@@ -39,20 +43,20 @@ describe('a task file', () => {
 
   it('gives its first rows under a limit, and is checked to its end', async () => {
     const path = await file(`${question}\n`.repeat(5));
-    const task = await openTask(path, 2);
+    const task = await openTask(path, {limit: 2});
     expect([task.rows.length, task.original]).toEqual([2, 5]);
-    expect((await openTask(path, 9)).rows).toHaveLength(5);
-    await expect(openTask(await file(`${question}\n{"query": 1}`), 1)).rejects.toThrow(/line 2/);
+    expect((await openTask(path, {limit: 9})).rows).toHaveLength(5);
+    await expect(openTask(await file(`${question}\n{"query": 1}`), {limit: 1})).rejects.toThrow(/line 2/);
   });
 
   const bad: [string, string | Uint8Array, RegExp][] = [
     ['is empty', '', /has no rows/],
     ['holds blank lines', '\n \n', /has no rows/],
-    ['is no JSON', `${question}\n{"query": `, /line 2: no valid JSON/],
+    ['is no JSON', `${question}\n{"query": `, /line 2 is no valid JSON/],
     [
       'is no UTF-8',
       Buffer.from([...Buffer.from(`${question}\n{"text": "`), 0xff, 0x22, 0x7d]),
-      /line 2: not valid UTF-8/,
+      /line 2: this is no valid UTF-8/,
     ],
     ['has a value that is no object', '[1]', /line 1/],
     ['has a row of no kind', '{"question": "q"}', /line 1: a row has one of "query".*none/],
@@ -88,16 +92,18 @@ describe('a task file', () => {
 
 describe('what is no task file', () => {
   it('a name that is no path says what a task may be', async () => {
-    const error: unknown = await openTask('lambada_openai').catch((reason: unknown) => reason);
+    const error: unknown = await openTask('lambada').catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(UsageError);
-    expect((error as Error).message).toMatch(/no task lambada_openai.*JSONL.*"query".*"text".*"page"/);
+    expect((error as Error).message).toMatch(
+      /no task lambada: .* lambada_openai, .*wikitext.*"query".*"text".*"page"/,
+    );
   });
 
   it('a folder, an odd limit, a name too long', async () => {
     await mkdir(temp.path('folder'));
     await expect(openTask(temp.path('folder'))).rejects.toThrow(UsageError);
     const path = await file(question);
-    for (const limit of [0, -1, 1.5, NaN]) await expect(openTask(path, limit)).rejects.toThrow(UsageError);
+    for (const limit of [0, -1, 1.5, NaN]) await expect(openTask(path, {limit})).rejects.toThrow(UsageError);
     await expect(openTask(temp.path('x'.repeat(300)))).rejects.toThrow(FileError);
   });
 });

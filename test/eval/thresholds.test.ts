@@ -79,7 +79,7 @@ describe('thresholds', () => {
   });
 
   it('calibrated ones let their share of questions exit, and a question exits as a whole', async () => {
-    const prepared = prepareTask(await openTask(TASKS.choices, limit), tokenizer, model);
+    const prepared = prepareTask(await openTask(TASKS.choices, {limit}), tokenizer, model);
     const first = prepared.requests.map(([row]) => row!);
     const {scores} = await scoreRows(model, first, {threshold: 1, exitScores: true});
     const shares = [0.25, 0.5, 0.75];
@@ -117,7 +117,7 @@ describe('evaluate', () => {
       evaluate(source, tokenizer, {tasks: [TASKS.choices], limit: 1, ...options});
     await expect(run({tasks: [TASKS.choices, copy]})).rejects.toThrow(/would both be choices/);
     await expect(run({tasks: []})).rejects.toThrow(UsageError);
-    await expect(run({tasks: ['piqa']})).rejects.toThrow(/there is no task piqa/);
+    await expect(run({tasks: ['pica']})).rejects.toThrow(/there is no task pica/);
     await expect(run({batchTokens: 0})).rejects.toThrow(UsageError);
     await expect(run({bootstrapIterations: -1})).rejects.toThrow(UsageError);
   });
@@ -132,7 +132,7 @@ describe('evaluate', () => {
       batchTokens: 1,
       signal: stop.signal,
     };
-    await evaluate(model, tokenizer, {...options, onProgress: (...args) => seen.push(args)});
+    await evaluate(model, tokenizer, {...options, onProgress: (done, total) => seen.push([done, total])});
     // Two choices a question: four rows, and two of last words.
     expect(seen).toEqual(Array.from({length: 12}, (_, i) => [i + 1, 12]));
     const stopped = evaluate(model, tokenizer, {...options, onProgress: () => stop.abort()});
