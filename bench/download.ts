@@ -14,6 +14,7 @@ import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {fetchModel} from '../src/hub/index.js';
 import {format, table} from '../src/ui/index.js';
+import {CONFIG} from '../test/helpers/hub-repos.js';
 import {HubServer} from '../test/helpers/hub-server.js';
 
 const {values: flags} = parseArgs({
@@ -106,7 +107,7 @@ const median = (values: number[]): number => [...values].sort((x, y) => x - y)[v
 
 async function run(): Promise<void> {
   const server = await HubServer.start({token: '', namespaces: []});
-  server.addFiles('ann/large', {'config.json': '{}', 'model.safetensors': randomBytes(BYTES)});
+  server.addFiles('ann/large', {'config.json': CONFIG, 'model.safetensors': randomBytes(BYTES)});
   const {files} = server.repos.get('ann/large')!.commits.at(-1)!;
   const sha256 = createHash('sha256').update(files.get('model.safetensors')!.content).digest('hex');
   const object = `${server.storage.origin}/objects/${sha256}?signature=s1gnature`;

@@ -31,7 +31,7 @@ export {
   type WriteWeightsOptions,
 } from './model-folder.js';
 export {parseWith, readJson, readText} from './json.js';
-export {exists, locate} from './locate.js';
+export {exists, locate, otherFormat} from './locate.js';
 export {rounded, Rounder} from './rounder.js';
 export {SafetensorsFile} from './safetensors-file.js';
 export {

@@ -97,13 +97,18 @@ function noCheckpoint(where: string, names: string[]): Error {
       `${where}: ${usual}, but ${quoted(unusual)}; give that file itself (of a repo, once it is downloaded).`,
     );
   }
+  const other = otherFormat(names);
+  if (other !== null) return new UnsupportedError(`${where}: ${usual}. ${other}`);
+  return new FileError(`${where} is no checkpoint: ${usual}, nor an index of their shards.`);
+}
+
+/** A sentence that says what files are that are no weights of a format that is read; null if none is known. */
+export function otherFormat(names: readonly string[]): string | null {
   for (const [pattern, what] of OTHERS) {
     const name = names.find((name) => pattern.test(name));
-    if (name !== undefined) {
-      return new UnsupportedError(`${where}: ${usual}. Its ${quoted(name)} is ${what}.`);
-    }
+    if (name !== undefined) return `Its ${quoted(name)} is ${what}.`;
   }
-  return new FileError(`${where} is no checkpoint: ${usual}, nor an index of their shards.`);
+  return null;
 }
 
 /** Whether a path leads to something. */

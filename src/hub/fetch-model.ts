@@ -1,3 +1,4 @@
+import {readModelConfig} from '../model/index.js';
 import type {OnBytes} from './fetch-into-cache.js';
 import {smallFiles, weightNames} from './model-files.js';
 import {findModel} from './model-source.js';
@@ -23,7 +24,7 @@ export interface FetchedModel {
  * needs come into the cache that all Hugging Face tools share, as far as they are not there.
  * @param model - a path, or `user/repo`, perhaps with `@revision`
  * @throws UsageError or FileError for the argument; HubError, in words for the user, for what the Hub refuses or
- *   breaks; UnsupportedError if a repo holds no model; InterruptedError once the signal aborts
+ *   breaks; UnsupportedError if a repo holds no model of a family that ztt knows; InterruptedError once the signal aborts
  */
 export async function fetchModel(model: string, options: FetchModelOptions = {}): Promise<FetchedModel> {
   const source = await findModel(model);
@@ -34,6 +35,8 @@ export async function fetchModel(model: string, options: FetchModelOptions = {})
   const repo = {type: 'model', name: source.repo} as const;
   const open = await openRepo(session, repo, source.revision, listTop);
   await open.fetch(smallFiles(open));
+  // Another family is told before its weights are downloaded.
+  await readModelConfig(open.folder);
   await open.fetch(await weightNames(open), options.onProgress);
   await open.remember();
   return {path: open.folder, name: source.repo, revision: open.commit};

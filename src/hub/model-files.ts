@@ -1,4 +1,4 @@
-import {CARRIED_FILES, DiskFile, locate, type WeightFiles} from '../checkpoint/index.js';
+import {CARRIED_FILES, DiskFile, locate, otherFormat, type WeightFiles} from '../checkpoint/index.js';
 import {HubError, UnsupportedError} from '../errors.js';
 import type {OpenRepo} from './open-repo.js';
 
@@ -22,8 +22,9 @@ const MAX_SMALL_BYTES = 256 << 20;
 export function smallFiles(open: OpenRepo): string[] {
   const {repo, names} = open;
   if (!names.has(CONFIG)) {
+    const other = otherFormat([...names]);
     throw new UnsupportedError(
-      `the ${repo.type} ${open.label} has no ${CONFIG} at its top, so it is no GPT-2 or OPT checkpoint.`,
+      `the ${repo.type} ${open.label} has no ${CONFIG} at its top, so it is no GPT-2 or OPT checkpoint.${other ? ` ${other}` : ''}`,
     );
   }
   const small = [...names].filter((name) => SMALL.has(name) || OURS.test(name));

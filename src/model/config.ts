@@ -1,7 +1,7 @@
 import {join} from 'node:path';
 import {z} from 'zod';
-import {parseWith, readJson, type DtypeName} from '../checkpoint/index.js';
-import {FormatError} from '../errors.js';
+import {exists, parseWith, readJson, type DtypeName} from '../checkpoint/index.js';
+import {FileError, FormatError} from '../errors.js';
 import {blockLinears, type Architecture} from './architecture.js';
 import {parseArchitecture} from './families/index.js';
 import {checkArrangement, LAYOUTS, MAX_CYCLES, type Arrangement} from './layout.js';
@@ -77,6 +77,9 @@ export interface ModelConfig {
  */
 export async function readModelConfig(folder: string): Promise<ModelConfig> {
   const path = join(folder, 'config.json');
+  if (!(await exists(path))) {
+    throw new FileError(`${folder} has no config.json; the model's own must lie beside its weights.`);
+  }
   const raw = await readJson(path, z.looseObject({}));
   if (raw.model_type !== 'ztt') {
     const arch = parseArchitecture(raw, path);

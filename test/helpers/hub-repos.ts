@@ -42,6 +42,9 @@ export function etagOf(file: HubFile): string {
   return etag;
 }
 
+/** A config.json that is a model's, for repos whose weights are none. */
+export const CONFIG = readFileSync('fixtures/oracle/gpt2/config.json');
+
 /** The files of a folder, the large ones in LFS as the Hub's .gitattributes have it. */
 export function filesOf(folder: string): Record<string, Buffer> {
   const files = readdirSync(folder, {withFileTypes: true}).filter((entry) => entry.isFile());

@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {describe, expect, it} from 'vitest';
 import {FileError, UsageError, ZttError} from '../../src/errors.js';
 import {openDataset} from '../../src/hub/index.js';
-import {etagOf, filesOf} from '../helpers/hub-repos.js';
+import {CONFIG, etagOf, filesOf} from '../helpers/hub-repos.js';
 import {FetchFixture, GPT2, sameBytes, TOKEN} from './fetch-fixture.js';
 import {errorOf} from './push-fixture.js';
 
@@ -276,13 +276,22 @@ describe('a repo without a model', () => {
       {'README.md': 'x'},
       /^the model ann\/gpt2 has no config\.json at its top, so it is no GPT-2 or OPT checkpoint\.$/,
     ],
-    [{'onnx/config.json': '{}', 'onnx/model.safetensors': ''}, /has no config\.json at its top/],
-    [{'config.json': '{}'}, /^ann\/gpt2 is no checkpoint: it has neither/],
+    [{'model.gguf': 'y'}, /has no config\.json at its top.*\. Its "model\.gguf" is GGUF weights/],
     [
-      {'config.json': '{}', 'model.gguf': 'y'},
+      {'adapter_config.json': '{}', 'adapter_model.safetensors': ''},
+      /Its "adapter_config\.json" is an adapter/,
+    ],
+    [
+      {'config.json': '{"model_type": "llama"}', 'model.safetensors': ''},
+      /config\.json: .*"?llama"? is not supported/,
+    ],
+    [{'onnx/config.json': '{}', 'onnx/model.safetensors': ''}, /has no config\.json at its top/],
+    [{'config.json': CONFIG}, /^ann\/gpt2 is no checkpoint: it has neither/],
+    [
+      {'config.json': CONFIG, 'model.gguf': 'y'},
       /^ann\/gpt2: it has neither .* Its "model\.gguf" is GGUF weights/,
     ],
-    [{'config.json': '{}', 'tf_model.h5': 'y'}, /^ann\/gpt2: it has neither .* is TensorFlow weights/],
+    [{'config.json': CONFIG, 'tf_model.h5': 'y'}, /^ann\/gpt2: it has neither .* is TensorFlow weights/],
   ])('%j is refused, and no weights are downloaded', async (files, words) => {
     hub.server.addFiles('ann/gpt2', files);
     const error = await errorOf(hub.fetch('ann/gpt2'));

@@ -5,6 +5,7 @@ import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {beforeEach, describe, expect, it} from 'vitest';
 import {PartialFile} from '../../src/hub/partial-file.js';
+import {CONFIG} from '../helpers/hub-repos.js';
 import {makeTempFolder} from '../helpers/temp.js';
 import {FetchFixture} from './fetch-fixture.js';
 
@@ -16,7 +17,7 @@ const SHARDS = [
   'model-00003-of-00003.safetensors',
 ];
 const FILES: Record<string, Buffer> = {
-  'config.json': Buffer.from('{"model_type": "gpt2"}'),
+  'config.json': CONFIG,
   'model.safetensors.index.json': Buffer.from(
     JSON.stringify({weight_map: Object.fromEntries(SHARDS.map((name, i) => [`tensor.${i}`, name]))}),
   ),

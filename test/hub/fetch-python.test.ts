@@ -4,6 +4,7 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {beforeEach, describe, expect, it} from 'vitest';
 import {openDataset} from '../../src/hub/index.js';
+import {CONFIG} from '../helpers/hub-repos.js';
 import {FetchFixture, GPT2, sameBytes, TOKEN} from './fetch-fixture.js';
 
 /** A Python that has huggingface_hub. */
@@ -124,7 +125,7 @@ print(json.dumps({"warnings": [str(w) for w in found.warnings], "repos": [
     const {path} = await hub.fetch('ann/gpt2', {env: {...hub.env, ...plain}});
     expect((await python(snapshot(OURS), plain)).result).toBe(path);
     expect(hub.server.filesSent.sort()).toEqual(NAMES);
-    hub.server.addFiles('ann/other', {'config.json': '{}', 'model.safetensors': 'weights'});
+    hub.server.addFiles('ann/other', {'config.json': CONFIG, 'model.safetensors': 'weights'});
     await python('print(json.dumps(snapshot_download("ann/other")))', plain);
     const sent = hub.server.filesSent.length;
     await hub.fetch('ann/other', {env: {...hub.env, ...plain}});
@@ -172,7 +173,7 @@ print(json.dumps({"warnings": [str(w) for w in found.warnings], "repos": [
     );
 
     hub.server.addFiles('ann/other', {
-      'config.json': '{}',
+      'config.json': CONFIG,
       'model.safetensors': Buffer.alloc(300_000, 'abc'),
     });
     hub.server.storage.trouble('object', {kind: 'silence', after: 100_000});
@@ -197,8 +198,8 @@ def kind(*args, **more):
     except Exception as error: return type(error).__name__
 print(json.dumps([kind("ann/gpt2", "config.json"), kind("ann/none", "config.json"), kind("ann/x", "none.json"),
     kind("ann/x", "config.json", revision="v9"), kind("ann/closed", "config.json")]))`;
-    hub.server.addFiles('ann/x', {'config.json': '{}'});
-    hub.server.addFiles('ann/closed', {'config.json': '{}'});
+    hub.server.addFiles('ann/x', {'config.json': CONFIG});
+    hub.server.addFiles('ann/closed', {'config.json': CONFIG});
     hub.server.repos.get('ann/closed')!.disabled = true;
     expect((await python(kinds, {HF_TOKEN: TOKEN})).result).toEqual([
       'GatedRepoError',

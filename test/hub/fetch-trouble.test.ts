@@ -5,6 +5,7 @@ import {join} from 'node:path';
 import {beforeEach, describe, expect, it} from 'vitest';
 import {FileError, HubError, InterruptedError} from '../../src/errors.js';
 import {asCacheError} from '../../src/hub/cache.js';
+import {CONFIG} from '../helpers/hub-repos.js';
 import type {Answer, Recorded} from '../helpers/recording-server.js';
 import {mountTmpfs} from '../helpers/tmpfs.js';
 import {FetchFixture} from './fetch-fixture.js';
@@ -19,7 +20,7 @@ const SHA256 = createHash('sha256').update(WEIGHTS).digest('hex');
 const HALF = 300_000;
 
 beforeEach(() => {
-  hub.server.addFiles('ann/gpt2', {'config.json': '{}', 'model.safetensors': WEIGHTS});
+  hub.server.addFiles('ann/gpt2', {'config.json': CONFIG, 'model.safetensors': WEIGHTS});
 });
 
 /** The requests for the weights, at the storage. */
@@ -213,7 +214,7 @@ describe('bytes that are not those of the file', () => {
   it('are noticed in a small file by what git names it', async () => {
     hub.server.api.trouble(
       'small',
-      {kind: 'alter', change: (answer) => ({...answer, body: Buffer.from('[]')})},
+      {kind: 'alter', change: (answer) => ({...answer, body: Buffer.alloc(CONFIG.length, ' ')})},
       2,
     );
     const error = await errorOf(hub.fetch('ann/gpt2'));

@@ -5,6 +5,7 @@ import {describe, expect, it} from 'vitest';
 import {Checkpoint, type ByteFile, type WeightFiles} from '../../src/checkpoint/index.js';
 import {FormatError, HubError} from '../../src/errors.js';
 import {openModel} from '../../src/hub/index.js';
+import {CONFIG} from '../helpers/hub-repos.js';
 import {FetchFixture, GPT2, TOKEN} from './fetch-fixture.js';
 import {errorOf} from './push-fixture.js';
 
@@ -22,7 +23,7 @@ const asked = (): number[] =>
 
 /** A repo's file of some content, opened remotely. */
 async function openLarge(options = {}): Promise<ByteFile> {
-  hub.server.addFiles('ann/large', {'config.json': '{}', 'model.safetensors': LARGE});
+  hub.server.addFiles('ann/large', {'config.json': CONFIG, 'model.safetensors': LARGE});
   const {files} = await openModel('ann/large', {...hub.reach, ...options});
   return (files as WeightFiles).open('model.safetensors');
 }
@@ -108,7 +109,7 @@ describe('a remote file', () => {
   });
 
   it('sends the token to the endpoint alone', async () => {
-    hub.server.addFiles('ann/large', {'config.json': '{}', 'model.safetensors': LARGE});
+    hub.server.addFiles('ann/large', {'config.json': CONFIG, 'model.safetensors': LARGE});
     hub.server.repos.get('ann/large')!.private = true;
     const file = await openLarge({token: TOKEN});
     await file.read(0, 8);
@@ -132,7 +133,7 @@ describe('a remote file', () => {
     hub.server.storage.clear();
     hub.server.storage.trouble('object', {kind: 'endless'});
     const far = hub.server.addFiles('ann/far', {
-      'config.json': '{}',
+      'config.json': CONFIG,
       'model.safetensors': Buffer.alloc(40 << 20),
     });
     expect(far).toHaveLength(40);

@@ -211,6 +211,16 @@ describe('is refused with a sentence that helps:', () => {
     await expect(convert({source: folder, output: temp.path('out')})).rejects.toThrow(message);
   });
 
+  it('weights without a config', async () => {
+    const folder = await edited('opt-post-norm', {});
+    await rm(join(folder, 'config.json'));
+    for (const source of [folder, join(folder, 'model.safetensors')]) {
+      await expect(convert({source, output: temp.path('out')})).rejects.toThrow(
+        `${folder} has no config.json; the model's own must lie beside its weights.`,
+      );
+    }
+  });
+
   it('a pointer of Git LFS', async () => {
     const folder = await edited('opt-post-norm', {});
     await writeFile(
