@@ -82,7 +82,6 @@ export class Network {
     };
     const groups = stretchSlots(this.order, cycles).map((group, i): Stretch => {
       const {part, cycle} = group[0]!;
-      const observed = part === 'middle' && this.zeroTokens === 1;
       return {
         part,
         cycle,
@@ -92,7 +91,13 @@ export class Network {
           const slots = this.slots();
           return group.reduce((before, {index}) => {
             const pass = (zero: () => tf.Tensor3D) => observe?.({index, before, zero});
-            return this.blocks.run(before, slots[index]!, mask, hook, observed ? pass : undefined);
+            return this.blocks.run(
+              before,
+              slots[index]!,
+              mask,
+              hook,
+              this.zeroTokens === 1 ? pass : undefined,
+            );
           }, x!);
         },
       };

@@ -16,11 +16,11 @@ export interface PassOptions {
   cycles?: number;
 }
 
-/** A middle slot with a zero token, as it is passed. */
+/** A slot with a zero token, as it is passed. */
 export interface PassedSlot {
   /** Its place among all slots. */
   index: number;
-  /** The hidden state [B, T, D] that an exit before it would give the tail. */
+  /** The hidden state [B, T, D] before it, which an exit there would give the tail. */
   before: tf.Tensor3D;
   /** Computes its zero attention [B, H, T]; the gradient reaches the zero key alone. */
   zero: () => tf.Tensor3D;
