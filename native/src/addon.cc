@@ -1,6 +1,7 @@
 // The addon's door: settings, memory, and what the other files define.
 #include "call.h"
 #include "cpu.h"
+#include "flops.h"
 #include "kernels/parallel.h"
 #include "pool.h"
 
@@ -15,6 +16,12 @@ napi_value set_threads_(const Call& call) {
 napi_value threads_(const Call& call) {
   napi_value result;
   napi_create_int32(call.env(), threads(), &result);
+  return result;
+}
+
+napi_value flops_(const Call& call) {
+  napi_value result;
+  napi_create_double(call.env(), counted_flops(), &result);
   return result;
 }
 
@@ -56,15 +63,17 @@ const Entry kEntries[] = {
     {"cpu", 0, cpu_},
     {"sanitized", 0, sanitized},
     {"allocate", 1, allocate_},
+    {"flops", 0, flops_},
 };
 
 }  // namespace
 }  // namespace ztt
 
 NAPI_MODULE_INIT() {
-  ztt::define(env, exports, ztt::kEntries, 5);
+  ztt::define(env, exports, ztt::kEntries, 6);
   ztt::define_products(env, exports);
   ztt::define_tensor_kernels(env, exports);
   ztt::define_fused_kernels(env, exports);
+  ztt::define_strands(env, exports);
   return exports;
 }

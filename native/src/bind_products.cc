@@ -28,25 +28,29 @@ napi_value mat_mul(const Call& call) {
   return nullptr;
 }
 
-// (tb, m, n, k, x, w, bias or null, activation, y, before or null): y = activation(x w + bias)
+// (tb, m, n, k, x, w, wStride, bias or null, activation, y, before or null): y = activation(x w + bias), where rows of w
+// are wStride apart
 napi_value linear(const Call& call) {
   const bool tb = call.flag(0);
   const int64_t m = call.size(1, kMostDimension), n = call.size(2, kMostDimension), k = call.size(3, kMostDimension);
   const float* x = call.floats(4, times(m, k));
-  const float* w = call.floats(5, times(k, n));
-  Epilogue epilogue;
-  epilogue.bias = call.maybe_floats(6, n);
-  epilogue.activation = static_cast<Activation>(call.size(7, static_cast<int64_t>(Activation::silu)));
-  float* y = call.floats(8, times(m, n));
-  epilogue.before = call.maybe_floats(9, times(m, n));
+  const int64_t stride = call.size(6, kMostDimension);
+  const int64_t w_rows = tb ? n : k, w_columns = tb ? k : n;
   if (k == 0) throw Refusal{"a product over nothing", 4};
-  if (m > 0 && n > 0) sgemm(false, tb, m, n, k, x, k, w, tb ? k : n, y, n, false, epilogue);
+  if (stride < w_columns) throw Refusal{"rows that overlap", 7};
+  const float* w = call.floats(5, w_rows == 0 ? 0 : times(w_rows - 1, stride) + w_columns);
+  Epilogue epilogue;
+  epilogue.bias = call.maybe_floats(7, n);
+  epilogue.activation = static_cast<Activation>(call.size(8, static_cast<int64_t>(Activation::silu)));
+  float* y = call.floats(9, times(m, n));
+  epilogue.before = call.maybe_floats(10, times(m, n));
+  if (m > 0 && n > 0) sgemm(false, tb, m, n, k, x, k, w, stride, y, n, false, epilogue);
   return nullptr;
 }
 
 const Entry kEntries[] = {
     {"matMul", 11, mat_mul},
-    {"linear", 10, linear},
+    {"linear", 11, linear},
 };
 
 }  // namespace

@@ -62,5 +62,6 @@ void define(napi_env env, napi_value exports, const Entry* entries, int count);
 void define_products(napi_env env, napi_value exports);
 void define_tensor_kernels(napi_env env, napi_value exports);
 void define_fused_kernels(napi_env env, napi_value exports);
+void define_strands(napi_env env, napi_value exports);
 
 }  // namespace ztt

@@ -11,6 +11,7 @@
 #endif
 
 #include "cpu.h"
+#include "flops.h"
 #include "gemm_isa.h"
 #include "pool.h"
 
@@ -207,6 +208,7 @@ void run(Product& g, bool parallel) {
 void sgemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b,
            int64_t ldb, float* c, int64_t ldc, bool accumulate, const Epilogue& epilogue) {
   if (m <= 0 || n <= 0) return;
+  count_flops(2 * m * n * k);
   Product g{};
   g.ta = ta, g.tb = tb, g.m = m, g.n = n, g.k = k, g.a = a, g.lda = lda, g.b = b, g.ldb = ldb;
   g.c = c, g.ldc = ldc, g.accumulate = accumulate, g.epilogue = &epilogue, g.isa = &isa();
@@ -235,6 +237,7 @@ void sgemm_batched(int64_t batch, bool ta, bool tb, int64_t m, int64_t n, int64_
                    int64_t stride_a, const float* b, int64_t ldb, int64_t stride_b, float* c, int64_t ldc,
                    int64_t stride_c, bool accumulate) {
   if (batch <= 0 || m <= 0 || n <= 0) return;
+  count_flops(2 * batch * m * n * k);
   if (stride_b == 0 && !ta && stride_a == m * lda && stride_c == m * ldc) m *= batch, batch = 1;  // one taller product
   const Epilogue none;
   Product g{};

@@ -5,15 +5,15 @@ import {
   addLowRank,
   attentionWeights,
   causalAttention,
-  causalAttentionWithZero,
   layerNorm,
   linear,
+  linearPart,
   mergeHeads,
   separateHeads,
-  splitHeads,
   weightedValues,
   zeroAttentionOfKey,
   type ActivationName,
+  type Columns,
   type LowRank,
   type Projections,
 } from '../ops/index.js';
@@ -33,13 +33,16 @@ export type BlockRun = {
   lora?: string;
 };
 
-/** A layer's attention before there are values: all that an exit check needs. */
-export type Attention = {
-  /** The normed input [B, T, D], from which the values are made. */
-  input: tf.Tensor3D;
-  /** [B, H, T, Z + T] */
-  weights: tf.Tensor4D;
+/** The input of a layer's q, k and v, row by row. */
+export type AttentionRows = {
+  /** [N, D], normed. */
+  input: tf.Tensor2D;
+  /** [N, rank]: half of what LoRA adds to a fused projection, if it adds anything. */
+  low?: tf.Tensor2D;
 };
+
+/** The letters of a word such as `qk`. */
+type PartOf<P extends string> = P extends `${infer First}${infer Rest}` ? First | PartOf<Rest> : never;
 
 /** What is done to a layer's branches in training, for dropout; the identity otherwise. */
 export type BranchHook = <T extends tf.Tensor>(x: T) => T;
@@ -73,34 +76,46 @@ export class Blocks {
     return this.rest(x, mergeHeads(weightedValues(weights, v)), run, hook);
   }
 
-  /** A whole layer with its zero attention [B, H, T] if there is a zero token. Not for training. */
-  runWithZero(x: tf.Tensor3D, run: BlockRun, mask: tf.Tensor2D): {x: tf.Tensor3D; zero?: tf.Tensor3D} {
-    const projections = this.projections(this.attentionInput(x, run), run);
-    const {mixed, zero} = causalAttentionWithZero(projections, this.attention(run, mask));
-    return {x: this.rest(x, mixed, run), zero};
+  /** What the projections of rows [N, D] are made of. Not for training, as the next. */
+  attentionRows(x: tf.Tensor2D, run: BlockRun): AttentionRows {
+    const {qkv} = this.arch.block;
+    const input = this.attentionInput(x, run);
+    const lora = 'fused' in qkv ? this.loraOf(run, qkv.fused) : null;
+    if (!lora) return {input};
+    return {
+      input,
+      low: tf.mul<tf.Tensor2D>(tf.matMul(input, lora.a, false, true), lora.scale),
+    };
   }
 
   /**
-   * The first part of a layer that may be skipped, without its values: its cost is 4 D^2 + 2 D keys a token. `finish`
-   * is the rest.
+   * Neighbours among q, k and v, each as D columns.
+   * @param parts - for example `qk`: nothing else is computed
    */
-  check(x: tf.Tensor3D, run: BlockRun, mask: tf.Tensor2D): Attention {
-    const input = this.attentionInput(x, run);
-    const q = this.projection('q', input, run);
-    const k = this.projection('k', input, run);
-    return {input, weights: attentionWeights(q, k, run.zeroKey, run.scale, mask)};
-  }
-
-  /** The rest of a layer, from its input and its attention. */
-  finish(x: tf.Tensor3D, attention: Attention, run: BlockRun): tf.Tensor3D {
-    const values = this.projection('v', attention.input, run);
-    return this.rest(x, mergeHeads(weightedValues(attention.weights, values)), run);
+  project<P extends 'qkv' | 'qk' | 'kv' | 'q' | 'v'>(
+    {input, low}: AttentionRows,
+    run: BlockRun,
+    parts: P,
+  ): Record<PartOf<P>, Columns> {
+    const {qkv} = this.arch.block;
+    const names = [...parts] as ('q' | 'k' | 'v')[];
+    const of = (columns: (name: 'q' | 'k' | 'v', i: number) => Columns) =>
+      Object.fromEntries(names.map((name, i) => [name, columns(name, i)])) as Record<PartOf<P>, Columns>;
+    if (!('fused' in qkv)) return of((name) => ({rows: this.linear(input, run, qkv[name]), at: 0}));
+    const D = this.arch.width;
+    const range = {from: 'qkv'.indexOf(parts) * D, count: parts.length * D};
+    const weight = this.weights.get(`${run.prefix}${qkv.fused}.weight`);
+    const bias = this.weights.find(`${run.prefix}${qkv.fused}.bias`);
+    const projected = linearPart(input, weight, bias, this.arch.weightLayout, range);
+    const lora = low && tf.slice(this.loraOf(run, qkv.fused)!.b, [range.from, 0], [range.count, -1]);
+    const rows = lora ? tf.add<tf.Tensor2D>(projected, tf.matMul(low, lora, false, true)) : projected;
+    return of((_, i) => ({rows, at: i * D}));
   }
 
   /** What follows attention: its output projection, and the MLP. */
-  private rest(x: tf.Tensor3D, mixed: tf.Tensor3D, run: BlockRun, hook?: BranchHook): tf.Tensor3D {
+  rest<T extends tf.Tensor>(x: T, mixed: T, run: BlockRun, hook?: BranchHook): T {
     const {block, normFirst, activation} = this.arch;
-    const branch = (y: tf.Tensor3D) => (hook ? hook(y) : y);
+    const branch = (y: T) => (hook ? hook(y) : y);
     const attended = add(x, branch(this.linear(mixed, run, block.attentionOut)));
     const middle = normFirst ? attended : this.norm(attended, run, block.attentionNorm);
     const input = normFirst ? this.norm(middle, run, block.mlpNorm) : middle;
@@ -113,7 +128,7 @@ export class Blocks {
     return {heads: this.arch.heads, scale, zeroKey, mask};
   }
 
-  private attentionInput(x: tf.Tensor3D, run: BlockRun): tf.Tensor3D {
+  private attentionInput<T extends tf.Tensor>(x: T, run: BlockRun): T {
     return this.arch.normFirst ? this.norm(x, run, this.arch.block.attentionNorm) : x;
   }
 
@@ -128,21 +143,7 @@ export class Blocks {
     };
   }
 
-  /** One of q, k and v alone, [B, H, T, d]. From a fused weight it takes the columns, so not for training. */
-  private projection(part: 'q' | 'k' | 'v', input: tf.Tensor3D, run: BlockRun): tf.Tensor4D {
-    const {qkv} = this.arch.block;
-    const D = this.arch.width;
-    if (!('fused' in qkv)) return splitHeads(this.linear(input, run, qkv[part]), this.arch.heads);
-    const start = {q: 0, k: D, v: 2 * D}[part];
-    const weight = tf.slice(this.weights.get(`${run.prefix}${qkv.fused}.weight`), [0, start], [D, D]);
-    const bias = tf.slice(this.weights.get(`${run.prefix}${qkv.fused}.bias`), [start], [D]);
-    const projected = linear(input, weight, bias, this.arch.weightLayout);
-    const lora = this.loraOf(run, qkv.fused);
-    const ofPart = lora && {...lora, b: tf.slice(lora.b, [start, 0], [D, -1])};
-    return splitHeads(ofPart ? addLowRank(projected, input, ofPart) : projected, this.arch.heads);
-  }
-
-  private linear(x: tf.Tensor3D, run: BlockRun, name: string, through?: ActivationName): tf.Tensor3D {
+  private linear<T extends tf.Tensor>(x: T, run: BlockRun, name: string, through?: ActivationName): T {
     const weight = this.weights.get(`${run.prefix}${name}.weight`);
     const bias = this.weights.find(`${run.prefix}${name}.bias`);
     const lora = this.loraOf(run, name);
@@ -157,7 +158,7 @@ export class Blocks {
     return a && {a, b: this.weights.get(`${run.lora}${name}.B`), scale: this.loraScale};
   }
 
-  private norm(x: tf.Tensor3D, run: BlockRun, name: string): tf.Tensor3D {
+  private norm<T extends tf.Tensor>(x: T, run: BlockRun, name: string): T {
     return norm(x, this.weights, `${run.prefix}${name}`, this.arch);
   }
 }

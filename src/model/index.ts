@@ -35,8 +35,13 @@ export type {
   LogitsOptions,
   LogitsResult,
   RowScore,
+  ScoreOptions,
   ScoreRow,
 } from './forward.js';
+export type {CachedModel, CachedOptions, CachedStep, Continuation} from './cached.js';
+export {EXIT_GRANULARITIES, EXIT_SCORES, type ExitGranularity, type ExitScore} from './exit-rule.js';
+export {cachedTokenBytes} from './key-cache.js';
+export type {CachedTokens} from './strands.js';
 export type {Model} from './model.js';
 export {countParameters, mapTensors, modelTensors, ZERO_KEYS, type TensorMap} from './tensors.js';
 export type {ExitMeasure, ExitObjective, ExitUnit} from './exit-objective.js';

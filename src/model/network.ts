@@ -65,6 +65,19 @@ export class Network {
     return add(x, positions);
   }
 
+  /** The embeddings [N, D] of tokens [N], each at its own position. Not for training. */
+  embedRows(ids: Int32Array, positions: Int32Array): tf.Tensor2D {
+    const {outer, positionOffset} = this.config.arch;
+    const tokens = tf.gather(
+      this.weights.get(`${outer.tokens}.weight`),
+      tf.tensor1d(ids, 'int32'),
+    ) as tf.Tensor2D;
+    const x = outer.projectIn ? this.project(tokens, outer.projectIn) : tokens;
+    const places = positions.map((position) => position + positionOffset);
+    const table = this.weights.get(`${outer.positions}.weight`);
+    return tf.add(x, tf.gather(table, tf.tensor1d(places, 'int32')));
+  }
+
   /** What slots add to their attention logits for T tokens: [T, Z + T]. */
   mask(tokens: number): tf.Tensor2D {
     return causalMask(tokens, this.zeroTokens);

@@ -5,7 +5,7 @@ import {customOp} from './custom.js';
 // key 0 with the zero vector as its value, so that scores, softmax and weighted values are one product each.
 
 /** Far below any logit, and finite: its exponential is exactly zero. */
-const MASKED = -1e9;
+export const MASKED = -1e9;
 
 /**
  * What is added to the logits: 0 where query i may see key j, else far below. Every query sees the zero token.
@@ -26,20 +26,21 @@ function withZeroKey(k: tf.Tensor, zeroKey: tf.Tensor | undefined): tf.Tensor {
 
 /**
  * softmax(q [k_zero, k]^T scale + mask), over the zero token and the keys.
- * @param q - [B, H, T, d]
+ * @param q - [B, H, Q, d]
  * @param k - [B, H, T, d]
  * @param zeroKey - [H, d], or undefined for no zero token
- * @param mask - `causalMask(T, Z)`
- * @returns [B, H, T, Z + T]; with a zero token, column 0 is the zero attention
+ * @param mask - `causalMask(T, Z)`, or what else is added to the logits
+ * @returns [B, H, Q, Z + T]; with a zero token, column 0 is the zero attention
  */
 export function attentionWeights(
   q: tf.Tensor4D,
   k: tf.Tensor4D,
   zeroKey: tf.Tensor | undefined,
   scale: number,
-  mask: tf.Tensor2D,
+  mask: tf.Tensor,
 ): tf.Tensor4D {
-  const [, H, T, d] = q.shape;
+  const [, H, , d] = q.shape;
+  const T = k.shape[2];
   return customOp(zeroKey ? [q, k, zeroKey] : [q, k], (q, k, zeroKey) => {
     const keys = withZeroKey(k, zeroKey);
     const scaled = tf.mul(q, scale);
@@ -64,9 +65,9 @@ export function attentionWeights(
 
 /**
  * p [0, v]: the values, weighted; the zero token's is the zero vector.
- * @param p - [B, H, T, Z + T], from `attentionWeights`
+ * @param p - [B, H, Q, Z + T], from `attentionWeights`
  * @param v - [B, H, T, d]
- * @returns [B, H, T, d]
+ * @returns [B, H, Q, d]
  */
 export function weightedValues(p: tf.Tensor4D, v: tf.Tensor4D): tf.Tensor4D {
   const [B, H, T, d] = v.shape;

@@ -11,22 +11,28 @@ export function logSumExp(logits: tf.Tensor, p: tf.Tensor): tf.Tensor {
   return tf.sub(tf.max(logits, 1, true), tf.log(tf.max(p, 1, true)));
 }
 
-/** The entry of each row of x [N, V] at its column [N], as [N, 1]. */
-function pick(x: tf.Tensor, columns: tf.Tensor): tf.Tensor {
-  const rows = tf.range(0, x.shape[0], 1, 'int32');
+/** The entry of each row of x [N, V] at its column [N], or of these rows, as [N, 1]. */
+function pick(
+  x: tf.Tensor,
+  columns: tf.Tensor,
+  rows: tf.Tensor = tf.range(0, x.shape[0], 1, 'int32'),
+): tf.Tensor {
   return tf.reshape(tf.gatherND(x, tf.stack([rows, columns], 1)), [-1, 1]);
 }
 
 /**
- * The log-probability of each row's target, in nats.
+ * The log-probability of targets, in nats.
  * @param logits - [N, V]
- * @param targets - [N] int32
- * @returns [N]
+ * @param targets - [M] int32
+ * @param rows - [M] int32, the row of logits that each target is of; each row in turn unless given
+ * @returns [M]
  */
-export function logProbabilities(logits: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
-  return tf.tidy(() =>
-    tf.reshape(tf.sub(pick(logits, targets), logSumExp(logits, tf.softmax(logits))), [-1]),
-  );
+export function logProbabilities(logits: tf.Tensor2D, targets: tf.Tensor1D, rows?: tf.Tensor1D): tf.Tensor1D {
+  return tf.tidy(() => {
+    const sums = logSumExp(logits, tf.softmax(logits));
+    const own = rows ? tf.gather(sums, rows) : sums;
+    return tf.reshape(tf.sub(pick(logits, targets, rows), own), [-1]);
+  });
 }
 
 /**

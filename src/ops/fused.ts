@@ -13,6 +13,10 @@ export type FusedKernel =
   | 'ZttLayerNormGradient'
   | 'ZttAttention'
   | 'ZttAttentionGradient'
+  | 'ZttStrandAttention'
+  | 'ZttStrandWeights'
+  | 'ZttStrandValues'
+  | 'ZttAppendRows'
   | 'ZttHeadLoss'
   | 'ZttSumSquares'
   | 'ZttAdamW';
@@ -26,14 +30,18 @@ export function hasKernel(name: FusedKernel): boolean {
 export function runFused(
   name: FusedKernel,
   inputs: Record<string, tf.Tensor | undefined>,
-  attributes: Record<string, number | boolean | string | null> = {},
+  attributes: Record<string, number | boolean | string | null | Int32Array> = {},
 ): tf.Tensor[] {
   const given = Object.entries(inputs).filter(
     (entry): entry is [string, tf.Tensor] => entry[1] !== undefined,
   );
   const outputs = tf
     .engine()
-    .runKernel<tf.Tensor | tf.Tensor[]>(name, Object.fromEntries(given), attributes as tf.NamedAttrMap);
+    .runKernel<tf.Tensor | tf.Tensor[]>(
+      name,
+      Object.fromEntries(given),
+      attributes as unknown as tf.NamedAttrMap,
+    );
   return Array.isArray(outputs) ? outputs : [outputs];
 }
 

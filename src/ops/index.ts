@@ -20,7 +20,19 @@ export {dropout} from './dropout.js';
 export {consecutiveRows, embedding} from './embedding.js';
 export {hasKernel, runFused, type FusedKernel} from './fused.js';
 export {layerNorm} from './layer-norm.js';
-export {linear, type Orientation} from './linear.js';
+export {linear, linearPart, type Orientation, type OutputRange} from './linear.js';
 export {addLowRank, type LowRank} from './low-rank.js';
+export {RowPool} from './row-pool.js';
+export {
+  strandAttention,
+  strandValues,
+  strandWeights,
+  type Columns,
+  type KeyRange,
+  type KeyView,
+  type Strand,
+  type StrandScores,
+  type StrandWeights,
+} from './strand-attention.js';
 export {add, mergeHeads, reshape, splitHeads, takeRows, withGradient} from './structure.js';
 export {zeroCrossEntropy} from './zero-cross-entropy.js';

@@ -32,6 +32,32 @@ export function linear<T extends tf.Tensor>(
   return through && !hasKernel('ZttLinear') ? activation(shaped, through) : shaped;
 }
 
+/** Some neighbouring outputs of a linear map. */
+export interface OutputRange {
+  from: number;
+  count: number;
+}
+
+/** `linear` of these outputs alone, of rows [N, I]: nothing else is computed. Not for training. */
+export function linearPart(
+  x: tf.Tensor2D,
+  weight: tf.Tensor,
+  bias: tf.Tensor | null,
+  orientation: Orientation,
+  {from, count}: OutputRange,
+): tf.Tensor2D {
+  const io = orientation === 'io';
+  if (count === weight.shape[io ? 1 : 0]) return linear(x, weight, bias, orientation);
+  if (hasKernel('ZttLinear')) {
+    const attributes = {transpose: !io, activation: null, keep: false, from, outputs: count};
+    return runFused('ZttLinear', {x, weight, bias: bias ?? undefined}, attributes)[0] as tf.Tensor2D;
+  }
+  return tf.tidy(() => {
+    const part = io ? tf.slice(weight, [0, from], [-1, count]) : tf.slice(weight, [from, 0], [count, -1]);
+    return linear(x, part, bias && tf.slice(bias, [from], [count]), orientation);
+  });
+}
+
 type LinearOp = (x: tf.Tensor, w: tf.Tensor, b?: tf.Tensor) => OpResult;
 
 /**

@@ -173,7 +173,7 @@ describe('the addon refuses, without touching memory,', () => {
   const f = (n: number) => new Float32Array(n);
   const CALLS: [string, (b: Binding) => unknown][] = [
     ['an output too short', (b) => b.matMul(1, false, false, 4, 4, 4, f(16), 16, f(16), 16, f(15))],
-    ['an input too short', (b) => b.linear(false, 4, 4, 4, f(15), f(16), null, 0, f(16), null)],
+    ['an input too short', (b) => b.linear(false, 4, 4, 4, f(15), f(16), 4, null, 0, f(16), null)],
     ['sizes that overflow', (b) => b.reduce(0, 2 ** 40, 2 ** 40, f(1), f(1))],
     ['sizes that are no whole numbers', (b) => b.softmax(1.5, 2, f(4), f(4))],
     ['a negative size', (b) => b.softmax(-1, 2, f(4), f(4))],

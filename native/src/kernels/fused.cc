@@ -4,6 +4,7 @@
 #include <new>
 #include <vector>
 
+#include "../flops.h"
 #include "ops.h"
 #include "parallel.h"
 
@@ -12,6 +13,12 @@ namespace {
 
 // Columns that one piece adds up: whole cache lines.
 constexpr int64_t kColumns = 64;
+
+// So many products over the causal keys, and over the zero token where there is one.
+int64_t attention_flops(const Attention& s, int64_t over_keys, int64_t over_zero) {
+  const int64_t keys = s.tokens * (s.tokens + 1) / 2;
+  return 2 * s.batch * s.heads * s.size * (over_keys * keys + (s.zero ? over_zero * s.tokens : 0));
+}
 
 AttentionHead head_of(const Attention& s, int64_t batch, int64_t head) {
   const int64_t at = batch * s.tokens * s.stride + head * s.size;
@@ -66,6 +73,7 @@ void adamw(const AdamW& options, int64_t n, float* parameter, float* mean, float
 }
 
 void attention(const Attention& s, float* out, float* lse, float* zero_part) {
+  count_flops(attention_flops(s, 2, 1));  // scores, values
   const int64_t need = kernels().attention_scratch(s.tokens, s.size, false);
   std::atomic<bool> short_of_memory{false};
   parallel(s.batch * s.heads, 1, [&, need](int64_t begin, int64_t end, int thread) {
@@ -87,6 +95,7 @@ void attention(const Attention& s, float* out, float* lse, float* zero_part) {
 
 void attention_grad(const Attention& s, const float* out, const float* lse, const float* out_grad, float* q_grad,
                     float* k_grad, float* v_grad, float* zero_grad) {
+  count_flops(attention_flops(s, 5, 3));  // scores, and the gradients of q, k, v and the weights
   const int64_t need = kernels().attention_scratch(s.tokens, s.size, true);
   // The zero keys' gradients of each row of the batch, added up in order afterwards.
   std::vector<float> parts(s.zero ? static_cast<size_t>(s.batch * s.heads * s.size) : 0);

@@ -30,6 +30,27 @@ struct AttentionHead {
   float* zero_grad;  // [size]
 };
 
+// One head's attention over one strand: queries that each see the first so many of its keys. Row r of x is at
+// r * x_stride.
+struct StrandHead {
+  int64_t queries, size;
+  int64_t keys;  // in all ranges
+  const float *q, *k, *v;
+  int64_t q_stride, k_stride, v_stride;
+  const int32_t* ranges;  // [range_count, 2]: the first row of k and v, and how many
+  int64_t range_count;
+  const int32_t* seen;  // [queries]
+  const float* zero;    // the zero key, [size], or null
+  float scale;
+  float* weights;  // [queries, keys]: the exponentials, 0 for what is not seen
+  int64_t weights_stride;
+  float* inverse;    // [queries]: 1 / the sum of the exponentials
+  float* zero_part;  // [queries]: the zero attention; null if it is not wanted
+  int64_t inverse_stride;  // of both
+  float* out;              // [queries, size]
+  int64_t out_stride;
+};
+
 struct Kernels {
   void (*unary)(Unary op, const float* x, float* y, int64_t n);
   // Operands advance by a_step and b_step, each 0 or 1.
@@ -55,6 +76,10 @@ struct Kernels {
   int64_t (*attention_scratch)(int64_t tokens, int64_t size, bool gradient);  // in floats
   void (*attention)(const AttentionHead& head, float* scratch);
   void (*attention_grad)(const AttentionHead& head, float* scratch);
+  int64_t (*strand_scratch)(int64_t keys, int64_t size);  // in floats, for each of the next three
+  void (*strand_attention)(const StrandHead& head, float* scratch);  // `weights` is not used
+  void (*strand_weights)(const StrandHead& head, float* scratch);    // v and out are not used
+  void (*strand_values)(const StrandHead& head, float* scratch);     // from weights and inverse; q and k are not used
 };
 
 // The kernels for the CPU that this runs on.

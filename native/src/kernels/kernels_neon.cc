@@ -10,6 +10,7 @@ namespace neon {
 #include "elementwise_body.h"
 #include "rows_body.h"
 #include "attention_body.h"
+#include "strand_body.h"
 #include "table_body.h"
 }  // namespace neon
 

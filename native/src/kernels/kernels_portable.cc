@@ -8,6 +8,7 @@ namespace portable {
 #include "elementwise_body.h"
 #include "rows_body.h"
 #include "attention_body.h"
+#include "strand_body.h"
 #include "table_body.h"
 }  // namespace portable
 

@@ -56,6 +56,28 @@ void attention(const Attention& shape, float* out, float* lse, float* zero_part)
 void attention_grad(const Attention& shape, const float* out, const float* lse, const float* out_grad, float* q_grad,
                     float* k_grad, float* v_grad, float* zero_grad);
 
+// Attention of queries in strands, each a run of queries over keys of its own; see StrandHead. Rows of q, k and v are
+// q_stride, ... apart; out is dense.
+struct Strands {
+  int64_t queries, heads, size, count;
+  const float *q, *k, *v;
+  int64_t q_stride, k_stride, v_stride;
+  const float* zero;  // [heads, size], or null
+  float scale;
+  const int32_t* strands;  // [count, 2]: queries, ranges
+  const int32_t* ranges;   // of all strands in turn
+  const int32_t* seen;     // [queries]
+};
+// inverse and zero_part: [queries, heads]; zero_part may be null.
+void strand_attention(const Strands& shape, float* out, float* inverse, float* zero_part);
+// The weights: for each query, for each head, its strand's keys, rounded up to kWeightColumns.
+constexpr int64_t kWeightColumns = 16;
+int64_t strand_weights_size(const Strands& shape);
+void strand_weights(const Strands& shape, float* weights, float* inverse, float* zero_part);
+// The values of some of those queries. `kept` [queries of all strands]: 1 for a query that is wanted. `shape` is as it
+// was but for v and `ranges`, which may lie elsewhere; out has the rows of the queries that are kept, in order.
+void strand_values(const Strands& shape, const int32_t* kept, const float* weights, const float* inverse, float* out);
+
 // The weighted sum of the cross-entropies of state [rows, width] times weight [vocabulary, width], transposed, in
 // chunks of rows. With gradients, those of state and weight too. logits: [chunk, vocabulary], to work in.
 struct HeadLoss {

@@ -34,7 +34,7 @@ export interface Binding {
     strideB: number,
     c: Floats,
   ): void;
-  /** y = activation(x w + bias), and `before` what the activation takes. */
+  /** y = activation(x w + bias), and `before` what the activation takes; rows of w are `strideW` apart. */
   linear(
     transposeW: boolean,
     m: number,
@@ -42,6 +42,7 @@ export interface Binding {
     k: number,
     x: Floats,
     w: Floats,
+    strideW: number,
     bias: Floats | null,
     activation: number,
     y: Floats,
@@ -99,6 +100,24 @@ export interface Binding {
       zeroGrad: Floats | null,
     ]
   ): void;
+  strandAttention(
+    ...args: [...StrandArguments, ...ScoreArguments, vStride: number, v: Floats, out: Floats, ...StrandSums]
+  ): void;
+  strandWeights(...args: [...StrandArguments, ...ScoreArguments, weights: Floats, ...StrandSums]): void;
+  strandValues(
+    ...args: [
+      ...StrandArguments,
+      valueRows: number,
+      vStride: number,
+      v: Floats,
+      kept: Int32Array,
+      weights: Floats,
+      inverse: Floats,
+      out: Floats,
+    ]
+  ): void;
+  /** 2 x the multiply-adds of all products of matrices so far, without padding. */
+  flops(): number;
   /** The loss, and the gradients where they are not null; `logits` is to work in. */
   headLoss(
     rows: number,
@@ -128,6 +147,29 @@ export type AttentionArguments = [
   zeroKey: Floats | null,
   scale: number,
 ];
+
+/** See `struct Strands` in native/src/kernels/ops.h. */
+export type StrandArguments = [
+  queries: number,
+  heads: number,
+  size: number,
+  scale: number,
+  strands: Int32Array,
+  ranges: Int32Array,
+  seen: Int32Array,
+];
+
+export type ScoreArguments = [
+  keyRows: number,
+  qStride: number,
+  q: Floats,
+  kStride: number,
+  k: Floats,
+  zeroKey: Floats | null,
+];
+
+/** Each [queries, heads]. */
+export type StrandSums = [inverse: Floats, zeroAttention: Floats | null];
 
 /** As `enum class Unary` in native/src/kernels/kernels.h. */
 export const UNARY = {

@@ -9,6 +9,7 @@ import {FUSED} from './kernels/fused.js';
 import {PRODUCTS} from './kernels/products.js';
 import {BACKEND, inheritKernels, overrideKernels} from './kernels/register.js';
 import {ROWS} from './kernels/rows.js';
+import {STRANDS} from './kernels/strands.js';
 
 /** What `startNative` found. */
 export type NativeStart =
@@ -21,7 +22,7 @@ export async function startNative(): Promise<NativeStart> {
   const {binding, built} = loaded;
   if (!tf.findBackendFactory(BACKEND)) {
     inheritKernels();
-    for (const kernels of [ELEMENTWISE, ROWS, COPIES, PRODUCTS, FUSED]) overrideKernels(kernels);
+    for (const kernels of [ELEMENTWISE, ROWS, COPIES, PRODUCTS, FUSED, STRANDS]) overrideKernels(kernels);
     tf.registerBackend(BACKEND, () => new NativeBackend(binding));
   }
   return {ok: true, backend: BACKEND, instructions: binding.cpu(), built};

@@ -9,20 +9,31 @@ const HEAD_LOGITS = 1 << 22;
 
 type ActivationName = Exclude<keyof typeof ACTIVATION, 'none'>;
 
+interface LinearAttributes {
+  transpose: boolean;
+  activation: ActivationName | null;
+  keep: boolean;
+  from?: number;
+  outputs?: number;
+}
+
 /** Null for a tensor that is not given, else its memory. */
-const maybe = (backend: NativeBackend, info: Info | undefined): Float32Array | null =>
+export const maybe = (backend: NativeBackend, info: Info | undefined): Float32Array | null =>
   info ? backend.floats(info) : null;
 
-function require(fits: boolean, what: string): void {
+export function require(fits: boolean, what: string): void {
   if (!fits) throw new RangeError(`the shapes do not fit: ${what}`);
 }
 
-const linear: Kernel = (inputs, {transpose, activation, keep}, backend) => {
+/** `from` and `outputs`: which outputs are wanted, all unless given. */
+const linear: Kernel = (inputs, attributes, backend) => {
   const {x, weight, bias} = inputs as {x: Info; weight: Info; bias?: Info};
+  const {transpose, activation, keep, from = 0} = attributes as unknown as LinearAttributes;
   const [m, k] = x.shape as [number, number];
   const [rows, columns] = weight.shape as [number, number];
-  const n = transpose ? rows : columns;
+  const {outputs: n = transpose ? rows : columns} = attributes as unknown as LinearAttributes;
   require(k === (transpose ? columns : rows), `[${x.shape.join()}] by [${weight.shape.join()}]`);
+  require(from >= 0 && from + n <= (transpose ? rows : columns), `outputs ${from} to ${from + n}`);
   const y = backend.output([m, n]);
   const before = keep ? backend.output([m, n]) : undefined;
   backend.binding.linear(
@@ -31,9 +42,10 @@ const linear: Kernel = (inputs, {transpose, activation, keep}, backend) => {
     n,
     k,
     backend.floats(x),
-    backend.floats(weight),
-    maybe(backend, bias),
-    ACTIVATION[(activation as ActivationName | null) ?? 'none'],
+    backend.floats(weight).subarray(transpose ? from * k : from),
+    columns,
+    maybe(backend, bias)?.subarray(from) ?? null,
+    ACTIVATION[activation ?? 'none'],
     backend.floats(y),
     maybe(backend, before),
   );

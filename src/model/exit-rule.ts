@@ -1,0 +1,86 @@
+import {requireWhole, UsageError} from '../errors.js';
+import type {ModelConfig} from './config.js';
+import type {ForwardOptions} from './forward.js';
+import {hasZeroTokens, slots} from './layout.js';
+
+// Shapes: N tokens, H heads, S slots.
+
+/**
+ * What is compared with the threshold. `zero-attention`: z itself, as in the paper; it shares its softmax with every
+ * key, so that it falls with the context's length. `length-normalised`: the zero token's weight against the mean
+ * weight of the n causal keys, e^l0 / (e^l0 + mean_j e^lj) = z n / (z n + 1 - z), which does not.
+ */
+export const EXIT_SCORES = ['zero-attention', 'length-normalised'] as const;
+export type ExitScore = (typeof EXIT_SCORES)[number];
+
+/** Who exits: a whole sequence, or each token by itself. */
+export const EXIT_GRANULARITIES = ['sequence', 'token'] as const;
+export type ExitGranularity = (typeof EXIT_GRANULARITIES)[number];
+
+/** When which slot is left out, for one model. */
+export interface ExitRule {
+  granularity: ExitGranularity;
+  score: ExitScore;
+  /** For each slot, whether it runs at all: not in cycles beyond `maxCycles`. */
+  runs: readonly boolean[];
+  /** For each slot, whether an exit could be checked before it, whatever the threshold. */
+  eligible: readonly boolean[];
+  /** For each slot, what the score must exceed; 1 where no exit is checked. */
+  thresholds: readonly number[];
+}
+
+/**
+ * The rule that options and a model's config make.
+ * @throws UsageError naming the option that cannot be
+ */
+export function exitRule({arrangement, ztt}: ModelConfig, options: ForwardOptions): ExitRule {
+  const {threshold = ztt?.threshold ?? 1, exitFromCycle = ztt?.exit_from_cycle ?? 2} = options;
+  const {exitScore = 'zero-attention', exitGranularity = 'sequence', maxCycles = Infinity} = options;
+  requireWhole('exitFromCycle', exitFromCycle, 1, Number.MAX_SAFE_INTEGER);
+  if (maxCycles !== Infinity) requireWhole('maxCycles', maxCycles, 1, Number.MAX_SAFE_INTEGER);
+  const order = slots(arrangement);
+  const perSlot = typeof threshold === 'number' ? order.map(() => threshold) : threshold;
+  if (perSlot.length !== order.length) {
+    throw new UsageError(
+      `there are ${perSlot.length} thresholds for ${order.length} slots; give one for each slot, or one for all.`,
+    );
+  }
+  const wrong = perSlot.find((value) => !(value > 0));
+  if (wrong !== undefined)
+    throw new UsageError(`threshold is ${wrong}; it must be above 0, and 1 never exits.`);
+  const runs = order.map(({part, cycle}) => part !== 'middle' || cycle <= maxCycles);
+  const eligible = order.map(
+    ({part, cycle}, slot) =>
+      hasZeroTokens(arrangement.layout) && part === 'middle' && cycle >= exitFromCycle && runs[slot]!,
+  );
+  return {
+    granularity: exitGranularity,
+    score: exitScore,
+    runs,
+    eligible,
+    thresholds: perSlot.map((value, slot) => (eligible[slot] ? Math.min(value, 1) : 1)),
+  };
+}
+
+/** Whether any exit is checked. */
+export const checksExits = ({thresholds}: ExitRule): boolean => thresholds.some((value) => value < 1);
+
+/**
+ * The score of each token: the mean over its heads.
+ * @param z - zero attention [N, H]
+ * @param keys - for each token, the causal keys it sees, itself among them
+ */
+export function tokenScores(z: Float32Array, keys: ArrayLike<number>, score: ExitScore): Float64Array {
+  const N = keys.length;
+  const H = z.length / N;
+  const normalised = score === 'length-normalised';
+  return Float64Array.from({length: N}, (_, token) => {
+    let sum = 0;
+    for (let i = token * H; i < (token + 1) * H; i++) {
+      const n = normalised ? keys[token]! : 1;
+      // For n = 1 it is z itself, to the bit.
+      sum += n === 1 ? z[i]! : (z[i]! * n) / (1 + z[i]! * (n - 1));
+    }
+    return sum / H;
+  });
+}

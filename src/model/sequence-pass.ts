@@ -1,0 +1,184 @@
+import * as tf from '@tensorflow/tfjs-core';
+import {
+  strandAttention,
+  strandValues,
+  strandWeights,
+  type Columns,
+  type StrandWeights,
+} from '../ops/index.js';
+import type {AttentionRows} from './block.js';
+import {tokenScores} from './exit-rule.js';
+import type {NetworkSlot} from './network.js';
+import {Pass} from './pass.js';
+import {causalView, keysSeen, rangesAmong, startsOf, takeAttentionRows, takeRows} from './strands.js';
+
+/** Rows that have left the middle. */
+interface Group {
+  live: number[];
+  x: tf.Tensor2D;
+}
+
+/**
+ * Whole sequences exit: before a middle layer in a cycle >= exitFromCycle is applied, a lead whose score, averaged over
+ * its context, exceeds the threshold skips it and every later middle layer, with all that share its first tokens
+ * (`forward` in the reference). What is skipped is not computed, and what has left is not in the products.
+ */
+export class SequencePass extends Pass {
+  private readonly gone: Group[] = [];
+
+  protected override async step(index: number, slot: NetworkSlot): Promise<void> {
+    if (slot.part === 'tail') this.rejoin();
+    if (slot.part === 'middle') this.leave(index, (strand) => this.leftBefore(strand, index));
+    if (this.live.length === 0) return;
+    // What goes on from a cache exits where its first tokens did.
+    const fresh = this.strands[0]!.after === undefined;
+    if (fresh && this.checks(index)) await this.checked(index, slot);
+    else await this.whole(index, slot);
+    for (const strand of this.live) this.depths[strand]!.slots.push(index);
+  }
+
+  protected override end(): void {
+    this.rejoin();
+    for (const {slots, slotsPerToken} of this.depths) slotsPerToken.fill(slots.length);
+  }
+
+  private leftBefore(strand: number, index: number): boolean {
+    const exit = this.strands[strand]!.after?.exit ?? null;
+    return exit !== null && exit <= index;
+  }
+
+  /** A slot that every strand runs. */
+  private async whole(index: number, slot: NetworkSlot): Promise<void> {
+    const {blocks} = this.network;
+    const {keepZeroAttention} = this.options;
+    const {next, zero} = tf.tidy(() => {
+      const {q, k, v} = blocks.project(blocks.attentionRows(this.x, slot), slot, 'qkv');
+      const keys = this.keysAndValues(index, k, v, this.live);
+      const {mixed, zero} = strandAttention(this.scores(q, keys.k, keys.view, slot), keys.v);
+      return {next: blocks.rest(this.x, mixed, slot), ...(keepZeroAttention && zero && {zero})};
+    });
+    this.advance(next);
+    if (!zero) return;
+    await this.readScores(index, zero);
+  }
+
+  /** A slot that may be skipped: its scores first, and the rest for those that stay. */
+  private async checked(index: number, slot: NetworkSlot): Promise<void> {
+    const {blocks} = this.network;
+    const {x, live, strands} = this;
+    let shapes!: StrandWeights['scores'];
+    const begun = tf.tidy(() => {
+      const rows = blocks.attentionRows(x, slot);
+      const {q, k} = blocks.project(rows, slot, 'qk');
+      const starts = startsOf(strands, live);
+      const view = causalView(strands, live, (strand) => rangesAmong(strands, strand, starts));
+      const {weights, zero} = strandWeights(this.scores(q, k, view, slot));
+      shapes = weights.scores;
+      return {rows, k, tensors: weights.tensors, zero: zero!};
+    });
+    const scores = await this.readScores(index, begun.zero);
+    const threshold = this.options.rule.thresholds[index]!;
+    const leaves = (strand: number) => scores.get(strands[strand]!.lead)! > threshold;
+    const stays = live.map((strand) => !leaves(strand));
+    this.leave(index, leaves);
+    if (this.live.length > 0) {
+      this.advance(
+        tf.tidy(() => this.finish(index, slot, begun, {tensors: begun.tensors, scores: shapes}, stays)),
+      );
+    }
+    // Without a norm in front, the input is the state itself.
+    tf.dispose([begun.rows.input === x ? [] : begun.rows, begun.k, begun.tensors]);
+  }
+
+  /** The rest of a slot for the strands that stay. @param stays - for each strand that was there before */
+  private finish(
+    index: number,
+    slot: NetworkSlot,
+    {rows, k}: {rows: AttentionRows; k: Columns},
+    weights: StrandWeights,
+    stays: boolean[],
+  ): tf.Tensor2D {
+    const {blocks} = this.network;
+    const {live, strands} = this;
+    const kept = weights.scores.view.strands.flatMap(({queries}, i) =>
+      Array<number>(queries).fill(stays[i] ? 1 : 0),
+    );
+    const staying = kept.flatMap((keep, row) => (keep ? [row] : []));
+    const {v} = blocks.project(takeAttentionRows(rows, staying), slot, 'v');
+    if (this.options.cache) this.addToCache(index, {...k, rows: takeRows(k.rows, staying)}, v, live);
+    const starts = startsOf(strands, live);
+    let next = 0;
+    const values = weights.scores.view.strands.map((strand, i) =>
+      stays[i] ? {...strand, ranges: rangesAmong(strands, live[next++]!, starts)} : strand,
+    );
+    const mixed = strandValues(weights, v, Int32Array.from(kept), values);
+    return blocks.rest(this.x, mixed, slot);
+  }
+
+  /** Reads the zero attention [N, H] of a slot, and disposes of it. @returns the score of each lead */
+  private async readScores(index: number, zero: tf.Tensor2D): Promise<Map<number, number>> {
+    const z = (await zero.data()) as Float32Array;
+    zero.dispose();
+    const {live, strands, depths} = this;
+    const {rule, keepZeroAttention} = this.options;
+    const {heads: H} = this.network.config.arch;
+    const starts = startsOf(strands, live);
+    const keys = live.flatMap((strand) => keysSeen(strands[strand]!));
+    const perToken = rule.eligible[index] ? tokenScores(z, keys, rule.score) : null;
+    const scores = new Map<number, number>();
+    for (const strand of live) {
+      const {ids, lead, contextLength, after} = strands[strand]!;
+      const start = starts.get(strand)!;
+      if (perToken && !after) {
+        if (lead === strand) scores.set(strand, mean(perToken.subarray(start, start + contextLength)));
+        depths[strand]!.exitScores.push(scores.get(lead)!);
+      }
+      if (keepZeroAttention) depths[strand]!.zeroAttention.push(z.slice(start * H, (start + ids.length) * H));
+    }
+    return scores;
+  }
+
+  /** Takes strands out of the rows until the tail. */
+  private leave(index: number, leaves: (strand: number) => boolean): void {
+    const {live, strands, x} = this;
+    const leaving = live.filter(leaves);
+    if (leaving.length === 0) return;
+    const staying = live.filter((strand) => !leaves(strand));
+    const rowsOf = (some: number[]) => {
+      const starts = startsOf(strands, live);
+      return some.flatMap((strand) => strands[strand]!.ids.map((_, i) => starts.get(strand)! + i));
+    };
+    for (const strand of leaving) {
+      const depth = this.depths[strand]!;
+      depth.exit = index;
+      // The zero attention of its check is of a slot that does not run.
+      depth.zeroAttention.splice(depth.slots.length);
+    }
+    this.live = staying;
+    if (staying.length === 0) {
+      this.gone.push({live: leaving, x});
+      return;
+    }
+    this.gone.push({live: leaving, x: tf.tidy(() => takeRows(x, rowsOf(leaving)))});
+    this.advance(tf.tidy(() => takeRows(x, rowsOf(staying))));
+  }
+
+  /** All strands again, in their first order. */
+  private rejoin(): void {
+    if (this.gone.length === 0) return;
+    const groups = [...this.gone, ...(this.live.length > 0 ? [{live: this.live, x: this.x}] : [])];
+    this.gone.length = 0;
+    const starts = startsOf(
+      this.strands,
+      groups.flatMap(({live}) => live),
+    );
+    const rows = this.strands.flatMap(({ids}, strand) => ids.map((_, i) => starts.get(strand)! + i));
+    this.x = tf.tidy(() => tf.gather(tf.concat(groups.map(({x}) => x)), tf.tensor1d(rows, 'int32')));
+    tf.dispose(groups.map(({x}) => x));
+    this.live = this.strands.map((_, i) => i);
+  }
+}
+
+function mean(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

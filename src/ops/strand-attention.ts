@@ -1,0 +1,110 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import {hasKernel, runFused} from './fused.js';
+import {composedAttention, composedValues, composedWeights} from './strand-composed.js';
+
+// Shapes: N queries, D width, H heads. Tokens of many sequences lie below each other as rows, without padding.
+
+/** Consecutive rows of keys and values. */
+export interface KeyRange {
+  start: number;
+  count: number;
+}
+
+/** Queries that follow each other as rows, and share their keys. */
+export interface Strand {
+  queries: number;
+  /** Its keys, in order: those of what it goes on from first, its own last. */
+  ranges: readonly KeyRange[];
+}
+
+/** Which query sees which keys. */
+export interface KeyView {
+  /** In the order of their queries. */
+  strands: readonly Strand[];
+  /** For each query, how many of its strand's keys it sees, from the first on; at least 1. */
+  seen: Int32Array;
+}
+
+/** D columns of a tensor's rows, from `at` on: of q, k and v side by side each is one. */
+export type Columns = {
+  rows: tf.Tensor2D;
+  at: number;
+};
+
+export interface StrandScores {
+  /** The row of each query. */
+  q: Columns;
+  k: Columns;
+  view: KeyView;
+  heads: number;
+  /** D */
+  width: number;
+  scale: number;
+  /** [H, D/H], or undefined for no zero token. */
+  zeroKey?: tf.Tensor;
+}
+
+/** The attention weights of strands, before there are values. Its tensors are the caller's to dispose of. */
+export interface StrandWeights {
+  tensors: tf.Tensor[];
+  scores: Pick<StrandScores, 'view' | 'heads' | 'width'>;
+}
+
+/** Attention over strands, heads merged: [N, D], and the zero attention [N, H] if there is a zero token. */
+export function strandAttention(scores: StrandScores, v: Columns): {mixed: tf.Tensor2D; zero?: tf.Tensor2D} {
+  if (!hasKernel('ZttStrandAttention')) return composedAttention(scores, v);
+  const {q, k, zeroKey} = scores;
+  const inputs = {q: q.rows, k: k.rows, v: v.rows, zeroKey};
+  const [mixed, zero] = runFused('ZttStrandAttention', inputs, attributesOf(scores, v));
+  return {mixed: mixed as tf.Tensor2D, zero: zero as tf.Tensor2D | undefined};
+}
+
+/** The first half of `strandAttention`, which is all that an exit check needs. */
+export function strandWeights(scores: StrandScores): {weights: StrandWeights; zero?: tf.Tensor2D} {
+  if (!hasKernel('ZttStrandWeights')) return composedWeights(scores);
+  const {q, k, zeroKey} = scores;
+  const found = runFused('ZttStrandWeights', {q: q.rows, k: k.rows, zeroKey}, attributesOf(scores));
+  const [weights, inverse, zero] = found as [tf.Tensor, tf.Tensor, tf.Tensor2D?];
+  return {weights: {tensors: [weights, inverse], scores}, zero};
+}
+
+/**
+ * The second half, for the queries that are kept, in order.
+ * @param kept - for each query, 1 if it is kept and 0 if not
+ * @param strands - the strands, with the ranges where their values lie; those of a strand without kept queries are
+ *   not looked at, but for their counts
+ */
+export function strandValues(
+  weights: StrandWeights,
+  v: Columns,
+  kept: Int32Array,
+  strands: readonly Strand[],
+): tf.Tensor2D {
+  if (!hasKernel('ZttStrandValues')) return composedValues(weights, v, kept, strands);
+  const [exponentials, inverse] = weights.tensors;
+  const {view, heads, width} = weights.scores;
+  const attributes = attributesOf({view: {strands, seen: view.seen}, heads, width}, v);
+  const inputs = {v: v.rows, weights: exponentials, inverse};
+  return runFused('ZttStrandValues', inputs, {...attributes, kept})[0] as tf.Tensor2D;
+}
+
+function attributesOf(
+  scores: Pick<StrandScores, 'view' | 'heads' | 'width'> & Partial<StrandScores>,
+  v?: Columns,
+) {
+  const {view, heads, width, scale = 1, q, k} = scores;
+  const {strands, seen} = view;
+  return {
+    heads,
+    width,
+    scale,
+    qAt: q?.at ?? 0,
+    kAt: k?.at ?? 0,
+    vAt: v?.at ?? 0,
+    strands: Int32Array.from(strands.flatMap(({queries, ranges}) => [queries, ranges.length])),
+    ranges: Int32Array.from(
+      strands.flatMap(({ranges}) => ranges.flatMap(({start, count}) => [start, count])),
+    ),
+    seen,
+  };
+}
