@@ -146,7 +146,7 @@ const listSources = (folder) => list(folder, '.cc');
 
 /** The test program is the pool, the products and their tests: no Node in it. */
 const testSources = () => [
-  ...listSources('src').filter((file) => /^(pool|cpu|gemm\w*)\.cc$/.test(basename(file))),
+  ...listSources('src').filter((file) => /^(pool|cpu|flops|gemm\w*)\.cc$/.test(basename(file))),
   ...listSources('test'),
 ];
 
