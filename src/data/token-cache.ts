@@ -1,18 +1,24 @@
 import {createHash} from 'node:crypto';
 import {rm} from 'node:fs/promises';
-import {homedir} from 'node:os';
+import {availableParallelism, homedir} from 'node:os';
 import {join} from 'node:path';
 import {clearAbandoned, DiskFile, exists, writeFolder} from '../checkpoint/index.js';
 import {FileError, FormatError, InterruptedError} from '../errors.js';
 import type {Tokenizer} from '../tokenizer/index.js';
 import {pruneCache, type CacheBounds} from './cache-bounds.js';
-import {DocumentEncoder} from './document-encoder.js';
-import {readDocuments} from './documents.js';
-import type {DataFile} from './parts.js';
+import {encodePieces, type EncodedPiece} from './encode-pieces.js';
+import type {DataFile, Part} from './parts.js';
+import {readPieces} from './pieces.js';
 import {BEGINS, TokenFile, TokenWriter, UNTRAINED} from './token-file.js';
 
 /** Counts up when what is written for the same text changes. */
 const VERSION = 2;
+
+/** Bytes of text from which on threads are worth their start, a fifth of a second each. */
+const LARGE = 32 << 20;
+
+/** More would wait for the one that reads. Each takes some 100 MB. */
+const MAX_THREADS = 8;
 
 /** Tells how much of the files of a source is read. */
 export type DataProgress = (phase: 'checking' | 'tokenising', doneBytes: number, totalBytes: number) => void;
@@ -34,6 +40,8 @@ export interface TokenOptions {
   onRead?: DataProgress;
   onNote?: (line: string) => void;
   signal?: AbortSignal;
+  /** Threads that encode large files, at most; as many as the processor has, up to 8, unless given. */
+  threads?: number;
 }
 
 /** Where tokens are kept: `$ZTT_CACHE`, else `$XDG_CACHE_HOME/ztt`, else `~/.cache/ztt`. */
@@ -97,6 +105,7 @@ async function findOrWrite(
     folder,
     files.map((file) => ({...file, onRead})),
     options,
+    threadsFor(sizes, options.threads),
   );
   const tokens = await TokenFile.open(folder);
   const gone = await pruneCache(cache, options.cacheBounds);
@@ -111,14 +120,13 @@ async function writeTokens(
   folder: string,
   files: readonly DataFile[],
   {tokenizer, separator}: TokenOptions,
+  threads: number,
 ): Promise<void> {
   await writeFolder(folder, async (stage) => {
     const writer = await TokenWriter.create(stage);
-    const encoder = new DocumentEncoder(tokenizer);
-    const marks = marksOf(tokenizer, separator);
     try {
-      await writer.add(marks.first, 0);
-      for (const file of files) await tokenise(file, encoder, writer, marks);
+      const pieces = readAll(files, tokenizer.wordsApart);
+      await writeDocuments(encodePieces(pieces, tokenizer, threads), writer, marksOf(tokenizer, separator));
       await writer.finish();
     } finally {
       await writer.close();
@@ -127,6 +135,19 @@ async function writeTokens(
     // Another process may have written the same meanwhile.
     if (!(await exists(folder))) throw error;
   });
+}
+
+/** How many threads are worth starting for files of these sizes. */
+function threadsFor(
+  sizes: readonly number[],
+  atMost = Math.min(availableParallelism(), MAX_THREADS),
+): number {
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  return bytes < LARGE || atMost < 2 ? 0 : atMost;
+}
+
+async function* readAll(files: readonly DataFile[], wordsApart: boolean): AsyncGenerator<Part> {
+  for (const file of files) yield* readPieces(file, wordsApart);
 }
 
 /** The ids that tell documents apart: before the first of all, before each and behind each. */
@@ -142,39 +163,24 @@ function marksOf({surroundings}: Tokenizer, separator: number | null): Marks {
   return {first: own, before: [], after: own};
 }
 
-/** Writes a file's documents, each with its marks; one without any text has none. */
-async function tokenise(
-  file: DataFile,
-  encoder: DocumentEncoder,
+/** Writes documents, each with its marks; one without any text has none. */
+async function writeDocuments(
+  pieces: AsyncIterable<EncodedPiece>,
   writer: TokenWriter,
   marks: Marks,
 ): Promise<void> {
-  let beginning = 0;
-  let untrained = 0;
-  const write = async (ids: readonly number[]) => {
-    if (ids.length === 0) return;
-    if (beginning) await writer.add(marks.before, 0);
-    await writer.add(ids, beginning + untrained);
-    beginning = 0;
-  };
-  const endDocument = async () => {
-    await write(encoder.end());
-    if (beginning === 0) await writer.add(marks.after, 0);
-  };
-  let first = true;
-  for await (const part of readDocuments(file)) {
-    if (part.begins) {
-      if (!first) await endDocument();
-      first = false;
-      beginning = BEGINS;
-    } else if (part.trained !== (untrained === 0)) {
-      // A completion is encoded by itself: whoever generates it has only the prompt's ids before.
-      await write(encoder.end());
-    }
-    untrained = part.trained ? 0 : UNTRAINED;
-    await write(encoder.add(part.text, part.place));
+  await writer.add(marks.first, 0);
+  /** Whether the document has tokens by now. */
+  let begun = false;
+  for await (const {ids, begins, trained} of pieces) {
+    if (begins && begun) await writer.add(marks.after, 0);
+    if (begins) begun = false;
+    if (ids.length === 0) continue;
+    if (!begun) await writer.add(marks.before, 0);
+    await writer.add(ids, (begun ? 0 : BEGINS) + (trained ? 0 : UNTRAINED));
+    begun = true;
   }
-  await endDocument();
+  if (begun) await writer.add(marks.after, 0);
 }
 
 /** What decides how a file is read, of its name. */

@@ -57,8 +57,9 @@ export class TokenWriter {
   }
 
   /** Adds ids; with BEGINS, the first of them begins a document, with UNTRAINED, they do not count. */
-  async add(ids: readonly number[], flags: number): Promise<void> {
-    for (const [i, id] of ids.entries()) {
+  async add(ids: ArrayLike<number>, flags: number): Promise<void> {
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
       const own = i === 0 ? flags : flags % BEGINS;
       if (this.filled === BUFFER) await this.flush();
       this.buffer[this.filled++] = id + own;

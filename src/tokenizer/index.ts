@@ -1,2 +1,3 @@
 /** Text to token ids and back, through @huggingface/tokenizers. */
 export {Tokenizer, type Vocabulary} from './tokenizer.js';
+export type {TokenizerSpec} from './spec.js';

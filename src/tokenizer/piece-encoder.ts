@@ -2,10 +2,10 @@ import * as tokenizers from '@huggingface/tokenizers';
 import {BytePairEncoder} from './byte-pairs.js';
 import {WORDS} from './pipeline.js';
 import type {TokenizerSpec} from './spec.js';
-import {WordEncoder} from './word-encoder.js';
+import {wordEncoder, type EncodeWord} from './word-encoder.js';
 
-/** The ids of a text that is not too long, without those that the tokenizer puts around it. */
-export type EncodePiece = (text: string) => number[];
+/** Adds to ids those of a text that is not too long, without those that the tokenizer puts around it. */
+export type EncodePiece = (text: string, ids: number[]) => void;
 
 /** What is used of the package; its own types cannot be resolved by Node's rules (imports without extensions). */
 const {Tokenizer: HubTokenizer} = tokenizers as unknown as {
@@ -39,38 +39,42 @@ const MAX_ADDED_TOKENS = 32;
  */
 export function pieceEncoder(spec: TokenizerSpec, wordsApart: boolean): EncodePiece {
   let library: InstanceType<typeof HubTokenizer> | undefined;
-  const encodeAny = (text: string) => {
+  const encodeAny: EncodeWord = (text) => {
     library ??= new HubTokenizer(libraryJson(spec), {});
     return library.encode(text).ids;
   };
   const gpt2 = gpt2Encoder(spec, encodeAny);
   if (gpt2) return gpt2;
-  if (!wordsApart) return encodeAny;
-  const words = new WordEncoder(BETWEEN_CUTS, encodeAny);
-  return (text) => words.encode(text);
+  if (wordsApart) return wordEncoder(BETWEEN_CUTS, encodeAny);
+  return (text, ids) => {
+    for (const id of encodeAny(text)) ids.push(id);
+  };
 }
 
 /**
  * For tokenizers that cut text at added tokens and into GPT-2's words, and do nothing else with it: GPT-2's and OPT's.
  * Null for others.
  */
-function gpt2Encoder(spec: TokenizerSpec, encodeAny: EncodePiece): EncodePiece | null {
+function gpt2Encoder(spec: TokenizerSpec, encodeAny: EncodeWord): EncodePiece | null {
   const {splits, normalForms, prefixSpace, ignoreMerges, addedTokens} = spec;
   const plain = splits.length === 1 && splits[0]!.pattern === WORDS && normalForms.length === 0;
   if (!plain || prefixSpace || ignoreMerges || addedTokens.size > MAX_ADDED_TOKENS) return null;
   if ([...addedTokens.values()].some(({lstrip, rstrip}) => lstrip || rstrip)) return null;
   const pairs = BytePairEncoder.of(spec);
   if (!pairs) return null;
-  const words = new WordEncoder(GPT2_WORD, (word) =>
+  const encodeWords = wordEncoder(GPT2_WORD, (word) =>
     word.length > MAX_OWN_LENGTH ? encodeAny(word) : pairs.encode(word),
   );
-  if (addedTokens.size === 0) return (text) => words.encode(text);
   // Of two tokens that begin alike, the longer one is meant.
   const contents = [...addedTokens.keys()].sort((a, b) => b.length - a.length);
-  const added = new RegExp(`(${contents.map(escape).join('|')})`, 'u');
-  // What is captured stands between what is not.
-  return (text) =>
-    text.split(added).flatMap((part, i) => (i % 2 === 1 ? [addedTokens.get(part)!.id] : words.encode(part)));
+  const added = contents.length > 0 ? new RegExp(`(${contents.map(escape).join('|')})`, 'u') : null;
+  return (text, ids) => {
+    for (const [i, part] of (added ? text.split(added) : [text]).entries()) {
+      // What is captured stands between what is not.
+      if (i % 2 === 1) ids.push(addedTokens.get(part)!.id);
+      else encodeWords(part, ids);
+    }
+  };
 }
 
 /** A regular expression's source that finds a text. */

@@ -26,7 +26,10 @@ export class Tokenizer {
   private readonly tokens = new Map<number, string>();
   private readonly specialIds = new Set<number>();
 
-  private constructor(private readonly spec: TokenizerSpec) {
+  private constructor(
+    /** All that decides what the tokenizer does; plain data, from which another thread makes the same. */
+    readonly spec: TokenizerSpec,
+  ) {
     this.surroundings = {before: spec.before, after: spec.after};
     this.cuts = new Cuts(spec);
     this.encodePiece = pieceEncoder(spec, this.wordsApart);
@@ -44,6 +47,11 @@ export class Tokenizer {
    */
   static async load(folder: string): Promise<Tokenizer> {
     return new Tokenizer(await readTokenizer(folder));
+  }
+
+  /** The tokenizer that another one's `spec` tells of. */
+  static of(spec: TokenizerSpec): Tokenizer {
+    return new Tokenizer(spec);
   }
 
   /**
@@ -81,9 +89,7 @@ export class Tokenizer {
       );
     }
     const ids: number[] = [];
-    for (const piece of this.cuts.pieces(text)) {
-      for (const id of this.encodePiece(piece)) ids.push(id);
-    }
+    for (const piece of this.cuts.pieces(text)) this.encodePiece(piece, ids);
     if (!specialTokens) return ids;
     const {before, after} = this.surroundings;
     return [...before, ...ids, ...after];
