@@ -79,7 +79,8 @@ export class Blocks {
   /** What the projections of rows [N, D] are made of. Not for training, as the next. */
   attentionRows(x: tf.Tensor2D, run: BlockRun): AttentionRows {
     const {qkv} = this.arch.block;
-    const input = this.attentionInput(x, run);
+    // A tensor of its own, also where no norm comes first.
+    const input = tf.clone(this.attentionInput(x, run));
     const lora = 'fused' in qkv ? this.loraOf(run, qkv.fused) : null;
     if (!lora) return {input};
     return {

@@ -40,6 +40,7 @@ export type {
 } from './forward.js';
 export type {CachedModel, CachedOptions, CachedStep, Continuation} from './cached.js';
 export {EXIT_GRANULARITIES, EXIT_SCORES, type ExitGranularity, type ExitScore} from './exit-rule.js';
+export type {ExitScores} from './score.js';
 export {cachedTokenBytes} from './key-cache.js';
 export type {CachedTokens} from './strands.js';
 export type {Model} from './model.js';

@@ -4,7 +4,15 @@ import {UsageError} from '../errors.js';
 import type {ModelConfig} from './config.js';
 import {CachedModel, type CachedOptions} from './cached.js';
 import {checksExits, exitRule} from './exit-rule.js';
-import type {BatchOptions, LogitsOptions, LogitsResult, RowScore, ScoreOptions, ScoreRow} from './forward.js';
+import type {
+  BatchOptions,
+  ForwardOptions,
+  LogitsOptions,
+  LogitsResult,
+  RowScore,
+  ScoreOptions,
+  ScoreRow,
+} from './forward.js';
 import {lossGradients, nextTokenLoss, type GradientOptions, type LossGradients} from './gradients.js';
 import {hasZeroTokens} from './layout.js';
 import {logitsOf} from './lm-head.js';
@@ -12,7 +20,7 @@ import {byHead, stackLogits} from './logits-result.js';
 import {Network} from './network.js';
 import {checkIds, contextsOf, idsTensor} from './rows.js';
 import {runPass} from './run-pass.js';
-import {scoreRows, strandsOf} from './score.js';
+import {scoreExits, scoreRows, strandsOf, type ExitScores} from './score.js';
 import type {LossMask} from './targets.js';
 import type {Weights} from './weights.js';
 
@@ -95,15 +103,22 @@ export class Model {
    * @throws UsageError as `logits`
    */
   async score(rows: readonly ScoreRow[], options: ScoreOptions = {}): Promise<RowScore[]> {
-    await activate(this.engine);
-    const strands = rows.map(({ids}) => ids);
-    if (rows.length > 0) strandsOf(rows);
-    checkIds(
-      strands.map((ids) => ids.slice(0, -1)),
-      1,
-      this.config.arch,
-    );
+    await this.ready(rows);
     return scoreRows(this.network, rows, options);
+  }
+
+  /**
+   * Scores the ends of rows at every exit that a whole sequence could take, and at full depth: the middle runs once, and
+   * the tail once an exit. Where a row exits at a threshold follows from the last one's `exitScores`, which has one for
+   * each exit, in the same order: the first that exceeds it.
+   * @throws UsageError as `score`
+   */
+  async scoreExits(
+    rows: readonly ScoreRow[],
+    options: Omit<ForwardOptions, 'threshold' | 'exitGranularity'> = {},
+  ): Promise<ExitScores[]> {
+    await this.ready(rows);
+    return scoreExits(this.network, rows, options);
   }
 
   /**
@@ -175,5 +190,16 @@ export class Model {
   /** Frees the weights. The model cannot be used afterwards. */
   dispose(): void {
     this.weights.dispose();
+  }
+
+  /** Checks rows that are to be scored. */
+  private async ready(rows: readonly ScoreRow[]): Promise<void> {
+    await activate(this.engine);
+    strandsOf(rows);
+    checkIds(
+      rows.map(({ids}) => ids.slice(0, -1)),
+      1,
+      this.config.arch,
+    );
   }
 }

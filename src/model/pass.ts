@@ -49,6 +49,7 @@ export abstract class Pass {
   /** The strands whose rows `x` has, in order. */
   protected live: number[];
   protected x: tf.Tensor2D;
+  protected slots: readonly NetworkSlot[] = [];
 
   constructor(
     protected readonly network: Network,
@@ -73,6 +74,7 @@ export abstract class Pass {
   /** Runs every slot of the rule. */
   async run(): Promise<PassResult> {
     const slots = tf.tidy(() => this.network.slots());
+    this.slots = slots;
     try {
       for (const [index, slot] of slots.entries()) {
         if (this.options.rule.runs[index]) await this.step(index, slot);

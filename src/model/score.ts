@@ -1,7 +1,8 @@
 import {UsageError} from '../errors.js';
 import {exitRule} from './exit-rule.js';
+import {ExitsPass} from './exits-pass.js';
 import {rowFlops} from './flops.js';
-import type {RowScore, ScoreOptions, ScoreRow} from './forward.js';
+import type {ForwardOptions, RowScore, ScoreOptions, ScoreRow} from './forward.js';
 import {scorePredictions, type Prediction} from './lm-head.js';
 import type {Network} from './network.js';
 import type {PassResult, StrandDepth} from './pass.js';
@@ -25,6 +26,32 @@ export async function scoreRows(
   } finally {
     result.hidden.dispose();
   }
+}
+
+/** What rows score where they all exit at one place. */
+export interface ExitScores {
+  /** The slot before which they exit; null for full depth. */
+  slot: number | null;
+  scores: RowScore[];
+}
+
+/** Scores the ends of rows at every exit that there could be; see `Model.scoreExits`. */
+export async function scoreExits(
+  network: Network,
+  rows: readonly ScoreRow[],
+  options: Omit<ForwardOptions, 'threshold' | 'exitGranularity'>,
+): Promise<ExitScores[]> {
+  const rule = exitRule(network.config, {...options, threshold: 1});
+  const strands = strandsOf(rows);
+  const depth = rule.runs.filter(Boolean).length;
+  const exits: ExitScores[] = [];
+  const pass = new ExitsPass(network, strands, {rule, keepZeroAttention: true}, async (slot, result) => {
+    exits.push({slot, scores: await scoresOf(network, rows, strands, result, depth)});
+  });
+  const result = await pass.run();
+  exits.push({slot: null, scores: await scoresOf(network, rows, strands, result, depth)});
+  result.hidden.dispose();
+  return exits;
 }
 
 /**

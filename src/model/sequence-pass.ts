@@ -49,17 +49,20 @@ export class SequencePass extends Pass {
 
   /** A slot that every strand runs. */
   private async whole(index: number, slot: NetworkSlot): Promise<void> {
-    const {blocks} = this.network;
-    const {keepZeroAttention} = this.options;
-    const {next, zero} = tf.tidy(() => {
-      const {q, k, v} = blocks.project(blocks.attentionRows(this.x, slot), slot, 'qkv');
-      const keys = this.keysAndValues(index, k, v, this.live);
-      const {mixed, zero} = strandAttention(this.scores(q, keys.k, keys.view, slot), keys.v);
-      return {next: blocks.rest(this.x, mixed, slot), ...(keepZeroAttention && zero && {zero})};
-    });
+    const {next, zero} = tf.tidy(() => this.apply(index, slot, this.x));
     this.advance(next);
     if (!zero) return;
-    await this.readScores(index, zero);
+    if (this.options.keepZeroAttention) await this.readScores(index, zero);
+    else zero.dispose();
+  }
+
+  /** The state [N, D] after a slot from the one before it, and the slot's zero attention if there is any. */
+  protected apply(index: number, slot: NetworkSlot, x: tf.Tensor2D): {next: tf.Tensor2D; zero?: tf.Tensor2D} {
+    const {blocks} = this.network;
+    const {q, k, v} = blocks.project(blocks.attentionRows(x, slot), slot, 'qkv');
+    const keys = this.keysAndValues(index, k, v, this.live);
+    const {mixed, zero} = strandAttention(this.scores(q, keys.k, keys.view, slot), keys.v);
+    return {next: blocks.rest(x, mixed, slot), ...(zero && {zero})};
   }
 
   /** A slot that may be skipped: its scores first, and the rest for those that stay. */
@@ -86,8 +89,7 @@ export class SequencePass extends Pass {
         tf.tidy(() => this.finish(index, slot, begun, {tensors: begun.tensors, scores: shapes}, stays)),
       );
     }
-    // Without a norm in front, the input is the state itself.
-    tf.dispose([begun.rows.input === x ? [] : begun.rows, begun.k, begun.tensors]);
+    tf.dispose([begun.rows, begun.k, begun.tensors]);
   }
 
   /** The rest of a slot for the strands that stay. @param stays - for each strand that was there before */
