@@ -1,6 +1,6 @@
 import {setImmediate} from 'node:timers/promises';
 import type {Batch} from '../data/index.js';
-import type {Model, RowScore, ScoreRow} from '../model/index.js';
+import {rowFlops, type Model, type RowScore, type ScoreRow} from '../model/index.js';
 import type {ExitMetrics, HeldOutMetrics} from './metrics.js';
 
 export interface HeldOutOptions {
@@ -24,10 +24,17 @@ export async function measureHeldOut(
   const contexts = blocks.map((ids) => Math.ceil((ids.length - 1) / 2));
   const fullRows = blocks.map((ids, i) => ({ids, from: 1, contextLength: contexts[i]!}));
   const full = await inBatches(model, fullRows, batchSize, {threshold: 1, exitScores: true});
-  const afterContext = full.map((score, i) => ({
-    ...score,
-    logProbabilities: score.logProbabilities.subarray(contexts[i]! - 1),
-  }));
+  const {arch, arrangement} = model.config;
+  // As at a threshold that is never exceeded: only what follows the first half is scored, and costs an LM head.
+  const afterContext = full.map((score, i) => {
+    const {length} = blocks[i]!;
+    const cost = {tokens: length - 1, slots: score.slots, exited: false, scored: length - contexts[i]!};
+    return {
+      ...score,
+      logProbabilities: score.logProbabilities.subarray(contexts[i]! - 1),
+      flops: rowFlops(arch, arrangement, cost),
+    };
+  });
   const counted = (scores: readonly RowScore[]) =>
     lossMask ? scores.map((score, i) => onlyCounted(score, lossMask[i]!)) : scores;
   const rows = blocks.map((ids, i) => ({ids, from: contexts[i]!, contextLength: contexts[i]!}));

@@ -66,7 +66,9 @@ describe('the metrics of a run', () => {
     expect(exits.map(({mean_slots: slots}) => slots)).toEqual([4, 3, 4]);
     expect(exits[0]!.exits_by_slot).toEqual({4: blocks});
     expect(exits[1]!.flops_per_token).toBeLessThan(exits[0]!.flops_per_token);
+    // Where nothing exits, all is as at full depth.
     expect(exits[2]!.loss).toBe(exits[0]!.loss);
+    expect(exits[2]!.flops_per_token).toBe(exits[0]!.flops_per_token);
     expect(loss).toBeLessThan(lines[0]!.held_out!.loss - 0.05);
     expect(report.best).toEqual({step: 8, loss});
     const flops = lines.slice(1).map((line) => line.flops!);
