@@ -1,9 +1,7 @@
 import {open, readdir, stat, type FileHandle} from 'node:fs/promises';
 import {join} from 'node:path';
 import {FileError, FormatError} from '../errors.js';
-
-/** Bytes of one chunk: large enough for the disk, small beside any model. */
-export const CHUNK_BYTES = 4 << 20;
+import {CHUNK_BYTES, takeChunk} from './chunk-memory.js';
 
 /** A file that is read by ranges, on disk or behind a network. */
 export interface ByteFile {
@@ -14,7 +12,8 @@ export interface ByteFile {
   /** Exactly `length` bytes, in a fresh buffer. @throws FormatError if the file ends before */
   read(offset: number, length: number): Promise<Buffer>;
   /**
-   * The bytes of a range, in chunks of `CHUNK_BYTES` and a last, shorter one; each is a fresh buffer.
+   * The bytes of a range, in chunks of `CHUNK_BYTES` and a last, shorter one. Each is the caller's alone, to keep, to
+   * change, or to give to `reuseChunk`.
    * @throws FormatError if the file ends before
    */
   chunks(offset: number, length: number): AsyncGenerator<Uint8Array>;
@@ -79,7 +78,7 @@ export class DiskFile implements ByteFile {
   async read(offset: number, length: number): Promise<Buffer> {
     requireRange(this, offset, length);
     // Of its own memory, not of Node's pool: a view of float32 values must be aligned.
-    const buffer = Buffer.allocUnsafeSlow(length);
+    const buffer = length === CHUNK_BYTES ? takeChunk() : Buffer.allocUnsafeSlow(length);
     let filled = 0;
     while (filled < length) {
       const wanted = Math.min(READ_BYTES, length - filled);
@@ -95,8 +94,20 @@ export class DiskFile implements ByteFile {
   async *chunks(offset: number, length: number): AsyncGenerator<Uint8Array> {
     requireRange(this, offset, length);
     const end = offset + length;
-    for (let start = offset; start < end; start += CHUNK_BYTES) {
-      yield await this.read(start, Math.min(CHUNK_BYTES, end - start));
+    const readAt = (start: number) =>
+      start < end ? this.read(start, Math.min(CHUNK_BYTES, end - start)) : null;
+    // The next chunk is read while the last one is worked on.
+    let next = readAt(offset);
+    try {
+      for (let start = offset; start < end; start += CHUNK_BYTES) {
+        const chunk = (await next)!;
+        next = readAt(start + CHUNK_BYTES);
+        // It is awaited in its turn; until then a failure must not count as one that nobody handles.
+        next?.catch(() => undefined);
+        yield chunk;
+      }
+    } finally {
+      await next?.catch(() => undefined);
     }
   }
 

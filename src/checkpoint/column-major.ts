@@ -1,4 +1,5 @@
-import {CHUNK_BYTES, type ByteFile} from './byte-file.js';
+import type {ByteFile} from './byte-file.js';
+import {CHUNK_BYTES} from './chunk-memory.js';
 import {aligned} from './dtype.js';
 
 /** Bytes of the output that are put together in memory at a time; each takes one pass over the stored bytes. */

@@ -1,5 +1,6 @@
 import {createHash} from 'node:crypto';
 import type {ByteFile} from './byte-file.js';
+import {reuseChunk} from './chunk-memory.js';
 
 /** A gap such as an archive's headers between two tensors, which is read in passing; a larger one waits. */
 const SMALL_GAP_BYTES = 64 << 10;
@@ -59,6 +60,7 @@ export class DigestFile implements ByteFile {
     for await (const chunk of this.file.chunks(this.hashed, end - this.hashed)) {
       this.hash.update(chunk);
       this.hashed += chunk.byteLength;
+      reuseChunk(chunk);
     }
   }
 }

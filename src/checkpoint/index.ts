@@ -1,14 +1,8 @@
 /** Files to tensors and back: safetensors, shards, dtypes, all-or-nothing folders. Knows no model and no tfjs. */
-export {
-  DiskFile,
-  CHUNK_BYTES,
-  diskFiles,
-  requireRange,
-  type ByteFile,
-  type WeightFiles,
-} from './byte-file.js';
+export {DiskFile, diskFiles, requireRange, type ByteFile, type WeightFiles} from './byte-file.js';
 export {CARRIED_FILES, checkCarriedFiles} from './carried-files.js';
 export {Checkpoint} from './checkpoint.js';
+export {CHUNK_BYTES, reuseChunk} from './chunk-memory.js';
 export {DigestFile} from './digest-file.js';
 export {
   DTYPE_NAMES,

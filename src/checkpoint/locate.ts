@@ -77,7 +77,7 @@ async function locateIn(files: WeightFiles): Promise<Location> {
 async function locateShards(files: WeightFiles, {index, ending}: Format): Promise<Location> {
   const path = join(files.folder, index);
   const {weight_map: record} = await readJson(path, indexSchema, MAX_INDEX_BYTES);
-  const names = [...new Set(Object.values(record))];
+  const names = [...new Set(Object.values(record))].sort();
   for (const name of names) {
     // A shard lies beside its index: a name with a path in it could point anywhere.
     if (name !== basename(name) || name.includes('\\') || name.includes('\0') || !name.endsWith(ending)) {

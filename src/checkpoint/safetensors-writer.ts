@@ -1,11 +1,15 @@
 import {open, type FileHandle} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {FormatError} from '../errors.js';
+import {reuseChunk} from './chunk-memory.js';
 import {byteLength, planFile, type PlannedFile, type TensorLayout} from './weight-plan.js';
 
 /** A tensor to write: its bytes come as a stream, so that none needs to be whole in memory. */
 export interface TensorSource extends TensorLayout {
-  /** The tensor's little-endian bytes, in order; each call gives them anew. No chunk may change once it is given. */
+  /**
+   * The tensor's little-endian bytes, in order; each call gives them anew. No chunk may change once it is given, and a
+   * file's own chunk (`ByteFile.chunks`) is no longer the source's then.
+   */
   chunks(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
@@ -72,9 +76,18 @@ export class WeightWriter {
   }
 }
 
+/**
+ * Bytes after which a file's disk is set to work while the rest is written. A system that may keep everything in memory
+ * would begin with the flush at the end.
+ */
+const FLUSH_BYTES = 64 << 20;
+
 /** A file being written: open from its first tensor to its last. */
 class OutputFile {
   private handle: FileHandle | null = null;
+  private unflushed = 0;
+  /** A flush that goes on in the background, or has failed; null if none does. */
+  private flushing: Promise<void> | null = null;
   private finished = false;
   private readonly missing: Set<string>;
 
@@ -100,7 +113,7 @@ class OutputFile {
       for await (const chunk of source.chunks()) {
         signal?.throwIfAborted();
         await writing;
-        if (position + chunk.byteLength <= end) writing = writeAt(handle, chunk, position);
+        if (position + chunk.byteLength <= end) writing = this.writeChunk(handle, chunk, position);
         // It is awaited before the next; until then a failure must not count as one that nobody handles.
         writing.catch(() => undefined);
         position += chunk.byteLength;
@@ -123,14 +136,30 @@ class OutputFile {
     if (this.finished) return;
     const [missing] = this.missing;
     if (missing !== undefined) throw new FormatError(`tensor ${missing} was not written.`);
+    await this.flushing;
     await (await this.open()).sync();
     await this.close();
     this.finished = true;
   }
 
   async close(): Promise<void> {
+    await this.flushing?.catch(() => undefined);
     await this.handle?.close();
     this.handle = null;
+  }
+
+  private async writeChunk(handle: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+    await writeAt(handle, chunk, position);
+    this.unflushed += chunk.byteLength;
+    reuseChunk(chunk);
+    if (this.unflushed < FLUSH_BYTES || this.flushing) return;
+    this.unflushed = 0;
+    const flushing = handle.datasync().then(() => {
+      this.flushing = null;
+    });
+    // The system tells an error once: it stays here for `finish`.
+    flushing.catch(() => undefined);
+    this.flushing = flushing;
   }
 
   private async open(): Promise<FileHandle> {

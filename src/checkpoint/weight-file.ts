@@ -1,6 +1,7 @@
 import {createHash} from 'node:crypto';
 import {FormatError, quoted} from '../errors.js';
 import type {ByteFile} from './byte-file.js';
+import {reuseChunk} from './chunk-memory.js';
 import {elementCount, toFloat32, type Dtype} from './dtype.js';
 
 /** What a tensor is, wherever it is stored. */
@@ -28,8 +29,8 @@ export abstract class WeightFile {
   }
 
   /**
-   * A tensor's little-endian bytes in row-major order, in chunks of `CHUNK_BYTES` and a last, shorter one. Each is a
-   * fresh buffer.
+   * A tensor's little-endian bytes in row-major order, in chunks of `CHUNK_BYTES` and a last, shorter one. Each is the
+   * caller's alone, as `ByteFile.chunks`.
    * @param start - the first byte of the tensor that is wanted, the first of an element
    * @param end - one past the last; default all
    * @throws FormatError if there is no tensor of this name
@@ -59,7 +60,10 @@ export abstract class WeightFile {
   /** The whole file's sha256, in hex. */
   async sha256(): Promise<string> {
     const hash = createHash('sha256');
-    for await (const chunk of this.file.chunks(0, this.size)) hash.update(chunk);
+    for await (const chunk of this.file.chunks(0, this.size)) {
+      hash.update(chunk);
+      reuseChunk(chunk);
+    }
     return hash.digest('hex');
   }
 

@@ -1,7 +1,7 @@
 import {createHash} from 'node:crypto';
 import {join} from 'node:path';
 import {z} from 'zod';
-import {exists, readJson, type Checkpoint} from '../checkpoint/index.js';
+import {exists, readJson, reuseChunk, type Checkpoint} from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
 import type {ZttConfig} from '../model/index.js';
 import type {Conversion} from './prepare.js';
@@ -126,7 +126,7 @@ export async function readCertificate(checkpoint: Checkpoint): Promise<Certifica
   return certificate;
 }
 
-/** The sha256 of a stream's bytes, in hex. */
+/** The sha256 of a stream's bytes, in hex. Its chunks are used up. */
 export async function digestOf(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   onBytes: (bytes: number) => void = () => undefined,
@@ -135,6 +135,7 @@ export async function digestOf(
   for await (const chunk of chunks) {
     hash.update(chunk);
     onBytes(chunk.byteLength);
+    reuseChunk(chunk);
   }
   return hash.digest('hex');
 }

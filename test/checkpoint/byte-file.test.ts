@@ -1,4 +1,4 @@
-import {writeFile} from 'node:fs/promises';
+import {truncate, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import {Checkpoint, FileError, FormatError} from '../../src/index.js';
@@ -26,6 +26,20 @@ describe('a file on disk', () => {
     for await (const chunk of file.chunks(2, 2 * CHUNK_BYTES + 1)) chunks.push(chunk);
     expect(chunks.map((chunk) => chunk.length)).toEqual([CHUNK_BYTES, CHUNK_BYTES, 1]);
     expect(Buffer.concat(chunks).equals(content.subarray(2, 2 * CHUNK_BYTES + 3))).toBe(true);
+    await file.close();
+  });
+
+  it('reads ahead without harm: to one who stops early, and where the file ends too soon', async () => {
+    await writeFile(temp.path('file'), Buffer.alloc(3 * CHUNK_BYTES, 1));
+    const file = await DiskFile.open(temp.path('file'));
+    for await (const chunk of file.chunks(0, 3 * CHUNK_BYTES)) {
+      expect(chunk.every((byte) => byte === 1)).toBe(true);
+      break;
+    }
+    await truncate(temp.path('file'), CHUNK_BYTES + 1);
+    const chunks = file.chunks(0, 3 * CHUNK_BYTES);
+    expect((await chunks.next()).value).toHaveLength(CHUNK_BYTES);
+    await expect(chunks.next()).rejects.toThrow(`file ended at byte ${CHUNK_BYTES + 1} while being read`);
     await file.close();
   });
 

@@ -1,0 +1,35 @@
+import {expect, it} from 'vitest';
+import {CHUNK_BYTES, reuseChunk, takeChunk} from '../../src/checkpoint/chunk-memory.js';
+
+const memory = (chunk: Uint8Array) => chunk.buffer;
+
+it('uses a chunk again that is given back', () => {
+  const chunk = takeChunk();
+  expect(chunk.byteLength).toBe(CHUNK_BYTES);
+  reuseChunk(chunk);
+  expect(memory(takeChunk())).toBe(memory(chunk));
+});
+
+it('never lends one chunk to two, though it is given back twice', () => {
+  const chunk = takeChunk();
+  // As floats that were computed in place come back.
+  reuseChunk(new Uint8Array(new Float32Array(chunk.buffer).buffer));
+  reuseChunk(chunk);
+  expect(memory(takeChunk())).toBe(memory(chunk));
+  expect(memory(takeChunk())).not.toBe(memory(chunk));
+});
+
+it('leaves alone what is a part of a chunk, or none', () => {
+  const chunk = takeChunk();
+  const others = [chunk.subarray(0, 100), chunk.subarray(4), Buffer.allocUnsafeSlow(CHUNK_BYTES)];
+  for (const other of others) reuseChunk(other);
+  const next = [takeChunk(), takeChunk()].map(memory);
+  for (const other of [chunk, ...others]) expect(next).not.toContain(memory(other));
+});
+
+it('keeps no more than a few', () => {
+  const many = Array.from({length: 50}, takeChunk);
+  for (const chunk of many) reuseChunk(chunk);
+  const again = new Set(Array.from({length: 50}, () => memory(takeChunk())));
+  expect(many.filter((chunk) => again.has(memory(chunk))).length).toBeLessThan(10);
+});
