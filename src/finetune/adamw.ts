@@ -32,7 +32,7 @@ export class AdamW {
 
   /**
    * Updates every parameter.
-   * @param gradients - by the parameters' names
+   * @param gradients - by the parameters' names; one that is not there is 0, as of what a step did not use
    * @param step - 1 for the first
    * @param scale - what every gradient is multiplied by first, for clipping
    */
@@ -41,7 +41,7 @@ export class AdamW {
     const update = hasKernel('ZttAdamW') ? updateInPlace : updateComposed;
     for (const [name, parameter] of this.parameters) {
       const rate = lr * this.multiplier(name);
-      update(parameter, this.moments.get(name)!, gradients.get(name)!, {
+      const numbers = {
         scale,
         rate: rate / (1 - beta1 ** step),
         beta1,
@@ -49,6 +49,10 @@ export class AdamW {
         epsilon,
         squareCorrection: Math.sqrt(1 - beta2 ** step),
         decay: this.decayed(name) ? 1 - rate * weightDecay : 1,
+      };
+      tf.tidy(() => {
+        const gradient = gradients.get(name) ?? tf.zerosLike(parameter);
+        update(parameter, this.moments.get(name)!, gradient, numbers);
       });
     }
   }

@@ -3,7 +3,7 @@ import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import {expect, it} from 'vitest';
 import {z} from 'zod';
-import {useEngine} from '../../src/index.js';
+import {listEngines, useEngine} from '../../src/index.js';
 import {AdamW, globalNorm} from '../../src/finetune/adamw.js';
 import {ADAMW_DEFAULTS} from '../../src/finetune/optimizer-options.js';
 import {learningRate} from '../../src/finetune/schedule.js';
@@ -38,6 +38,24 @@ it('updates as torch.optim.AdamW does, with decay on matrices and clipping to no
     expectClose(await parameters.get('bias')!.data(), expected.bias, 1e-6, 'bias');
   }
 });
+
+it.each(['wasm', 'native'])(
+  'takes a gradient that is not there for 0, on %s (skips where it is not built)',
+  async (name) => {
+    const engine = (await listEngines()).find((engine) => engine.name === name);
+    if (engine?.reason !== null) return;
+    await useEngine({engine: name});
+    const ends = [];
+    for (const none of [() => [], () => [['matrix', tf.zeros([2, 2])] as const]]) {
+      const matrix = tf.variable(tf.tensor2d([1, -2, 3, 4], [2, 2]));
+      const optimizer = new AdamW(new Map([['matrix', matrix]]), () => true, ADAMW_DEFAULTS);
+      optimizer.update(new Map([['matrix', tf.tensor2d([1, 2, -3, 0], [2, 2])]]), 1, 0.05, 1);
+      optimizer.update(new Map<string, tf.Tensor>(none()), 2, 0.05, 1);
+      ends.push(await matrix.data());
+    }
+    expect(ends[0]).toEqual(ends[1]);
+  },
+);
 
 it.each([
   ['cosine', [0.25, 0.5, 1, 0.55, 0.1]],
