@@ -1,11 +1,16 @@
+import {Flags} from '@oclif/core';
 import {ENGINES} from '../engine/index.js';
-import type {GeneratedToken} from '../model/index.js';
+import {EXIT_SCORES, type GeneratedToken} from '../model/index.js';
 import {
   BaseCommand,
+  DepthText,
   engineFlag,
+  exitFlags,
   format,
   MODEL_FORMS,
   modelArg,
+  realNumber,
+  showsColours,
   someText,
   thresholdFlag,
   threadsFlag,
@@ -25,20 +30,27 @@ export interface Generated {
   ids: number[];
   /** Slots that ran for each. */
   slots: number[];
+  /** Cycles that each took. */
+  cycles: number[];
+  /** Makes the draws the same again; null where the likeliest token was taken each time. */
+  seed: number | null;
   /** `eos`: the model ended the text; `length`: as many tokens as asked for. */
   finish: 'eos' | 'length';
   seconds: number;
 }
 
-/** `ztt generate`: greedy continuation of a prompt. */
+const SAMPLING = 'SAMPLING';
+
+/** `ztt generate`: the continuation of a prompt. */
 export default class Generate extends BaseCommand {
-  static override summary = 'Continue a text, taking the likeliest token each time.';
+  static override summary = 'Continue a text: the likeliest token each time, or drawn.';
   static override description =
-    'Prints the prompt and its continuation as it comes. With a threshold below 1 every token may ' +
-    'exit early. Each token is computed anew from all before it, so long texts are slow.';
+    'Prints the prompt and its continuation as it comes. With a threshold below 1 each token may exit early by ' +
+    "itself. A text that has filled the model's positions goes on from the last half of them.";
   static override examples = [
     '<%= config.bin %> <%= command.id %> gpt2-ztt --prompt "It is a truth universally acknowledged"',
-    '<%= config.bin %> <%= command.id %> gpt2-ztt --prompt "Once upon" --threshold 0.3 --max-new-tokens 20 --json',
+    '<%= config.bin %> <%= command.id %> gpt2-ztt --prompt "Once upon" --threshold 0.3 --show-depth',
+    '<%= config.bin %> <%= command.id %> gpt2-ztt --prompt "Once upon" --temperature 0.8 --top-p 0.95 --seed 7 --json',
     {
       description: 'A model of the Hub, which is downloaded if it is not there yet',
       command: '<%= config.bin %> <%= command.id %> facebook/opt-125m --prompt "Once upon"',
@@ -52,12 +64,42 @@ export default class Generate extends BaseCommand {
   static override flags = {
     prompt: someText({description: 'The text to continue.', helpValue: 'TEXT', required: true}),
     'max-new-tokens': wholeNumber({
+      aliases: ['max-tokens'],
       description: 'Tokens to add at most.',
       min: 1,
       max: 1_000_000,
       default: 50,
     }),
+    temperature: realNumber({
+      description:
+        'What the logits are divided by before a token is drawn; 0 takes the likeliest, the default.',
+      helpGroup: SAMPLING,
+      from: 0,
+    }),
+    'top-k': wholeNumber({
+      description: 'Draw from this many of the likeliest tokens.',
+      helpGroup: SAMPLING,
+      min: 1,
+      max: 10_000_000,
+    }),
+    'top-p': realNumber({
+      description: 'Draw from the fewest of the likeliest tokens whose probabilities add up to this.',
+      helpGroup: SAMPLING,
+      above: 0,
+      max: 1,
+    }),
+    seed: wholeNumber({
+      description: 'Draw the same tokens again; another each time unless given.',
+      helpGroup: SAMPLING,
+      min: 0,
+      max: 2 ** 32 - 1,
+    }),
     threshold: thresholdFlag,
+    ...exitFlags(EXIT_SCORES),
+    'show-depth': Flags.boolean({
+      description:
+        'Show the cycles that each token took: as colours on a terminal, else as numbers in brackets where they change.',
+    }),
     engine: engineFlag(ENGINES),
     threads: threadsFlag,
   };
@@ -65,14 +107,24 @@ export default class Generate extends BaseCommand {
   override async run(): Promise<Generated> {
     const {args, flags} = await this.parse(Generate);
     const signal = this.interruptible('stopped.');
-    const [{generate, load, slots}, {Tokenizer}, {Checkpoint}] = await Promise.all([
-      import('../model/index.js'),
-      import('../tokenizer/index.js'),
-      import('../checkpoint/index.js'),
-    ]);
+    const [{generate, load, readModelConfig, requireExits, sampler, slots}, {Tokenizer}, {Checkpoint}] =
+      await Promise.all([
+        import('../model/index.js'),
+        import('../tokenizer/index.js'),
+        import('../checkpoint/index.js'),
+      ]);
+    const {temperature, 'top-k': topK, 'top-p': topP} = flags;
+    const exits = {
+      threshold: flags.threshold,
+      exitScore: flags['exit-score'],
+      exitFromCycle: flags['exit-from-cycle'],
+      maxCycles: flags['max-cycles'],
+    };
+    const {seed} = sampler({temperature, topK, topP, seed: flags.seed});
     const {path} = await this.fetchModel(args.model, signal);
     const checkpoint = await Checkpoint.open(path);
     await checkpoint.close();
+    requireExits(await readModelConfig(checkpoint.folder), exits);
     const tokenizer = await Tokenizer.load(checkpoint.folder);
     const model = await load(path, {engine: flags.engine, threads: flags.threads});
     this.note(model.engine.why);
@@ -84,23 +136,36 @@ export default class Generate extends BaseCommand {
         `the prompt has ${promptIds.length} tokens; the model sees the last ${maxPositions} of them.`,
       );
     }
-    const options = {maxNewTokens: flags['max-new-tokens'], threshold: flags.threshold, signal};
+    if (seed !== null) this.note(`seed ${seed}`);
+    const options = {
+      maxNewTokens: flags['max-new-tokens'],
+      temperature,
+      topK,
+      topP,
+      ...(seed !== null && {seed}),
+      ...exits,
+      signal,
+    };
+    const shown = flags['show-depth']
+      ? new DepthText(model.config.arrangement.cycles, showsColours(process.stdout))
+      : null;
+    if (shown) this.note(shown.legend());
     const began = performance.now();
     const tokens: GeneratedToken[] = [];
     // Special tokens are no text.
     const decoder = tokenizer.decoder(false);
     let text = '';
-    const add = (more: string) => {
+    const add = (more: string, cycles: number) => {
       text += more;
-      this.write(more);
+      this.write(shown ? shown.piece(more, cycles) : more);
     };
     this.write(flags.prompt);
     try {
       for await (const token of generate(model, promptIds, options)) {
         tokens.push(token);
-        add(decoder.add(token.id));
+        add(decoder.add(token.id), token.cycles);
       }
-      add(decoder.end());
+      add(decoder.end(), tokens.at(-1)?.cycles ?? 0);
     } finally {
       this.write('\n');
     }
@@ -115,6 +180,8 @@ export default class Generate extends BaseCommand {
       promptIds,
       ids: tokens.map(({id}) => id),
       slots: tokens.map((token) => token.slots),
+      cycles: tokens.map(({cycles}) => cycles),
+      seed,
       finish: tokens.length < flags['max-new-tokens'] ? 'eos' : 'length',
       seconds,
     };

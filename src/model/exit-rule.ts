@@ -84,3 +84,24 @@ export function tokenScores(z: Float32Array, keys: ArrayLike<number>, score: Exi
     return sum / H;
   });
 }
+
+/**
+ * Refuses options that cannot be, and a threshold that was asked for and can change nothing.
+ * @throws UsageError saying why
+ */
+export function requireExits(config: ModelConfig, options: ForwardOptions): void {
+  const rule = exitRule(config, options);
+  const {threshold = 1} = options;
+  const below = (typeof threshold === 'number' ? [threshold] : threshold).find((value) => value < 1);
+  if (below === undefined) return;
+  const {layout, cycles} = config.arrangement;
+  if (!hasZeroTokens(layout)) {
+    throw new UsageError(
+      `threshold ${below} cannot be: layout ${layout} has no zero tokens to exit by; leave --threshold out, or convert to ztt.`,
+    );
+  }
+  if (checksExits(rule)) return;
+  throw new UsageError(
+    `threshold ${below} would change nothing: of this model's ${cycles} cycles none is checked; give a lower --exit-from-cycle.`,
+  );
+}

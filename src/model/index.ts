@@ -14,6 +14,7 @@ export {
 } from './config.js';
 export {familyOf, parseArchitecture, type Family} from './families/index.js';
 export {flopsPerToken, rowFlops, type RowCost} from './flops.js';
+export {sampler, type Sampler, type SamplingOptions} from './sampling.js';
 export {generate, type GeneratedToken, type GenerateOptions} from './generate.js';
 export {
   blocks,
@@ -39,7 +40,13 @@ export type {
   ScoreRow,
 } from './forward.js';
 export type {CachedModel, CachedOptions, CachedStep, Continuation} from './cached.js';
-export {EXIT_GRANULARITIES, EXIT_SCORES, type ExitGranularity, type ExitScore} from './exit-rule.js';
+export {
+  EXIT_GRANULARITIES,
+  EXIT_SCORES,
+  requireExits,
+  type ExitGranularity,
+  type ExitScore,
+} from './exit-rule.js';
 export type {ExitScores} from './score.js';
 export {cachedTokenBytes} from './key-cache.js';
 export type {CachedTokens} from './strands.js';

@@ -1,4 +1,6 @@
 /** The terminal: the base of all commands, flags, progress, tables and wording. Nothing else writes to it. */
+export {DepthText, showsColours} from './depth-text.js';
+export {exitFlags} from './exit-flags.js';
 export {BaseCommand} from './base-command.js';
 export {parseWithConfig, wordOf} from './config-file.js';
 export {

@@ -131,8 +131,27 @@ describe('generate', () => {
     await cliOk(['convert', BOOKS, '-o', output]);
     const result = await cliJson<Generated>(['generate', output, ...prompt, '--threshold', '0.01', ...WASM]);
     expect(result.slots).toEqual(Array<number>(8).fill(8));
+    expect(result.cycles).toEqual(Array<number>(8).fill(1));
     const whole = await cliJson<Generated>(['generate', output, ...prompt, '--threshold', '1', ...WASM]);
     expect(whole.slots).toEqual(Array<number>(8).fill(14));
+    const one = await cliJson<Generated>(['generate', output, ...prompt, '--max-cycles', '1', ...WASM]);
+    expect(one).toMatchObject({slots: Array<number>(8).fill(8), cycles: Array<number>(8).fill(1)});
+    expect(one.text).toBe(result.text);
+    const {stdout, stderr} = await cliOk([
+      ...['generate', output, ...prompt, '--threshold', '0.01', '--show-depth', ...WASM],
+    ]);
+    expect(stdout).toBe(`She said that[1]${result.text}\n`);
+    expect(stderr).toContain('[N]: from here on, tokens that took N cycles\n');
+  });
+
+  it('draws the same tokens from the same seed, and says which it was', async () => {
+    const sampling = ['--temperature', '1.5', '--top-k', '50', '--top-p', '0.9', ...WASM];
+    const first = await cliJson<Generated>(['generate', BOOKS, ...prompt, ...sampling]);
+    expect(first.seed).toBeGreaterThanOrEqual(0);
+    const again = ['generate', BOOKS, '--prompt', 'She said that', '--max-tokens', '8', ...sampling];
+    const {stdout, stderr} = await cliOk([...again, '--seed', String(first.seed)]);
+    expect(stdout).toBe(`She said that${first.text}\n`);
+    expect(stderr).toContain(`seed ${first.seed}\n`);
   });
 });
 

@@ -1,6 +1,7 @@
+import {stripVTControlCharacters} from 'node:util';
 import {describe, expect, it} from 'vitest';
 import {UsageError} from '../../src/errors.js';
-import {generate} from '../../src/index.js';
+import {DepthText, showsColours} from '../../src/ui/depth-text.js';
 import {failureOf} from '../../src/ui/failure.js';
 import {bytes, count, duration, flops, plural, ratio} from '../../src/ui/format.js';
 import {Progress} from '../../src/ui/progress.js';
@@ -122,52 +123,29 @@ describe('numbers and tables', () => {
   });
 });
 
-describe('generate', () => {
-  /** A model whose likeliest next token is the last one plus 1, of 6; 5 ends the text. */
-  const rows: number[][] = [];
-  const model = {
-    config: {arch: {maxPositions: 3, eosTokenId: 5}},
-    logits: ([ids]: readonly (readonly number[])[]) => {
-      rows.push([...ids!]);
-      const logits = new Float32Array(ids!.length * 6);
-      ids!.forEach((id, i) => (logits[i * 6 + id + 1] = 1));
-      return Promise.resolve({logits, shape: [1, ids!.length, 6], slots: [0, 1], zeroAttention: null});
-    },
-  } as unknown as Parameters<typeof generate>[0];
-
-  async function ids(prompt: number[], options?: Parameters<typeof generate>[2]): Promise<number[]> {
-    const made: number[] = [];
-    for await (const {id, slots} of generate(model, prompt, options)) {
-      expect(slots).toBe(2);
-      made.push(id);
-    }
-    return made;
-  }
-
-  it('stops at the end of the text, and sees the last tokens that the model takes', async () => {
-    rows.length = 0;
-    expect(await ids([0, 0, 0, 1])).toEqual([2, 3, 4]);
-    expect(rows).toEqual([
-      [0, 0, 1],
-      [0, 1, 2],
-      [1, 2, 3],
-      [2, 3, 4],
-    ]);
+describe('text whose depth is shown', () => {
+  it('is coloured by the share of cycles, line by line', () => {
+    const shown = new DepthText(4, true);
+    expect(shown.piece('a\nb', 1)).toBe('\u001b[38;5;33ma\u001b[0m\n\u001b[38;5;33mb\u001b[0m');
+    expect(shown.piece(' c', 4)).toBe('\u001b[38;5;203m c\u001b[0m');
+    expect(shown.piece('', 2)).toBe('');
+    expect(stripVTControlCharacters(shown.legend())).toBe('cycles:  1  2  3  4 ');
+    expect(new DepthText(1, true).piece('x', 1)).toBe('\u001b[38;5;33mx\u001b[0m');
   });
 
-  it('stops after as many tokens as asked for', async () => {
-    expect(await ids([0], {maxNewTokens: 2})).toEqual([1, 2]);
+  it('is marked where it changes, without colours', () => {
+    const shown = new DepthText(4, false);
+    const pieces = [' she', ' was', '', ' a', '.'].map((text, i) => shown.piece(text, [4, 2, 3, 2, 4][i]!));
+    expect(pieces.join('')).toBe('[4] she[2] was a[4].');
+    expect(shown.legend()).toMatch(/^\[N\]: /);
   });
 
-  it('stops at an abort, with its reason', async () => {
-    const signal = AbortSignal.abort(new Error('enough'));
-    await expect(ids([0], {signal})).rejects.toThrow('enough');
-  });
-
-  it('refuses nothing to continue, and counts that cannot be', async () => {
-    await expect(ids([])).rejects.toThrow(/no tokens to continue/);
-    for (const maxNewTokens of [0, 1.5, NaN]) {
-      await expect(ids([0], {maxNewTokens})).rejects.toThrow(/max-new-tokens is /);
-    }
+  it('has colours on a terminal whose user wants them', () => {
+    const stream = (isTTY: boolean) => ({isTTY}) as NodeJS.WriteStream;
+    expect(showsColours(stream(true), {})).toBe(true);
+    expect(showsColours(stream(true), {NO_COLOR: ''})).toBe(true);
+    expect(showsColours(stream(true), {NO_COLOR: '1'})).toBe(false);
+    expect(showsColours(stream(true), {TERM: 'dumb'})).toBe(false);
+    expect(showsColours(stream(false), {})).toBe(false);
   });
 });
