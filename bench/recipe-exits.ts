@@ -5,7 +5,7 @@ export const THRESHOLDS = [0.2, 0.5, 0.7];
 /** Tokens of context that decide an exit. */
 const LENGTHS = [16, 64, 256];
 /** Texts a length, and tokens of each that are scored. */
-const ROWS = 64;
+const ROWS = 48;
 const SCORED = 64;
 const BATCH = 8;
 
@@ -16,6 +16,8 @@ export interface ExitsAtLength {
   zero: {low: number; mean: number; high: number};
   /** What an exit there costs, in nats a token, if every text takes it. */
   cost: number;
+  /** Spearman's rank correlation, over texts, of zero attention and that cost: below 0 where it tells texts apart. */
+  correlation: number;
   /** For each threshold, the share of texts that exit, and what that costs them. */
   shares: number[];
   costs: (number | null)[];
@@ -57,7 +59,12 @@ export async function exitsAt(model: Model, tokens: readonly number[]): Promise<
     }
     const zero = {low: quantile(0.05), mean: mean(zeros), high: quantile(0.95)};
     // Any zero attention exceeds so small a threshold.
-    results.push({length, zero, cost: mean(costsOf(await score(1e-30))), shares, costs});
+    const all = costsOf(await score(1e-30));
+    const correlation = rankCorrelation(
+      full.map(({exitScores}) => exitScores[0]!),
+      all,
+    );
+    results.push({length, zero, cost: mean(all), correlation, shares, costs});
   }
   return results;
 }
@@ -67,3 +74,17 @@ const lossOf = ({logProbabilities}: RowScore): number =>
 
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Spearman's, without ties: the correlation of the ranks. */
+function rankCorrelation(a: readonly number[], b: readonly number[]): number {
+  const [ranksA, ranksB] = [ranks(a), ranks(b)];
+  const squares = ranksA.reduce((sum, rank, i) => sum + (rank - ranksB[i]!) ** 2, 0);
+  return 1 - (6 * squares) / (a.length * (a.length ** 2 - 1));
+}
+
+function ranks(values: readonly number[]): number[] {
+  const order = values.map((_, i) => i).sort((i, j) => values[i]! - values[j]!);
+  const result = new Array<number>(values.length);
+  order.forEach((i, rank) => (result[i] = rank));
+  return result;
+}

@@ -40,19 +40,19 @@ const RECIPES: Record<string, Recipe> = {
   vanilla: {layout: 'vanilla'},
   htc: {layout: 'htc'},
   ztt: {layout: 'ztt', init: ALIGNED},
-  'plain, normal': {layout: 'ztt', training: PLAIN},
-  'plain, zeros': {layout: 'ztt', init: {zeroInit: 'zeros'}, training: PLAIN},
-  'plain, aligned 1': {layout: 'ztt', init: ALIGNED, training: PLAIN},
-  'plain, aligned 4': {layout: 'ztt', init: {zeroInit: 'aligned'}, training: PLAIN},
+  'plain normal': {layout: 'ztt', training: PLAIN},
+  'plain zeros': {layout: 'ztt', init: {zeroInit: 'zeros'}, training: PLAIN},
+  'plain aligned 1': {layout: 'ztt', init: ALIGNED, training: PLAIN},
+  'plain aligned 4': {layout: 'ztt', init: {zeroInit: 'aligned'}, training: PLAIN},
   normal: {layout: 'ztt'},
   zeros: {layout: 'ztt', init: {zeroInit: 'zeros'}},
   'aligned 4': {layout: 'ztt', init: {zeroInit: 'aligned'}},
+  'margin 0': {layout: 'ztt', init: ALIGNED, training: {exitMargin: 0}},
+  'by row': {layout: 'ztt', init: ALIGNED, training: {exitObjective: 'row'}},
+  'keys x 1': {layout: 'ztt', init: ALIGNED, training: {lrMult: ['zero-keys=1']}},
   'no exit loss': {layout: 'ztt', init: ALIGNED, training: {exitLossWeight: 0}},
-  'margin 0.05': {layout: 'ztt', init: ALIGNED, training: {exitMargin: 0.05}},
-  'by token': {layout: 'ztt', init: ALIGNED, training: {exitObjective: 'token'}},
-  'keys x 100': {layout: 'ztt', init: ALIGNED, training: {lrMult: ['zero-keys=100']}},
-  'curriculum, 1-sqrt': {layout: 'ztt', init: ALIGNED, training: {cycleSchedule: 'curriculum'}},
-  'curriculum, linear': {
+  '1-sqrt': {layout: 'ztt', init: ALIGNED, training: {cycleSchedule: 'curriculum'}},
+  linear: {
     layout: 'ztt',
     init: ALIGNED,
     training: {cycleSchedule: 'curriculum', curriculumShape: 'linear'},
@@ -67,7 +67,7 @@ const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${n
 const SOURCE = fixture('gpt2-books');
 const FOLDER = fileURLToPath(new URL('../runs/recipe', import.meta.url));
 /** The second half of each window is scored; the first decides its exit. */
-const WINDOW = {window: 256, context: 128, limit: 64};
+const WINDOW = {window: 256, context: 128, limit: 48};
 
 interface Result {
   recipe: string;
@@ -192,19 +192,27 @@ function printTables(all: Result[]): void {
     ),
   );
   const lines = sorted.flatMap(({recipe, seed, exits}) =>
-    exits.map(({length, zero, shares, costs, cost}) => [
+    exits.map(({length, zero, shares, costs, cost, correlation}) => [
       recipe,
       String(seed),
       String(length),
       `${zero.low.toFixed(2)} ${zero.mean.toFixed(2)} ${zero.high.toFixed(2)}`,
       cost.toFixed(3),
+      correlation.toFixed(2),
       ...shares.map(
         (share, i) =>
           `${(100 * share).toFixed(0)} %${costs[i] === null ? '' : ` at ${costs[i]!.toFixed(3)}`}`,
       ),
     ]),
   );
-  const columns = ['seed', 'context', 'zero attention', 'all exit at', ...THRESHOLDS.map((P) => `P = ${P}`)];
+  const columns = [
+    'seed',
+    'context',
+    'zero attention',
+    'all exit at',
+    'rank correlation',
+    ...THRESHOLDS.map((P) => `P = ${P}`),
+  ];
   console.log(`\n${table([{title: 'recipe'}, ...columns.map(right)], lines)}`);
 }
 

@@ -6,6 +6,9 @@ import {LM_HEAD, ZERO_KEYS, type Architecture} from '../model/index.js';
 export const LR_PARTS = ['embeddings', 'head', 'middle', 'tail', 'output', 'zero-keys', 'lora'] as const;
 export type LrPart = (typeof LR_PARTS)[number];
 
+/** A multiplier is at most this. */
+export const MOST_LR_MULT = 1e6;
+
 /**
  * Reads multipliers of the learning rate, each as `PART=X`.
  * @throws UsageError for a part that there is not, or twice, or a multiplier that is not from 0 to 1e6
@@ -15,7 +18,7 @@ export function parseLrMult(entries: readonly string[]): Map<LrPart, number> {
   for (const entry of entries) {
     const [, part, text] = /^([^=]*)=(.+)$/.exec(entry) ?? [];
     const value = Number(text);
-    if (!isPart(part) || !(value >= 0 && value <= 1e6)) {
+    if (!isPart(part) || !(value >= 0 && value <= MOST_LR_MULT)) {
       throw new UsageError(
         `lr-mult has ${JSON.stringify(entry)}; it takes PART=X, with X from 0 to 1e6 and PART one of ${LR_PARTS.join(', ')}.`,
       );

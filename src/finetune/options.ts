@@ -102,14 +102,15 @@ export function runSettings(
   {arch: {maxPositions}, arrangement}: RunModel,
 ): RunSettings {
   const steps = options.steps ?? 200;
+  const optimizer = optimizerSettings(options, steps);
   const settings = {
     steps,
     batchSize: options.batchSize ?? DEFAULT_BATCH,
     seqLen: options.seqLen ?? Math.min(256, maxPositions),
     seed: options.seed ?? 0,
     train: options.train ?? 'all',
-    ...optimizerSettings(options, steps),
-    ...recipeSettings(options, arrangement),
+    ...optimizer,
+    ...recipeSettings(options, arrangement, {steps, lr: optimizer.lr}),
   };
   requireWhole('steps', settings.steps, 1, 1e9);
   requireWhole('batch-size', settings.batchSize, 1, 1e6);

@@ -1,7 +1,7 @@
 import {requireReal, UsageError} from '../errors.js';
 import {hasZeroTokens, type Arrangement} from '../model/index.js';
 import {CURRICULUM_SHAPES, CYCLE_SCHEDULES, type CurriculumShape, type CycleSchedule} from './cycles.js';
-import {parseLrMult} from './lr-mult.js';
+import {MOST_LR_MULT, parseLrMult} from './lr-mult.js';
 
 /** What teaches zero attention about exits: what they cost a row, or each token (see `ExitUnit`), or nothing. */
 export const EXIT_OBJECTIVES = ['row', 'token', 'off'] as const;
@@ -29,18 +29,33 @@ export interface RecipeSettings {
 /** The model, as far as a recipe's defaults depend on it. */
 export type RecipeModel = Pick<Arrangement, 'layout' | 'cycles'>;
 
-/** Keys that say something have a norm of about 30, which must be within reach of a short run. */
-const ZERO_KEYS_LR_MULT = 4000;
+/**
+ * How far the zero keys could go in a run along each coordinate, in steps of AdamW's full size, and the size of the
+ * largest such step. Keys that say something have norms of 30 and more: learning rates of weights never reach them.
+ */
+const ZERO_KEYS_REACH = 40;
+const ZERO_KEYS_LR = 1;
+
+/** The run, as far as a recipe's defaults depend on it. */
+export interface RecipeRun {
+  steps: number;
+  /** The peak learning rate. */
+  lr: number;
+}
 
 /**
  * The recipe, with defaults filled in. Models with zero tokens and several cycles are taught what exits cost (see
- * `ExitObjective`), with the loss at each cycle's exit; others are trained on the next token alone. All run all
- * cycles.
+ * `ExitObjective`), with the loss at each cycle's exit, and their keys' own learning rate is min(1, 40 / steps); others
+ * are trained on the next token alone. All run all cycles.
  * @throws UsageError naming the option and what it may be, or what the model lacks for it
  */
-export function recipeSettings(options: Partial<RecipeSettings>, model: RecipeModel): RecipeSettings {
+export function recipeSettings(
+  options: Partial<RecipeSettings>,
+  model: RecipeModel,
+  run: RecipeRun,
+): RecipeSettings {
   const exits = hasZeroTokens(model.layout) && model.cycles > 1;
-  const exitObjective = options.exitObjective ?? (exits ? 'row' : 'off');
+  const exitObjective = options.exitObjective ?? (exits ? 'token' : 'off');
   const taught = exitObjective !== 'off';
   const settings = {
     cycleSchedule: options.cycleSchedule ?? 'full',
@@ -49,9 +64,9 @@ export function recipeSettings(options: Partial<RecipeSettings>, model: RecipeMo
     exitLossWeight: options.exitLossWeight ?? (taught ? 0.1 : 0),
     exitObjective,
     exitObjectiveWeight: options.exitObjectiveWeight ?? 1,
-    exitMargin: options.exitMargin ?? 0.1,
+    exitMargin: options.exitMargin ?? 0.05,
     exitObjectiveWarmup: options.exitObjectiveWarmup ?? 0,
-    lrMult: options.lrMult ?? (taught ? [`zero-keys=${ZERO_KEYS_LR_MULT}`] : []),
+    lrMult: lrMultOf(options.lrMult ?? [], taught ? zeroKeysMultiplier(run) : null),
   };
   requireOneOf('cycle-schedule', settings.cycleSchedule, CYCLE_SCHEDULES);
   requireOneOf('curriculum-shape', settings.curriculumShape, CURRICULUM_SHAPES);
@@ -82,7 +97,6 @@ export function recipeSettings(options: Partial<RecipeSettings>, model: RecipeMo
     exitObjectiveWarmup >= 0 && exitObjectiveWarmup <= 1,
     'from 0 to 1',
   );
-  parseLrMult(settings.lrMult);
   if (taught && !exits) {
     throw new UsageError(
       `exit-objective ${exitObjective} needs zero tokens and several cycles: ${lacking(model)}.`,
@@ -96,6 +110,16 @@ export function recipeSettings(options: Partial<RecipeSettings>, model: RecipeMo
   }
   return settings;
 }
+
+/** The multipliers given, and that of the zero keys if it is not among them. */
+function lrMultOf(given: readonly string[], ofKeys: number | null): readonly string[] {
+  const parts = parseLrMult(given);
+  return ofKeys === null || parts.has('zero-keys') ? given : [...given, `zero-keys=${ofKeys}`];
+}
+
+/** Rounded, so that it can be read. */
+const zeroKeysMultiplier = ({steps, lr}: RecipeRun): number =>
+  Math.min(MOST_LR_MULT, Number((Math.min(ZERO_KEYS_LR, ZERO_KEYS_REACH / steps) / lr).toPrecision(3)));
 
 const lacking = ({layout, cycles}: RecipeModel): string =>
   `the model is ${layout} with ${cycles} ${cycles === 1 ? 'cycle' : 'cycles'}`;

@@ -28,7 +28,7 @@ export const recipeFlags = {
   }),
   'exit-objective': Flags.option({options: ['row', 'token', 'off'] as const})({
     description:
-      'Draw zero attention to 1 where an exit would cost a sequence, or a token, at most the margin, and to 0 elsewhere; row for ztt unless given.',
+      'Draw zero attention to 1 where an exit would cost a sequence, or a token, at most the margin, and to 0 elsewhere; token for ztt unless given.',
     helpGroup,
   }),
   'exit-objective-weight': realNumber({
@@ -38,7 +38,7 @@ export const recipeFlags = {
     max: 1000,
   }),
   'exit-margin': realNumber({
-    description: 'What an exit may cost, in nats a token; 0.1 unless given.',
+    description: 'What an exit may cost, in nats a token; 0.05 unless given.',
     helpGroup,
     from: -100,
     max: 100,
@@ -51,7 +51,7 @@ export const recipeFlags = {
   }),
   'lr-mult': someText({
     description:
-      'Multiply the learning rate of a part: embeddings, head, middle, tail, output, zero-keys, lora; several go with a comma. zero-keys=4000 with an exit objective unless given.',
+      'Multiply the learning rate of a part: embeddings, head, middle, tail, output, zero-keys, lora; several go with a comma. With an exit objective and unless given, that of zero-keys makes their learning rate 1, or 40 over the steps if those are more.',
     helpGroup,
     helpValue: 'PART=X',
     multiple: true,

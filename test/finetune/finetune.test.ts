@@ -103,7 +103,9 @@ describe('a fine-tuning run', () => {
     const output = temp.path('other');
     await interruptAfter(1, output);
     const resumed = finetune({...RUN, model, output, resume: true, lr: 1e-5});
-    await expect(resumed).rejects.toThrow(/started with lr 0.0003, not 0.00001; resume with the same/);
+    await expect(resumed).rejects.toThrow(
+      /started with lr 0.0003, not 0.00001 and lrMult .*zero-keys.*; resume with the same/,
+    );
     const data = [join(FIXTURES, 'books_heldout.txt')];
     await expect(finetune({...RUN, model, output, resume: true, data})).rejects.toThrow(/other data/);
     await expect(finetune({...RUN, model, output})).rejects.toThrow(/not empty.*--resume/);

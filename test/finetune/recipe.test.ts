@@ -30,6 +30,8 @@ const ARRANGEMENT: Arrangement = {
   sourceLayers: 4,
 };
 
+const RUN = {steps: 40, lr: 1e-4};
+
 let temp: TempFolder;
 let model: string;
 
@@ -126,6 +128,16 @@ describe('multipliers of the learning rate', () => {
 describe('a recipe', () => {
   const ztt = {layout: 'ztt', cycles: 2} as const;
 
+  it('gives zero keys a learning rate of their own where they are taught, beside other multipliers', () => {
+    const lrMult = (given: Partial<RecipeSettings>, run = RUN) => recipeSettings(given, ztt, run).lrMult;
+    expect(lrMult({})).toEqual(['zero-keys=10000']);
+    expect(lrMult({}, {steps: 4000, lr: 1e-4})).toEqual(['zero-keys=100']);
+    expect(lrMult({}, {steps: 5, lr: 1e-9})).toEqual(['zero-keys=1000000']);
+    expect(lrMult({lrMult: ['head=0']})).toEqual(['head=0', 'zero-keys=10000']);
+    expect(lrMult({lrMult: ['zero-keys=2']})).toEqual(['zero-keys=2']);
+    expect(lrMult({exitObjective: 'off'})).toEqual([]);
+  });
+
   it.each<[Partial<RecipeSettings>, RegExp]>([
     [
       {cycleSchedule: 'random'},
@@ -134,9 +146,9 @@ describe('a recipe', () => {
     [{exitLossWeight: 0.1}, /exit-loss-weight 0.1 needs several cycles/],
     [{exitObjective: 'row'}, /exit-objective row needs zero tokens and several cycles/],
   ])('refuses %o for a model that cannot have it', (wrong, message) => {
-    expect(() => recipeSettings(wrong, {layout: 'vanilla', cycles: 1})).toThrow(UsageError);
-    expect(() => recipeSettings(wrong, {layout: 'vanilla', cycles: 1})).toThrow(message);
-    expect(() => recipeSettings(wrong, ztt)).not.toThrow();
+    expect(() => recipeSettings(wrong, {layout: 'vanilla', cycles: 1}, RUN)).toThrow(UsageError);
+    expect(() => recipeSettings(wrong, {layout: 'vanilla', cycles: 1}, RUN)).toThrow(message);
+    expect(() => recipeSettings(wrong, ztt, RUN)).not.toThrow();
   });
 
   it.each([
@@ -147,7 +159,7 @@ describe('a recipe', () => {
     [{exitObjectiveWarmup: 2}, /exit-objective-warmup is 2/],
     [{lrMult: ['wte=1']}, /lr-mult has "wte=1"/],
   ])('refuses %o', (wrong, message) => {
-    expect(() => recipeSettings(wrong, ztt)).toThrow(message);
+    expect(() => recipeSettings(wrong, ztt, RUN)).toThrow(message);
   });
 });
 
