@@ -48,7 +48,7 @@ export {
   type ExitScore,
 } from './exit-rule.js';
 export type {ExitScores} from './score.js';
-export {cachedTokenBytes} from './key-cache.js';
+export {cachedTokenBytes} from './cached-bytes.js';
 export type {CachedTokens} from './strands.js';
 export type {Model} from './model.js';
 export {countParameters, mapTensors, modelTensors, ZERO_KEYS, type TensorMap} from './tensors.js';

@@ -38,7 +38,3 @@ export class KeyCache {
     }
   }
 }
-
-/** Bytes that a cached token takes: a key and a value in float32 for each slot that ran for it. */
-export const cachedTokenBytes = ({arch, arrangement}: ModelConfig): number =>
-  slots(arrangement).length * 2 * arch.width * Float32Array.BYTES_PER_ELEMENT;
