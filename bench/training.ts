@@ -7,19 +7,17 @@
  *
  * The checkpoint has random weights and lies in the system's temporary folder while this runs.
  */
-import {spawn, type ChildProcess} from 'node:child_process';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {availableParallelism, tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import {z} from 'zod';
 import {convert} from '../src/index.js';
 import {format, table} from '../src/ui/index.js';
 import {GPT2, writeRandomSource} from './random-source.js';
+import {median, Side} from './side.js';
 
 const [B, T] = [4, 256];
 
@@ -34,39 +32,6 @@ const {values: flags} = parseArgs({
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const random = xoroshiro128plus(0);
 
-const answerSchema = z.object({
-  seconds: z.number().optional(),
-  bytes: z.number().optional(),
-  loss: z.number().optional(),
-});
-
-/** A process that answers a line for each line. */
-class Side {
-  private readonly child: ChildProcess;
-  private readonly lines: AsyncIterableIterator<string>;
-
-  constructor(
-    readonly name: string,
-    command: string,
-    args: string[],
-  ) {
-    this.child = spawn(command, args, {stdio: ['pipe', 'pipe', 'inherit']});
-    this.lines = createInterface({input: this.child.stdout!})[Symbol.asyncIterator]();
-  }
-
-  async ask(question: object): Promise<z.output<typeof answerSchema>> {
-    this.child.stdin!.write(`${JSON.stringify(question)}\n`);
-    const answer = await this.lines.next();
-    if (answer.done) throw new Error(`${this.name} has ended`);
-    return answerSchema.parse(JSON.parse(answer.value));
-  }
-
-  end(): void {
-    this.child.stdin!.end();
-  }
-}
-
-const median = (values: number[]): number => [...values].sort((x, y) => x - y)[values.length >> 1]!;
 const batch = () =>
   Array.from({length: B}, () =>
     Array.from({length: T}, () => Math.floor(uniformFloat64(random) * GPT2.vocab_size)),
