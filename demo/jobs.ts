@@ -172,7 +172,7 @@ export async function runEvalJob(job: EvalJob, report: Report): Promise<EvalResu
     nextTokenAccuracy: held.accuracy,
     accuracy: Number(scores!['acc,none']),
     accuracyError: Number(scores!['acc_stderr,none']),
-    seconds: held.seconds + asked!.seconds,
+    seconds: held.seconds + asked!.timing!.batched_seconds * sizes.questions,
     calibrated,
   };
 }

@@ -1,9 +1,13 @@
-import type {EvalReport} from '../eval/index.js';
+import type {Companion, EvalReport, Sample} from '../eval/index.js';
 import {ENGINES} from '../engine/index.js';
+import {EXIT_GRANULARITIES, EXIT_SCORES} from '../model/index.js';
+import {Flags} from '@oclif/core';
 import {
   BaseCommand,
   engineFlag,
+  exitFlags,
   format,
+  granularityFlag,
   MODEL_FORMS,
   modelArg,
   parseWithConfig,
@@ -12,6 +16,7 @@ import {
   taskFlags,
   thresholdsFlag,
   threadsFlag,
+  wholeNumber,
   wordOf,
   type Column,
 } from '../ui/index.js';
@@ -19,7 +24,7 @@ import {
 /** `ztt eval`: a model's results on tasks, and what they cost. */
 export default class Eval extends BaseCommand {
   static override summary =
-    'Score a model on tasks, at full depth and with early exit, and measure the cost.';
+    'Score a model on tasks, at full depth, with early exit and within budgets, and measure the cost.';
   static override description =
     'A task is one of lambada_openai, lambada_standard, piqa, arc_easy, arc_challenge, hellaswag, winogrande, sciq, ' +
     'openbookqa, boolq and wikitext, whose data the Hub has, or a .jsonl or .parquet file: rows with query, choices ' +
@@ -37,9 +42,13 @@ export default class Eval extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> openai-community/gpt2 --tasks questions.jsonl',
     },
     {
-      description: 'At four thresholds, the results also as a file',
+      description: 'At four thresholds, with the results as JSON and as a page',
       command:
         '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks questions.jsonl,pages.jsonl --threshold 0.2,0.5,0.7,1 --output results',
+    },
+    {
+      description: "For 1.2 and 1.5 times the source's compute, the thresholds chosen on other rows",
+      command: '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks piqa --budget 1.2,1.5',
     },
   ];
 
@@ -50,10 +59,34 @@ export default class Eval extends BaseCommand {
   static override flags = {
     ...taskFlags,
     threshold: thresholdsFlag,
+    budget: someText({
+      description:
+        "Compute to choose thresholds for: as a multiple of the source's, or in FLOPs a token, as 8.5M. They are the model's own calibration's, or chosen on the tasks' calibration splits.",
+      helpValue: 'B,B',
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+    }),
+    'calibration-limit': wholeNumber({
+      description: 'Rows of each calibration split to choose on, from the first; 200 unless given.',
+      min: 1,
+      max: 1e9,
+    }),
+    ...exitFlags(EXIT_SCORES),
+    'exit-granularity': granularityFlag(EXIT_GRANULARITIES),
+    time: wholeNumber({
+      description: 'Questions of each task to time at each threshold, in batches and alone; 16 unless given.',
+      min: 0,
+      max: 1e9,
+    }),
     output: someText({
       char: 'o',
-      description: 'Also write the JSON results into this folder.',
+      description: 'Also write the JSON results and an HTML report into this folder.',
       helpValue: 'DIR',
+    }),
+    'log-samples': Flags.boolean({
+      description: 'Also write what came of each row into the folder.',
+      dependsOn: ['output'],
     }),
     config: someText({
       description: 'A YAML file of flags by name, and `model`; the command line wins.',
@@ -66,12 +99,13 @@ export default class Eval extends BaseCommand {
   override async run(): Promise<EvalReport> {
     const {args, flags} = await this.parseFlags();
     const signal = this.interruptible('stopped; no results were written.');
-    const [{evaluate, writeResults}, {load}, {Tokenizer}, {Checkpoint}] = await Promise.all([
-      import('../eval/index.js'),
-      import('../model/index.js'),
-      import('../tokenizer/index.js'),
-      import('../checkpoint/index.js'),
-    ]);
+    const [{evaluate, htmlReport, samplesFile, writeResults}, {load}, {Tokenizer}, {Checkpoint}] =
+      await Promise.all([
+        import('../eval/index.js'),
+        import('../model/index.js'),
+        import('../tokenizer/index.js'),
+        import('../checkpoint/index.js'),
+      ]);
     const {path} = await this.fetchModel(args.model, signal);
     const checkpoint = await Checkpoint.open(path);
     await checkpoint.close();
@@ -79,10 +113,10 @@ export default class Eval extends BaseCommand {
     const model = await load(path, {engine: flags.engine, threads: flags.threads});
     this.note(model.engine.why);
     const progress = await this.progress({title: 'Reading tasks'});
-    let evaluated: string | null = null;
+    const logged: {task: string; threshold: number; samples: Sample[]}[] = [];
+    let part: string | null = null;
     const report = await evaluate(model, tokenizer, {
       tasks: flags.tasks,
-      thresholds: flags.threshold,
       taskData: {
         dataFolder: flags['task-data'],
         openDataset: (repo) => {
@@ -90,19 +124,39 @@ export default class Eval extends BaseCommand {
           return this.openDataset(repo, signal, (done, total) => progress.update(done, total));
         },
       },
+      thresholds: flags.threshold,
+      budgets: flags.budget,
       limit: flags.limit,
+      calibrationLimit: flags['calibration-limit'],
+      exitScore: flags['exit-score'],
+      exitGranularity: flags['exit-granularity'],
+      exitFromCycle: flags['exit-from-cycle'],
+      maxCycles: flags['max-cycles'],
+      timedQuestions: flags.time,
       modelName: args.model,
-      onProgress: (done, total, task) => {
-        if (task !== evaluated) progress.begin(`Evaluating ${task}`, format.count);
-        evaluated = task;
+      onProgress: (done, total, next) => {
+        if (next !== part) progress.begin(`Evaluating ${next}`, format.count);
+        part = next;
         progress.update(done, total);
       },
+      onSamples: flags['log-samples']
+        ? (task, threshold, samples) => logged.push({task, threshold, samples})
+        : undefined,
+      onNote: (line) => this.note(line),
       signal,
     });
     progress.stop();
     model.dispose();
     this.log(resultsTable(report));
-    if (flags.output) this.note(`Written: ${await writeResults(flags.output, report)}`);
+    if (report.ztt.budgets.length > 0) this.log(budgetsTable(report));
+    if (flags.output) {
+      const deepest = report.ztt.results_threshold;
+      const companions: Companion[] = [
+        {prefix: 'report', extension: 'html', text: htmlReport(report)},
+        ...logged.map(({task, threshold, samples}) => samplesFile(task, threshold, deepest, samples)),
+      ];
+      for (const file of await writeResults(flags.output, report, companions)) this.note(`Written: ${file}`);
+    }
     return report;
   }
 
@@ -123,27 +177,51 @@ const COLUMNS: Column[] = [
   {title: 'slots', align: 'right'},
   {title: 'FLOPs a token', align: 'right'},
   {title: 'of source', align: 'right'},
-  {title: 'time', align: 'right'},
+  {title: 'a question', align: 'right'},
+  {title: 'alone', align: 'right'},
 ];
 
 /** A line for each task at each threshold. */
 function resultsTable({ztt, results}: EvalReport): string {
+  const milliseconds = (seconds: number | undefined) =>
+    seconds === undefined ? '' : `${(seconds * 1000).toPrecision(3)} ms`;
   const rows = Object.keys(results).flatMap((task) =>
     ztt.thresholds.map(({threshold, results: at, tasks}) => {
       const cost = tasks[task]!;
       return [
         task,
-        String(threshold),
+        shown(threshold),
         metrics(at[task]!),
         `${cost.mean_slots.toFixed(1)}/${ztt.slots}`,
         format.flops(cost.flops_per_token),
         format.ratio(cost.flops_ratio_to_source),
-        format.duration(cost.seconds),
+        milliseconds(cost.timing?.batched_seconds),
+        milliseconds(cost.timing?.single_seconds),
       ];
     }),
   );
   return table(COLUMNS, rows);
 }
+
+/** A line for each budget. */
+function budgetsTable({ztt}: EvalReport): string {
+  const columns: Column[] = [
+    {title: 'budget'},
+    {title: 'threshold', align: 'right'},
+    {title: 'where chosen', align: 'right'},
+    {title: 'here', align: 'right'},
+  ];
+  return table(
+    columns,
+    ztt.budgets.map(({budget, unit, threshold, calibrated, achieved}) => {
+      const show = unit === 'source' ? format.ratio : format.flops;
+      return [budget, shown(threshold), show(calibrated), show(achieved)];
+    }),
+  );
+}
+
+/** A threshold as people read it: what was chosen has more digits than mean anything. */
+const shown = (threshold: number): string => String(Number(threshold.toPrecision(4)));
 
 /** `acc 0.930 ± 0.018, acc_norm 0.925 ± 0.019`. */
 function metrics(result: Record<string, number | string>): string {

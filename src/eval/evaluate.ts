@@ -1,48 +1,37 @@
-import {UsageError} from '../errors.js';
-import {hasZeroTokens, type Model, type ModelConfig} from '../model/index.js';
-import {addCosts, summarise, type Cost} from './cost.js';
+import {requireWhole} from '../errors.js';
+import type {Model} from '../model/index.js';
+import {oracleCeiling} from './ceiling.js';
+import {planEvaluation} from './choose.js';
+import {
+  exitsByToken,
+  scoreAllExits,
+  scoreEachThreshold,
+  type DepthOptions,
+  type TaskDepths,
+} from './depths.js';
+import {checkThresholds, DEFAULTS, exitOptions, type EvalOptions} from './eval-options.js';
 import type {Metric} from './metrics.js';
-import {buildReport, taskResult} from './report.js';
+import {budgetReport, buildReport, thresholdReport, type TaskAtThreshold} from './report.js';
 import type {TextEncoder} from './requests.js';
 import type {EvalReport, ThresholdReport} from './results.js';
-import {prepareTask, scoreTask, taskMetrics, type PreparedTask} from './score-task.js';
-import {scoreRows} from './scorer.js';
-import {openTask, type Task, type TaskOptions} from './tasks.js';
+import {taskHash, taskSamples} from './samples.js';
+import {prepareTask, taskGroups, taskMetrics, type PreparedTask} from './score-task.js';
+import {scoreGroups} from './scorer.js';
+import {timeTask} from './timing.js';
+import {zeroAttentionMap} from './zero-attention.js';
 
 /** What evaluation needs of a model. */
-export type Evaluated = Pick<Model, 'config' | 'engine' | 'score'>;
-
-export interface EvalOptions {
-  /** The harness's tasks by name, and files by path; see `openTask`. */
-  tasks: readonly string[];
-  /** Where the datasets of named tasks come from. */
-  taskData?: Pick<TaskOptions, 'dataFolder' | 'openDataset'>;
-  /** Early-exit thresholds, each above 0; 1 is full depth. Default [1]. */
-  thresholds?: readonly number[];
-  /** Rows of each task to use, from the first. Default all. */
-  limit?: number;
-  /** The first cycle (1-based) in which the exit is checked. Default: the checkpoint's, usually 2. */
-  exitFromCycle?: number;
-  /** Tokens in a batch at most. Default 2048. */
-  batchTokens?: number;
-  /** Resamples for the error of `perplexity`; 0 leaves every standard error out. Default 1000. */
-  bootstrapIterations?: number;
-  /** How the report names the model. Default `model`. */
-  modelName?: string;
-  /** Called with the rows done and all rows, over all tasks and thresholds, and the task; a choice or a window is a row. */
-  onProgress?: (done: number, total: number, task: string) => void;
-  /** Stops before the next batch. */
-  signal?: AbortSignal;
-}
-
-const BOOTSTRAP_ITERATIONS = 1000;
+export type Evaluated = Pick<Model, 'config' | 'engine' | 'score' | 'scoreExits' | 'logitsBatch'>;
 
 /**
- * Evaluates a model as lm-evaluation-harness 0.4.13 does, with no examples in the prompt, once a threshold.
- * The report is in the harness's shape; its `results` are those of the highest threshold, and
- * `ztt.thresholds` has the results and the cost of each.
- * @throws UsageError for options that cannot be, among them a threshold that could change nothing; FileError
- *   and FormatError for tasks, as `openTask` and `prepareTask`; InterruptedError once the signal aborts
+ * Evaluates a model as lm-evaluation-harness 0.4.13 does, with no examples in the prompt, at every threshold and
+ * budget. The report is in the harness's shape; its `results` are those of the highest threshold, and
+ * `ztt.thresholds` has the results and the cost of each. Where several thresholds are asked for, one pass through
+ * the model gives all of them, for a sequence's depth is decided by its context alone; where tokens exit by
+ * themselves, as in documents, every threshold is a pass of its own.
+ * @throws UsageError for options that cannot be, among them a threshold that could change nothing and a budget that
+ *   none reaches; FileError and FormatError for tasks, as `openTask` and `prepareTask`; InterruptedError once the
+ *   signal aborts
  */
 export async function evaluate(
   model: Evaluated,
@@ -51,103 +40,86 @@ export async function evaluate(
 ): Promise<EvalReport> {
   const date = new Date();
   const began = performance.now();
-  const {batchTokens, limit, modelName = 'model', signal} = options;
-  const exitFromCycle = options.exitFromCycle ?? model.config.ztt?.exit_from_cycle ?? 2;
-  const bootstrapIterations = options.bootstrapIterations ?? BOOTSTRAP_ITERATIONS;
-  if (!(Number.isInteger(bootstrapIterations) && bootstrapIterations >= 0)) {
-    throw new UsageError(`bootstrapIterations is ${bootstrapIterations}; it must be a whole number from 0.`);
-  }
-  const thresholds = [...new Set(options.thresholds ?? [1])];
-  checkThresholds(thresholds, exitFromCycle, model.config);
-  const tasks = await openTasks(options.tasks, {...options.taskData, limit});
+  const {
+    bootstrapIterations = DEFAULTS.bootstrapIterations,
+    timedQuestions = DEFAULTS.timedQuestions,
+    batchTokens,
+    signal,
+  } = options;
+  requireWhole('bootstrapIterations', bootstrapIterations, 0, 1e9);
+  requireWhole('timedQuestions', timedQuestions, 0, 1e9);
+  const exits = exitOptions(options, model.config);
+  checkThresholds(options.thresholds ?? [], exits, model.config);
+  const {tasks, thresholds, budgets, curve} = await planEvaluation(model, tokenizer, options, exits);
   const prepared = tasks.map((task) => prepareTask(task, tokenizer, model));
   await warmUp(model, prepared);
 
-  const progress = progressOver(prepared, thresholds.length, options.onProgress);
+  const scoring = {...exits, batchTokens, signal};
+  const depths = await scoreTasks(model, prepared, thresholds, {...scoring, report: options.onProgress});
   const reports: ThresholdReport[] = [];
-  let metrics: Metric[][] = [];
+  const hashes: Record<string, string> = {};
+  let metrics: (readonly Metric[])[] = [];
   for (const threshold of thresholds) {
-    const costs: Cost[] = [];
-    metrics = [];
-    for (const each of prepared) {
-      const onProgress = progress(each.task.name);
-      const scoring = {threshold, exitFromCycle, batchTokens, onProgress, signal};
-      const {outcomes, cost} = await scoreTask(model, each, scoring);
-      metrics.push(taskMetrics(each.task, outcomes, bootstrapIterations));
-      costs.push(cost);
+    const measured: TaskAtThreshold[] = [];
+    for (const [i, each] of prepared.entries()) {
+      const {task} = each;
+      const scores = await depths[i]!.at(threshold);
+      const exitGranularity = exitsByToken(each, scoring) ? 'token' : 'sequence';
+      const timed = {...scoring, exitGranularity, threshold} as const;
+      const timing = timedQuestions > 0 ? await timeTask(model, each, timedQuestions, timed) : null;
+      measured.push({task, metrics: taskMetrics(task, scores.outcomes, bootstrapIterations), scores, timing});
+      if (options.onSamples) {
+        const samples = taskSamples(task, scores.outcomes, threshold);
+        hashes[task.name] = taskHash(samples);
+        options.onSamples(task.name, threshold, samples);
+      }
     }
-    reports.push({
-      threshold,
-      results: Object.fromEntries(tasks.map((task, i) => [task.name, taskResult(task, metrics[i]!)])),
-      ...summarise(addCosts(costs)),
-      tasks: Object.fromEntries(tasks.map((task, i) => [task.name, summarise(costs[i]!)])),
-    });
+    metrics = measured.map((task) => task.metrics);
+    reports.push(thresholdReport(threshold, measured));
   }
-  const seconds = (performance.now() - began) / 1000;
   const described = tasks.map((task, i) => ({task, metrics: metrics[i]!}));
-  const context = {modelName, limit, batchTokens, bootstrapIterations, exitFromCycle, date, seconds};
-  return buildReport(model, described, reports, context);
+  const ceilings = tasks.flatMap((task, i) => {
+    const own = depths[i]!.exits;
+    return own ? [[task.name, oracleCeiling(task, own)] as const] : [];
+  });
+  return buildReport(model, described, {
+    thresholds: reports,
+    budgets: budgets.map((budget) => budgetReport(budget, reports)),
+    curve: [...curve],
+    ceiling: Object.fromEntries(ceilings),
+    zeroAttention: await zeroAttentionMap(model, prepared),
+    hashes,
+    exits,
+    modelName: options.modelName ?? 'model',
+    limit: options.limit,
+    batchTokens,
+    bootstrapIterations,
+    date,
+    seconds: (performance.now() - began) / 1000,
+  });
 }
 
-function checkThresholds(
+/** Each task's scores, of one pass for all thresholds where that can be, else of one a threshold. */
+async function scoreTasks(
+  model: Evaluated,
+  prepared: readonly PreparedTask[],
   thresholds: readonly number[],
-  exitFromCycle: number,
-  {arrangement}: ModelConfig,
-): void {
-  if (thresholds.length === 0) throw new UsageError('there are no thresholds; give at least one.');
-  for (const threshold of thresholds) {
-    if (!(threshold > 0)) {
-      throw new UsageError(`threshold is ${threshold}; it must be above 0, and 1 never exits.`);
-    }
-    if (threshold >= 1) continue;
-    if (!hasZeroTokens(arrangement.layout)) {
-      throw new UsageError(
-        `threshold ${threshold} cannot be: layout ${arrangement.layout} has no zero tokens to exit by; leave --threshold out, or convert to ztt.`,
-      );
-    }
-    if (exitFromCycle > arrangement.cycles) {
-      throw new UsageError(
-        `threshold ${threshold} would change nothing: exits are checked from cycle ${exitFromCycle} on, and this model has ${arrangement.cycles}.`,
-      );
-    }
+  {report, ...options}: DepthOptions & {report: EvalOptions['onProgress']},
+): Promise<TaskDepths[]> {
+  const depths: TaskDepths[] = [];
+  for (const each of prepared) {
+    const onProgress = (done: number, total: number) => report?.(done, total, each.task.name);
+    const scoring = {...options, onProgress};
+    const exiting = thresholds.some((threshold) => threshold < 1) && !exitsByToken(each, options);
+    const decided = each.requests.every(({decider}) => decider === 'own');
+    const once = exiting && (thresholds.length > 1 || !decided);
+    depths.push(once ? await scoreAllExits(model, each, scoring) : scoreEachThreshold(model, each, scoring));
   }
-}
-
-async function openTasks(specs: readonly string[], options: TaskOptions): Promise<Task[]> {
-  if (specs.length === 0) throw new UsageError('there are no tasks; give at least one.');
-  const tasks: Task[] = [];
-  for (const spec of specs) {
-    const task = await openTask(spec, options);
-    const twin = tasks.find(({name}) => name === task.name);
-    if (twin) {
-      throw new UsageError(
-        `${twin.dataset.files.join(', ')} and ${spec} would both be ${task.name} in the results; rename one, or evaluate them apart.`,
-      );
-    }
-    tasks.push(task);
-  }
-  return tasks;
+  return depths;
 }
 
 /** The engine's first use of its kernels is slower, and belongs to no threshold. */
 async function warmUp(model: Evaluated, prepared: readonly PreparedTask[]): Promise<void> {
-  const row = prepared[0]?.requests.flat()[0];
-  if (row) await scoreRows(model, [row], {threshold: 1});
-}
-
-/** For each task and threshold in turn, a callback that adds up to the whole. */
-function progressOver(
-  prepared: readonly PreparedTask[],
-  thresholds: number,
-  onProgress: EvalOptions['onProgress'],
-): (task: string) => (done: number) => void {
-  const total = thresholds * prepared.reduce((sum, {requests}) => sum + requests.flat().length, 0);
-  let before = 0;
-  return (task) => {
-    const base = before;
-    return (done) => {
-      before = base + done;
-      onProgress?.(before, total, task);
-    };
-  };
+  const group = prepared.map(taskGroups).find(([first]) => first)?.[0];
+  if (group) await scoreGroups(model, [group], {threshold: 1});
 }

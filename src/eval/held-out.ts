@@ -1,7 +1,7 @@
 import {requireWhole, UsageError} from '../errors.js';
 import type {ScoreRow} from '../model/index.js';
-import {summarise, type CostSummary} from './cost.js';
-import {scoreRows, type Scored, type ScoreOptions} from './scorer.js';
+import {costOf, summarise, type CostSummary} from './cost.js';
+import {scoreGroups, type Scored, type ScoreOptions} from './scorer.js';
 
 export interface WindowOptions {
   /** Tokens in a window: at most one more than the model reads. */
@@ -23,6 +23,8 @@ export interface HeldOutResult extends CostSummary {
   scored_tokens: number;
   /** Of each window, where `exitScores` asked for them: what `calibrationThresholds` takes. */
   exit_scores: number[][];
+  /** Wall time of scoring. */
+  seconds: number;
 }
 
 /**
@@ -56,7 +58,7 @@ export function heldOutWindows(
  * Next-token perplexity and accuracy on a text, with what they cost at a threshold. Each window exits by its
  * own context, before any token that is scored: no score looks ahead.
  * @param tokens - the text's token ids
- * @throws UsageError as `heldOutWindows` and `scoreRows`; InterruptedError once the signal aborts
+ * @throws UsageError as `heldOutWindows` and `scoreGroups`; InterruptedError once the signal aborts
  */
 export async function evaluateHeldOut(
   model: Scored,
@@ -64,7 +66,10 @@ export async function evaluateHeldOut(
   {window, context, limit, ...options}: HeldOutOptions,
 ): Promise<HeldOutResult> {
   const rows = heldOutWindows(tokens, {window, context, limit}, model.config.arch.maxPositions);
-  const {scores, cost} = await scoreRows(model, rows, options);
+  const groups = rows.map((row) => [row]);
+  const {results, seconds} = await scoreGroups(model, groups, options);
+  const scores = results.flat();
+  const cost = costOf(rows, scores, model.config.arch);
   let nats = 0;
   let hits = 0;
   for (const {logProbabilities, greedy} of scores) {
@@ -77,5 +82,6 @@ export async function evaluateHeldOut(
     scored_tokens: cost.scored,
     exit_scores: scores.map(({exitScores}) => exitScores),
     ...summarise(cost),
+    seconds,
   };
 }

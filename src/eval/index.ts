@@ -1,7 +1,10 @@
 /** Tasks scored as lm-evaluation-harness 0.4.13 scores them, at early-exit thresholds, with what each costs. */
 export {calibrationThresholds} from './calibration.js';
 export {addCosts, summarise, type Cost, type CostSummary} from './cost.js';
-export {evaluate, type EvalOptions, type Evaluated} from './evaluate.js';
+export {calibrate, type CalibrateOptions} from './calibrate.js';
+export {type EvalOptions} from './eval-options.js';
+export {evaluate, type Evaluated} from './evaluate.js';
+export {htmlReport} from './html-report.js';
 export {
   evaluateHeldOut,
   heldOutWindows,
@@ -11,11 +14,13 @@ export {
 } from './held-out.js';
 export {NOT_AVAILABLE, type Metric, type Value} from './metrics.js';
 export {Encoder, questionRows, type Pair, type TextEncoder} from './requests.js';
+export {samplesFile, type Sample} from './samples.js';
 export {
   readResults,
   resultsSchema,
   sanitiseModelName,
   writeResults,
+  type Companion,
   type EvalReport,
   type TaskResult,
   type ThresholdReport,
@@ -28,7 +33,7 @@ export {
   type RowOutcome,
   type TaskScores,
 } from './score-task.js';
-export {logLikelihood, scoreRows, type Scored, type ScoreOptions, type Scores} from './scorer.js';
+export {logLikelihood, scoreGroups, type RowGroup, type Scored, type ScoreOptions} from './scorer.js';
 export type {ChoiceQuestion, DocumentQuestion, TextPair, WordQuestion} from './questions.js';
 export {
   openTask,

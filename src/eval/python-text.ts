@@ -26,3 +26,14 @@ export function countWords(text: string): number {
 export function codePoints(text: string): number {
   return Array.from(text).length;
 }
+
+/** A number as Python prints a float: `-3.0`, `1e-05`. */
+export function pythonNumber(value: number): string {
+  const size = Math.abs(value);
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
+  if (size !== 0 && (size < 1e-4 || size >= 1e16)) {
+    return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
+  }
+  if (Object.is(value, -0)) return '-0.0';
+  return Number.isInteger(value) ? `${value}.0` : String(value);
+}

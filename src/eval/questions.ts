@@ -8,8 +8,13 @@ export interface TextPair {
   continuation: string;
 }
 
+interface Question {
+  /** What the harness logs as the row's target. */
+  target: string;
+}
+
 /** A question whose right continuation should be likelier than the others. */
-export interface ChoiceQuestion {
+export interface ChoiceQuestion extends Question {
   /** One a choice. */
   pairs: readonly TextPair[];
   /** Each choice's length in code points, without the space before it: what `acc_norm` divides by. */
@@ -19,12 +24,12 @@ export interface ChoiceQuestion {
 }
 
 /** A passage whose last word is to be predicted. */
-export interface WordQuestion {
+export interface WordQuestion extends Question {
   pair: TextPair;
 }
 
 /** A document, all of whose tokens are predicted. */
-export interface DocumentQuestion {
+export interface DocumentQuestion extends Question {
   text: string;
   /** Words and UTF-8 bytes that its likelihood is divided by; those of the text before any clean-up. */
   words: number;
@@ -39,6 +44,12 @@ export interface Questions {
 }
 export type TaskKind = keyof Questions;
 
+/** A question's texts: one pair a choice, one for a last word, and a document alone. */
+export function textsOf(question: Questions[TaskKind]): TextPair[] {
+  if ('pairs' in question) return [...question.pairs];
+  return 'pair' in question ? [question.pair] : [{context: question.text, continuation: ''}];
+}
+
 /** What stands between a context and its continuation. */
 const DELIMITER = ' ';
 
@@ -47,6 +58,7 @@ export const choices = (query: string, texts: readonly string[], gold: number): 
   pairs: texts.map((text) => ({context: query, continuation: DELIMITER + text})),
   lengths: texts.map(codePoints),
   gold,
+  target: String(gold),
 });
 
 /** One ending behind a space, after each of several contexts. */
@@ -54,12 +66,14 @@ export const contexts = (texts: readonly string[], ending: string, gold: number)
   pairs: texts.map((context) => ({context, continuation: DELIMITER + ending})),
   lengths: texts.map(() => codePoints(ending)),
   gold,
+  target: ending,
 });
 
 /** A passage, cut at its last space. */
 export function lastWord(text: string): WordQuestion {
   const cut = text.lastIndexOf(' ');
-  return {pair: {context: text.slice(0, Math.max(cut, 0)), continuation: DELIMITER + text.slice(cut + 1)}};
+  const target = DELIMITER + text.slice(cut + 1);
+  return {pair: {context: text.slice(0, Math.max(cut, 0)), continuation: target}, target};
 }
 
 /** A page, scored as it is or as `text`. */
@@ -67,4 +81,5 @@ export const document = (page: string, text = page): DocumentQuestion => ({
   text,
   words: countWords(page),
   bytes: Buffer.byteLength(page),
+  target: text,
 });

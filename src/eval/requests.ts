@@ -102,24 +102,47 @@ export class Encoder {
   }
 }
 
+/** The token rows of a question, and who decides how deep they go. */
+export interface QuestionRows {
+  /** One a choice; or the windows of a document. */
+  rows: ScoreRow[];
+  /**
+   * `own`: every row by itself, as all of its question do alike. An index: that row for all, where choices of unlike
+   * length cut the question at different places. Null: none, for they have nothing in common to decide by.
+   */
+  decider: 'own' | number | null;
+}
+
 /**
- * The rows of one question or document. Each keeps the last L + 1 tokens of its pair, of which the model reads
- * all but the last. The exit is decided by the tokens that all contexts of the question begin with, as far as
- * a row keeps them: no answer has a say, and choices run equally deep. Only where the question is longer than
- * the model reads may choices of unlike length part, for each keeps another end of it.
+ * The rows of one question. Each keeps the last L + 1 tokens of its pair, of which the model reads all but the last.
+ * The exit is decided by the tokens that all contexts of the question begin with, as far as every row keeps them: no
+ * answer has a say, and all choices run equally deep. What a row begins with as the row before it is computed once.
  * @param pairs - a question's choices, or one window of a document
  */
-export function questionRows(pairs: readonly Pair[], maxPositions: number): ScoreRow[] {
-  const shared = commonPrefix(pairs.map(({context}) => context));
-  return pairs.map(({context, continuation}) => {
-    const whole = [...context, ...continuation];
-    const dropped = Math.max(0, whole.length - (maxPositions + 1));
-    return {
-      ids: whole.slice(dropped),
-      from: context.length - dropped,
-      contextLength: Math.max(1, shared - dropped),
-    };
+export function questionRows(pairs: readonly Pair[], maxPositions: number): QuestionRows {
+  const wholes = pairs.map(({context, continuation}) => [...context, ...continuation]);
+  const dropped = wholes.map(({length}) => Math.max(0, length - (maxPositions + 1)));
+  const most = Math.max(...dropped);
+  const left = commonPrefix(pairs.map(({context}) => context)) - most;
+  const contextLength = Math.max(1, left);
+  let lead = 0;
+  const rows = wholes.map((whole, i): ScoreRow => {
+    const ids = whole.slice(dropped[i]);
+    const row = {ids, from: pairs[i]!.context.length - dropped[i]!, contextLength};
+    const shared =
+      i === lead || dropped[i] !== dropped[lead]
+        ? 0
+        : Math.min(
+            commonPrefix([ids, wholes[lead]!.slice(dropped[lead])]),
+            ids.length - 1,
+            wholes[lead]!.length - dropped[lead]! - 1,
+          );
+    if (shared >= contextLength) return {...row, shared};
+    lead = i;
+    return row;
   });
+  const alike = dropped.every((count) => count === most);
+  return {rows, decider: left < 1 ? null : alike ? 'own' : dropped.indexOf(most)};
 }
 
 function commonPrefix(lists: readonly (readonly number[])[]): number {
@@ -130,19 +153,19 @@ function commonPrefix(lists: readonly (readonly number[])[]): number {
 }
 
 /**
- * A task's token rows: for each of its rows one a choice, one for the last word, or one a window.
+ * A task's questions in tokens: a row a choice, one for the last word, or one a window.
  * @throws FormatError naming the place of a row that the model cannot score; UsageError if the model
  *   has no token to begin a text with and one is needed
  */
-export function taskRequests(task: Task, tokenizer: TextEncoder, arch: Architecture): ScoreRow[][] {
+export function taskRequests(task: Task, tokenizer: TextEncoder, arch: Architecture): QuestionRows[] {
   const encoder = new Encoder(tokenizer, arch);
-  const requests = tokenPairs(task, encoder).map((pairs) =>
-    // A document's windows decide their exits each alone.
-    task.kind === 'rolling'
-      ? pairs.flatMap((window) => questionRows([window], arch.maxPositions))
-      : questionRows(pairs, arch.maxPositions),
-  );
-  for (const [i, rows] of requests.entries()) {
+  const requests = tokenPairs(task, encoder).map((pairs): QuestionRows => {
+    if (task.kind !== 'rolling') return questionRows(pairs, arch.maxPositions);
+    // A document's windows each decide alone.
+    const rows = pairs.flatMap((window) => questionRows([window], arch.maxPositions).rows);
+    return {rows, decider: 'own'};
+  });
+  for (const [i, {rows}] of requests.entries()) {
     for (const {ids} of rows) tokenizer.requireRows(ids, arch.vocabulary, task.rows[i]!.place);
   }
   return requests;

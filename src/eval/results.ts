@@ -3,7 +3,7 @@ import {join} from 'node:path';
 import {z} from 'zod';
 import {readJson, writeFileWhole} from '../checkpoint/index.js';
 import {FileError} from '../errors.js';
-import {LAYOUTS} from '../model/index.js';
+import {curvePointSchema, EXIT_GRANULARITIES, EXIT_SCORES, LAYOUTS} from '../model/index.js';
 import {NOT_AVAILABLE} from './metrics.js';
 
 const count = z.number().int().nonnegative();
@@ -21,14 +21,42 @@ const costSchema = z.object({
   flops_per_token: z.number(),
   flops_ratio_to_source: z.number(),
   exits_by_slot: z.record(z.string(), count),
-  seconds: z.number(),
+});
+
+/** Seconds a question; null where none was timed. */
+const timingSchema = z
+  .object({questions: count, batched_seconds: z.number(), single_seconds: z.number()})
+  .nullable();
+
+const bandSchema = z.object({
+  from: count,
+  to: count,
+  questions: count,
+  mean_slots: z.number(),
+  flops_ratio_to_source: z.number(),
+  metrics: z.record(z.string(), value),
 });
 
 const thresholdSchema = costSchema.extend({
   threshold: z.number().positive(),
   results: z.record(z.string(), taskResultSchema),
-  /** What each task cost by itself. */
-  tasks: z.record(z.string(), costSchema),
+  timing: timingSchema,
+  /** What each task cost by itself, and its results by the number of tokens that decided the exit. */
+  tasks: z.record(
+    z.string(),
+    costSchema.extend({timing: timingSchema, by_context_length: z.array(bandSchema)}),
+  ),
+});
+
+const budgetSchema = z.object({
+  /** As it was asked for. */
+  budget: z.string(),
+  unit: z.enum(['source', 'flops']),
+  asked: z.number(),
+  threshold: z.number().positive(),
+  /** What the threshold costs where it was chosen, and here. */
+  calibrated: z.number(),
+  achieved: z.number(),
 });
 
 /** The results file: lm-evaluation-harness 0.4's keys, and `ztt`. */
@@ -66,10 +94,27 @@ export const resultsSchema = z.looseObject({
     slots: count,
     parameters: z.object({all: count, without_embeddings: count}),
     exit_from_cycle: count,
+    exit_score: z.enum(EXIT_SCORES),
+    exit_granularity: z.enum(EXIT_GRANULARITIES),
+    max_cycles: count.nullable(),
     /** The threshold whose numbers `results` at the top has. */
     results_threshold: z.number().positive(),
     /** In the order in which they were asked for. */
     thresholds: z.array(thresholdSchema).min(1),
+    budgets: z.array(budgetSchema),
+    /** What budgets' thresholds were chosen on; empty where the model brought its own curve. */
+    calibration: z.array(curvePointSchema),
+    /** By slot and token, at full depth; null for a layout without zero tokens. */
+    zero_attention: z.object({rows: count, by_token: z.array(z.array(z.number().nullable()))}).nullable(),
+    /** By task, the best exit of each question, where exits were computed. */
+    ceiling: z.record(
+      z.string(),
+      z.object({
+        metrics: z.record(z.string(), value),
+        mean_slots: z.number(),
+        flops_ratio_to_source: z.number(),
+      }),
+    ),
   }),
 });
 
@@ -77,6 +122,7 @@ export const resultsSchema = z.looseObject({
 export type EvalReport = z.output<typeof resultsSchema>;
 export type TaskResult = z.output<typeof taskResultSchema>;
 export type ThresholdReport = z.output<typeof thresholdSchema>;
+export type BudgetReport = z.output<typeof budgetSchema>;
 
 /** A model's name as part of a path: runs of what file systems refuse become `__`. */
 export function sanitiseModelName(name: string): string {
@@ -84,14 +130,24 @@ export function sanitiseModelName(name: string): string {
   return /^\.*$/.test(clean) ? '__' : clean;
 }
 
+/** A file beside the results: what stands before and after the stamp in its name, and its text. */
+export interface Companion {
+  prefix: string;
+  extension: string;
+  text: string;
+}
+
 /**
- * Writes `output/<model>/results_<local time>.json`, whole or not at all.
- * @returns the file's path
- * @throws FileError if it cannot be written
+ * Writes `output/<model>/results_<local time>.json`, and files beside it of the same stamp, each whole or not at all.
+ * @returns the files' paths, that of the results first
+ * @throws FileError if one cannot be written
  */
-export async function writeResults(output: string, report: EvalReport): Promise<string> {
+export async function writeResults(
+  output: string,
+  report: EvalReport,
+  companions: readonly Companion[] = [],
+): Promise<string[]> {
   const folder = join(output, report.model_name_sanitized);
-  const path = join(folder, `results_${stamp(new Date(report.date * 1000))}.json`);
   try {
     await mkdir(folder, {recursive: true});
   } catch (error) {
@@ -99,8 +155,15 @@ export async function writeResults(output: string, report: EvalReport): Promise<
       cause: error,
     });
   }
-  await writeFileWhole(path, `${JSON.stringify(report, null, 2)}\n`);
-  return path;
+  const results = {prefix: 'results', extension: 'json', text: `${JSON.stringify(report, null, 2)}\n`};
+  const at = stamp(new Date(report.date * 1000));
+  const paths: string[] = [];
+  for (const {prefix, extension, text} of [results, ...companions]) {
+    const path = join(folder, `${prefix}_${at}.${extension}`);
+    await writeFileWhole(path, text);
+    paths.push(path);
+  }
+  return paths;
 }
 
 /** Reads a results file that `writeResults` wrote. @throws FileError, FormatError */

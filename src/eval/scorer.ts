@@ -1,75 +1,91 @@
 import {setImmediate} from 'node:timers/promises';
-import {InterruptedError, UsageError} from '../errors.js';
+import {InterruptedError, requireWhole} from '../errors.js';
 import type {ForwardOptions, Model, RowScore, ScoreRow} from '../model/index.js';
-import {costOf, type Cost} from './cost.js';
 
 /** What scoring needs of a model. */
 export type Scored = Pick<Model, 'config' | 'score'>;
 
-export interface ScoreOptions extends ForwardOptions {
-  /** Tokens in a batch at most, padding included, unless one row alone has more. Default 2048. */
+export interface BatchingOptions {
+  /** Tokens in a batch at most, unless one group alone has more. Default 2048. */
   batchTokens?: number;
-  /** Whether to return the zero attention that decides exits at every threshold. */
-  exitScores?: boolean;
-  /** Called after each batch with the rows done and all rows. */
+  /** Called after each batch with the groups done and all groups. */
   onProgress?: (done: number, total: number) => void;
   /** Stops before the next batch. */
   signal?: AbortSignal;
 }
 
-export interface Scores {
-  /** One a row, in the order of the rows. */
-  scores: RowScore[];
-  cost: Cost;
+export interface ScoreOptions extends ForwardOptions, BatchingOptions {
+  /** Whether to return the zero attention that decides exits at every threshold. */
+  exitScores?: boolean;
+}
+
+/** Rows that are scored together, for they may share their first tokens: a question's choices, or one window. */
+export type RowGroup = readonly ScoreRow[];
+
+export interface Results<Result> {
+  /** For each group, one result a row. */
+  results: Result[][];
+  /** Wall time. */
+  seconds: number;
 }
 
 const BATCH_TOKENS = 2048;
 
 /**
- * Scores rows of any length in batches of similar ones, the longest first, so that memory runs out at once or
- * never. The batches change no score beyond rounding.
- * @throws UsageError for a batch size that cannot be, and as `Model.score`; InterruptedError once the signal
- *   aborts
+ * Runs groups of rows in batches of similar ones, the longest first, so that memory runs out at once or never. The
+ * batches change no result beyond rounding.
+ * @param run - gives one result a row, in the order of the rows
+ * @throws UsageError for a batch size that cannot be, and as `run`; InterruptedError once the signal aborts
  */
-export async function scoreRows(
-  model: Scored,
-  rows: readonly ScoreRow[],
-  options: ScoreOptions = {},
-): Promise<Scores> {
-  const {batchTokens = BATCH_TOKENS, onProgress, signal, ...forward} = options;
-  if (!(Number.isInteger(batchTokens) && batchTokens >= 1)) {
-    throw new UsageError(`batchTokens is ${batchTokens}; it must be a whole number from 1.`);
-  }
-  const scores = new Array<RowScore>(rows.length);
+export async function inBatches<Result>(
+  groups: readonly RowGroup[],
+  run: (rows: ScoreRow[]) => Promise<Result[]>,
+  {batchTokens = BATCH_TOKENS, onProgress, signal}: BatchingOptions = {},
+): Promise<Results<Result>> {
+  requireWhole('batchTokens', batchTokens, 1, Number.MAX_SAFE_INTEGER);
+  const results = new Array<Result[]>(groups.length);
   const began = performance.now();
   let done = 0;
-  for (const batch of batches(rows, batchTokens)) {
+  for (const batch of batches(groups, batchTokens)) {
     // Engines that compute at once never yield: timers and a Ctrl-C get their turn here.
     await setImmediate();
     if (signal?.aborted) {
       throw new InterruptedError('the evaluation was stopped; nothing was written.', {cause: signal.reason});
     }
-    const results = await model.score(
-      batch.map((i) => rows[i]!),
-      forward,
-    );
-    for (const [k, i] of batch.entries()) scores[i] = results[k]!;
+    const own = await run(batch.flatMap((i) => groups[i]!));
+    let row = 0;
+    for (const i of batch) results[i] = own.slice(row, (row += groups[i]!.length));
     done += batch.length;
-    onProgress?.(done, rows.length);
+    onProgress?.(done, groups.length);
   }
-  const seconds = (performance.now() - began) / 1000;
-  return {scores, cost: costOf(rows, scores, model.config.arch, seconds)};
+  return {results, seconds: (performance.now() - began) / 1000};
 }
 
-/** The rows' indices in batches, the longest rows first. */
-function batches(rows: readonly ScoreRow[], batchTokens: number): number[][] {
+/** Scores groups of rows. @throws as `inBatches`, and UsageError as `Model.score` */
+export async function scoreGroups(
+  model: Scored,
+  groups: readonly RowGroup[],
+  options: ScoreOptions = {},
+): Promise<Results<RowScore>> {
+  const {batchTokens, onProgress, signal, ...forward} = options;
+  return inBatches(groups, (rows) => model.score(rows, forward), {batchTokens, onProgress, signal});
+}
+
+/** The groups' indices in batches, those with the longest rows first. */
+function batches(groups: readonly RowGroup[], batchTokens: number): number[][] {
   // The last token of a row is not read.
-  const length = (i: number) => rows[i]!.ids.length - 1;
-  const order = rows.map((_, i) => i).sort((a, b) => length(b) - length(a));
+  const longest = groups.map((rows) => Math.max(...rows.map(({ids}) => ids.length - 1)));
+  const order = groups.map((_, i) => i).sort((a, b) => longest[b]! - longest[a]!);
   const result: number[][] = [];
-  for (let start = 0; start < order.length;) {
-    const size = Math.max(1, Math.floor(batchTokens / Math.max(1, length(order[start]!))));
-    result.push(order.slice(start, (start += size)));
+  let room = 0;
+  for (const i of order) {
+    const tokens = longest[i]! * groups[i]!.length;
+    if (tokens > room || result.length === 0) {
+      result.push([]);
+      room = batchTokens;
+    }
+    result.at(-1)!.push(i);
+    room -= tokens;
   }
   return result;
 }

@@ -211,7 +211,8 @@ const readConfigOf = async (path: string) => readModelConfig(await folderOf(path
 async function outputConfig(options: FinetuneOptions, model: Model): Promise<Record<string, unknown>> {
   const {base, ztt, arrangement} = model.config;
   const {lora} = arrangement;
-  if (ztt) return modelConfigJson(base, {...ztt, lora}, 'float32');
+  // A calibration is of other weights.
+  if (ztt) return modelConfigJson(base, {...ztt, lora, calibration: undefined}, 'float32');
   const checkpoint = await Checkpoint.open(options.model);
   try {
     const {prefix, dropped} = mapTensors(checkpoint, await readModelConfig(checkpoint.folder));

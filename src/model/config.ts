@@ -1,8 +1,10 @@
 import {join} from 'node:path';
 import {z} from 'zod';
-import {exists, parseWith, readJson, type DtypeName} from '../checkpoint/index.js';
+import {exists, parseWith, readJson, writeFileWhole, type DtypeName} from '../checkpoint/index.js';
 import {FileError, FormatError} from '../errors.js';
 import {blockLinears, type Architecture} from './architecture.js';
+import {calibrationSchema, type Calibration} from './calibration.js';
+import {EXIT_SCORES} from './exit-rule.js';
 import {parseArchitecture} from './families/index.js';
 import {checkArrangement, LAYOUTS, MAX_CYCLES, type Arrangement} from './layout.js';
 import {loraSchema, loraTargets} from './lora.js';
@@ -32,6 +34,10 @@ const zttSchema = z.object({
   threshold: z.number().positive().default(1),
   /** The first cycle (1-based) in which the exit is checked. */
   exit_from_cycle: z.number().int().positive().default(2),
+  /** What is compared with the threshold; the zero attention unless given. */
+  exit_score: z.enum(EXIT_SCORES).optional(),
+  /** How the threshold was chosen, and what others give; absent unless `ztt calibrate` was there. */
+  calibration: calibrationSchema.optional(),
   /** Overrides the base config's dropouts in fine-tuning. */
   dropout: z.number().min(0).lt(1).default(0),
   /** How the zero keys were first set; null where there are none. */
@@ -125,6 +131,19 @@ export function vanillaConfig({arrangement}: ModelConfig, source: ZttConfig['sou
     zero_init: null,
     source,
   };
+}
+
+/**
+ * Puts a calibration into a model folder's config.json, whole or not at all: its threshold is the model's own from then
+ * on, with the exits that it was made with.
+ * @throws FileError, FormatError for a folder that holds no ZTT model
+ */
+export async function storeCalibration(folder: string, calibration: Calibration): Promise<void> {
+  const path = join(folder, 'config.json');
+  const raw = await readJson(path, modelSchema);
+  const {threshold, exit_from_cycle, exit_score} = calibration;
+  const ztt = zttSchema.parse({...raw.ztt, threshold, exit_from_cycle, exit_score, calibration});
+  await writeFileWhole(path, `${JSON.stringify({...raw, ztt}, null, 2)}\n`);
 }
 
 /** Every layer once. */

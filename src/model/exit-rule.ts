@@ -35,7 +35,11 @@ export interface ExitRule {
  */
 export function exitRule({arrangement, ztt}: ModelConfig, options: ForwardOptions): ExitRule {
   const {threshold = ztt?.threshold ?? 1, exitFromCycle = ztt?.exit_from_cycle ?? 2} = options;
-  const {exitScore = 'zero-attention', exitGranularity = 'sequence', maxCycles = Infinity} = options;
+  const {
+    exitScore = ztt?.exit_score ?? 'zero-attention',
+    exitGranularity = 'sequence',
+    maxCycles = Infinity,
+  } = options;
   requireWhole('exitFromCycle', exitFromCycle, 1, Number.MAX_SAFE_INTEGER);
   if (maxCycles !== Infinity) requireWhole('maxCycles', maxCycles, 1, Number.MAX_SAFE_INTEGER);
   const order = slots(arrangement);

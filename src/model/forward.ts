@@ -10,7 +10,7 @@ export interface ForwardOptions {
   threshold?: number | readonly number[];
   /** The first cycle (1-based) in which the exit is checked. Default: the checkpoint's, usually 2. */
   exitFromCycle?: number;
-  /** What is compared with the threshold. Default `zero-attention`. */
+  /** What is compared with the threshold. Default: the checkpoint's, usually `zero-attention`. */
   exitScore?: ExitScore;
   /** Whether a sequence exits as a whole or each token by itself. Default `sequence`. */
   exitGranularity?: ExitGranularity;

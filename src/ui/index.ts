@@ -1,6 +1,5 @@
 /** The terminal: the base of all commands, flags, progress, tables and wording. Nothing else writes to it. */
 export {DepthText, showsColours} from './depth-text.js';
-export {exitFlags} from './exit-flags.js';
 export {BaseCommand} from './base-command.js';
 export {parseWithConfig, wordOf} from './config-file.js';
 export {
@@ -29,4 +28,5 @@ export {runFlags, runOptions} from './run-flags.js';
 export {planFacts} from './run-plan.js';
 export {facts, table, type Column} from './table.js';
 export {dataFlags} from './data-flags.js';
+export {dropFlag, exitFlags, granularityFlag} from './exit-flags.js';
 export {taskFlags} from './task-flags.js';

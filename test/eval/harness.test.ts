@@ -11,27 +11,27 @@ import {
   type TaskScores,
 } from '../../src/eval/index.js';
 import {choiceHits} from '../../src/eval/metrics.js';
-import {load, type Model, type RowScore, type ScoreRow} from '../../src/model/index.js';
+import {load, type Model, type RowScore} from '../../src/model/index.js';
 import {Tokenizer} from '../../src/tokenizer/index.js';
 import {expectClose} from '../helpers/close.js';
 import {expected, MODEL, OPT, TASKS} from './fixtures.js';
 import {expectLikelihoods, expectResults} from './likelihoods.js';
 
 let model: Model;
-/** The model, which scores each row once: rows and aggregates are tested on the same scores. */
+/** The model, which scores each batch once: rows and aggregates are tested on the same scores. */
 let once: Evaluated;
 let tokenizer: Tokenizer;
 beforeAll(async () => {
   [model, tokenizer] = await Promise.all([load(MODEL, {engine: 'wasm'}), Tokenizer.load(MODEL)]);
-  const known = new Map<string, RowScore>();
-  const key = (row: ScoreRow) => JSON.stringify(row);
-  const score: Evaluated['score'] = async (rows, options) => {
-    const fresh = rows.filter((row) => !known.has(key(row)));
-    const scores = fresh.length > 0 ? await model.score(fresh, options) : [];
-    for (const [i, row] of fresh.entries()) known.set(key(row), scores[i]!);
-    return rows.map((row) => known.get(key(row))!);
+  const known = new Map<string, Promise<RowScore[]>>();
+  const score: Evaluated['score'] = (rows, options) => {
+    const key = JSON.stringify(rows);
+    if (!known.has(key)) known.set(key, model.score(rows, options));
+    return known.get(key)!;
   };
-  once = {config: model.config, engine: model.engine, score};
+  const {config, engine} = model;
+  const [scoreExits, logitsBatch] = [model.scoreExits.bind(model), model.logitsBatch.bind(model)];
+  once = {config, engine, score, scoreExits, logitsBatch};
 });
 afterAll(() => model.dispose());
 
@@ -95,6 +95,7 @@ describe('an OPT, whose tokenizer puts </s> in front, against lm-evaluation-harn
     report = await evaluate(opt, own, {
       tasks: Object.values(OPT.tasks),
       bootstrapIterations: OPT.expected.bootstrap_iters,
+      timedQuestions: 0,
     });
   });
   afterAll(() => opt.dispose());
@@ -120,6 +121,7 @@ describe('against lm-evaluation-harness 0.4.13, over all rows', () => {
     report = await evaluate(once, tokenizer, {
       tasks: Object.values(TASKS),
       bootstrapIterations: expected.bootstrap_iters,
+      timedQuestions: 2,
       modelName: 'gpt2-books',
     });
   });
@@ -147,16 +149,18 @@ describe('against lm-evaluation-harness 0.4.13, over all rows', () => {
     const [only, ...others] = report.ztt.thresholds;
     expect(others).toEqual([]);
     expect(only).toMatchObject({threshold: 1, mean_slots: 8, flops_ratio_to_source: 1});
-    expect(only!.exits_by_slot).toEqual({8: only!.rows});
+    expect(only!.exits_by_slot).toEqual({8: only!.tokens});
     expect(only!.results).toEqual(report.results);
     const rows = Object.values(only!.tasks).map((cost) => cost.rows);
     expect(rows.reduce((sum, n) => sum + n, 0)).toBe(only!.rows);
-    expect(only!.seconds).toBeGreaterThan(0);
+    expect(only!.timing).toMatchObject({questions: 6});
+    expect(only!.timing!.batched_seconds).toBeGreaterThan(0);
+    expect(only!.timing!.single_seconds).toBeGreaterThan(0);
   });
 });
 
 it('the errors of the same log-likelihoods are the same to the last digits', async () => {
-  const outcome = (ll: number[], greedy: boolean[]) => ({logLikelihoods: ll, greedy, slots: []});
+  const outcome = (ll: number[], greedy: boolean[]) => ({logLikelihoods: ll, greedy});
   const outcomes = {
     choices: expected.rows.choices.map(({ll, greedy}) => outcome(ll, greedy)),
     last_words: expected.rows.last_words.map(({ll, greedy}) => outcome([ll], [greedy])),

@@ -34,7 +34,7 @@ describe('metrics', () => {
       rows: [{question: FILE_TASKS.query.question({query: 'q', choices, gold: 1}, 't'), doc: {}, place: 't'}],
       original: 1,
     };
-    const outcome = {logLikelihoods: [-8, -9], greedy: [false, false], slots: [8, 8]};
+    const outcome = {logLikelihoods: [-8, -9], greedy: [false, false]};
     expect(taskMetrics(task, [outcome], 0).map(({value}) => value)).toEqual([0, 1]);
     expect(choiceHits({logLikelihoods: [-1, -9], lengths: [0, 3], gold: 1})).toEqual({acc: 0, acc_norm: 1});
   });

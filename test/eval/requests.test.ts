@@ -92,48 +92,52 @@ describe('windows', () => {
 });
 
 describe('the rows of a question', () => {
-  it('share the context that decides the exit', () => {
-    const context = ids('xyz');
-    expect(
-      questionRows(
-        [
-          {context, continuation: ids('1')},
-          {context, continuation: ids('1234')},
-        ],
-        6,
-      ),
-    ).toEqual([
-      {ids: ids('xyz1'), from: 3, contextLength: 3},
-      {ids: ids('xyz1234'), from: 3, contextLength: 3},
-    ]);
+  const pair = (context: string, continuation: string) => ({
+    context: ids(context),
+    continuation: ids(continuation),
   });
 
-  it('are cut on the left to what the model reads and one more', () => {
-    const context = ids('uvwxyz');
-    expect(
-      questionRows(
-        [
-          {context, continuation: ids('1')},
-          {context, continuation: ids('123456')},
-        ],
-        6,
-      ),
-    ).toEqual([
-      {ids: ids('uvwxyz1'), from: 6, contextLength: 6},
-      {ids: ids('z123456'), from: 1, contextLength: 1},
-    ]);
+  it('share the context that decides the exit, and all they begin with alike', () => {
+    expect(questionRows([pair('xyz', '1'), pair('xyz', '1234'), pair('xyz', '9')], 8)).toEqual({
+      rows: [
+        {ids: ids('xyz1'), from: 3, contextLength: 3},
+        {ids: ids('xyz1234'), from: 3, contextLength: 3, shared: 3},
+        {ids: ids('xyz9'), from: 3, contextLength: 3, shared: 3},
+      ],
+      decider: 'own',
+    });
+    const {rows} = questionRows([pair('xyz', '1234'), pair('xyz', '1256')], 8);
+    expect(rows[1]!.shared).toBe(5);
   });
 
-  it('decide by what their contexts have in common, at least one token', () => {
-    const lengths = (...contexts: string[]) =>
-      questionRows(
-        contexts.map((context) => ({context: ids(context), continuation: ids('12')})),
+  it('are cut on the left to what the model reads and one more; the one cut most decides by what is left', () => {
+    expect(questionRows([pair('uvwxyz', '1'), pair('uvwxyz', '12345'), pair('uvwxyz', '2')], 6)).toEqual({
+      rows: [
+        {ids: ids('uvwxyz1'), from: 6, contextLength: 2},
+        {ids: ids('yz12345'), from: 2, contextLength: 2},
+        {ids: ids('uvwxyz2'), from: 6, contextLength: 2},
+      ],
+      decider: 1,
+    });
+    expect(questionRows([pair('uvwxyz', '123456')], 6)).toEqual({
+      rows: [{ids: ids('z123456'), from: 1, contextLength: 1}],
+      decider: 'own',
+    });
+  });
+
+  it('decide by what their contexts have in common, and not at all without', () => {
+    const decided = (...contexts: string[]) => {
+      const {rows, decider} = questionRows(
+        contexts.map((context) => pair(context, '12')),
         6,
-      ).map(({contextLength}) => contextLength);
-    expect(lengths('xya', 'xybc')).toEqual([2, 2]);
-    expect(lengths('xy', 'xybc')).toEqual([2, 2]);
-    expect(lengths('a', 'b')).toEqual([1, 1]);
-    expect(lengths('uvwxya', 'uvwxybc')).toEqual([4, 3]);
+      );
+      return [decider, ...rows.map(({contextLength}) => contextLength)];
+    };
+    expect(decided('xya', 'xybc')).toEqual(['own', 2, 2]);
+    expect(decided('xy', 'xybc')).toEqual(['own', 2, 2]);
+    expect(decided('a', 'b')).toEqual([null, 1, 1]);
+    expect(decided('uvwxya', 'uvwxybc')).toEqual([1, 3, 3]);
+    expect(decided('abcdef', 'abcdefghijkl')).toEqual([null, 1, 1]);
   });
 });
 

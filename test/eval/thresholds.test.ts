@@ -11,7 +11,7 @@ import {
   prepareTask,
   readResults,
   sanitiseModelName,
-  scoreRows,
+  scoreGroups,
   scoreTask,
   writeResults,
 } from '../../src/eval/index.js';
@@ -30,8 +30,8 @@ beforeAll(async () => {
   temp = await makeTempFolder();
   const output = temp.path('ztt');
   await convert({source: MODEL, output, layout: 'ztt', cycles: 2, seed: 1});
-  model = await load(output, {engine: 'wasm'});
-  source = await load(MODEL, {engine: 'wasm'});
+  model = await load(output, {engine: 'auto'});
+  source = await load(MODEL, {engine: 'auto'});
   tokenizer = await Tokenizer.load(MODEL);
 });
 afterAll(async () => {
@@ -53,15 +53,16 @@ describe('thresholds', () => {
       tasks: [TASKS.choices, TASKS.last_words],
       thresholds: [0.001, 1],
       limit,
+      timedQuestions: 0,
     });
     const [shallow, deep] = report.ztt.thresholds;
     expect([shallow!.threshold, deep!.threshold]).toEqual([0.001, 1]);
     const all = report.ztt.slots;
     expect(deep!.mean_slots).toBe(all);
-    expect(deep!.exits_by_slot).toEqual({[all]: deep!.rows});
+    expect(deep!.exits_by_slot).toEqual({[all]: deep!.tokens});
     // Every row leaves before the second cycle.
     const least = report.ztt.head + report.ztt.middle + report.ztt.tail;
-    expect(shallow!.exits_by_slot).toEqual({[least]: shallow!.rows});
+    expect(shallow!.exits_by_slot).toEqual({[least]: shallow!.tokens});
     expect(shallow!.mean_slots).toBe(least);
     expect(shallow!.flops_per_token).toBeLessThan(deep!.flops_per_token);
     expect(shallow!.flops_ratio_to_source).toBeLessThan(deep!.flops_ratio_to_source);
@@ -75,13 +76,15 @@ describe('thresholds', () => {
   it('a small one takes less time', {retry: 3}, async () => {
     const options = {tasks: [TASKS.choices], thresholds: [0.001, 1], limit: 4};
     const [shallow, deep] = (await evaluate(model, tokenizer, options)).ztt.thresholds;
-    expect(shallow!.seconds).toBeLessThan(deep!.seconds);
+    expect(shallow!.timing!.batched_seconds).toBeLessThan(deep!.timing!.batched_seconds);
+    expect(shallow!.timing!.single_seconds).toBeLessThan(deep!.timing!.single_seconds);
   });
 
   it('calibrated ones let their share of questions exit, and a question exits as a whole', async () => {
     const prepared = prepareTask(await openTask(TASKS.choices, {limit}), tokenizer, model);
-    const first = prepared.requests.map(([row]) => row!);
-    const {scores} = await scoreRows(model, first, {threshold: 1, exitScores: true});
+    const first = prepared.requests.map(({rows}) => [rows[0]!]);
+    const {results} = await scoreGroups(model, first, {threshold: 1, exitScores: true});
+    const scores = results.flat();
     const shares = [0.25, 0.5, 0.75];
     const thresholds = calibrationThresholds(
       scores.map(({exitScores}) => exitScores),
@@ -114,7 +117,7 @@ describe('evaluate', () => {
     const copy = temp.path('choices.jsonl');
     await writeFile(copy, await readFile(TASKS.choices));
     const run = (options: object) =>
-      evaluate(source, tokenizer, {tasks: [TASKS.choices], limit: 1, ...options});
+      evaluate(source, tokenizer, {tasks: [TASKS.choices], limit: 1, timedQuestions: 0, ...options});
     await expect(run({tasks: [TASKS.choices, copy]})).rejects.toThrow(/would both be choices/);
     await expect(run({tasks: []})).rejects.toThrow(UsageError);
     await expect(run({tasks: ['pica']})).rejects.toThrow(/there is no task pica/);
@@ -130,11 +133,12 @@ describe('evaluate', () => {
       thresholds: [1, 0.5],
       limit: 2,
       batchTokens: 1,
+      timedQuestions: 0,
       signal: stop.signal,
     };
     await evaluate(model, tokenizer, {...options, onProgress: (done, total) => seen.push([done, total])});
-    // Two choices a question: four rows, and two of last words.
-    expect(seen).toEqual(Array.from({length: 12}, (_, i) => [i + 1, 12]));
+    // One pass gives both thresholds.
+    expect(seen).toEqual([1, 2, 1, 2].map((done) => [done, 2]));
     const stopped = evaluate(model, tokenizer, {...options, onProgress: () => stop.abort()});
     await expect(stopped).rejects.toThrow(InterruptedError);
   });
@@ -142,10 +146,10 @@ describe('evaluate', () => {
   it('writes what it reads', async () => {
     const modelName = 'user/some:model';
     const report = await evaluate(source, tokenizer, {tasks: [TASKS.choices], limit: 2, modelName});
-    const path = await writeResults(temp.path('out'), report);
+    const [path] = await writeResults(temp.path('out'), report);
     expect(await readdir(temp.path('out'))).toEqual(['user__some__model']);
     expect(path).toMatch(/user__some__model\/results_\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.json$/);
-    expect(await readResults(path)).toEqual(report);
+    expect(await readResults(path!)).toEqual(report);
     await writeFile(temp.path('file'), '');
     await expect(writeResults(temp.path('file'), report)).rejects.toThrow(FileError);
     expect(['/a/b', '..', '../m', 'a<>b'].map(sanitiseModelName)).toEqual(['__a__b', '__', '..__m', 'a__b']);
@@ -193,12 +197,13 @@ describe('held-out text', () => {
     expect(full.perplexity).toBeGreaterThan(1);
     const [threshold] = calibrationThresholds(full.exit_scores, [1 / 3]);
     const early = await evaluateHeldOut(model, tokens, {...windows, threshold});
-    expect(Object.values(early.exits_by_slot)).toEqual([1, 2]);
+    expect(Object.values(early.exits_by_slot)).toEqual([127, 254]);
     expect(early.flops_per_token).toBeLessThan(full.flops_per_token);
     // A token that is scored changes what comes after it, not what was before, and not the depth.
     const [row] = heldOutWindows(tokens, windows, 256);
     const changed = {...row!, ids: row!.ids.map((id, i) => (i === 100 ? id + 1 : id))};
-    const {scores} = await scoreRows(model, [row!, changed], {threshold, batchTokens: 1});
+    const {results} = await scoreGroups(model, [[row!], [changed]], {threshold, batchTokens: 1});
+    const scores = results.flat();
     const [a, b] = scores.map(({logProbabilities}) => logProbabilities);
     const at = 100 - windows.context;
     expectClose(b!.subarray(0, at), a!.subarray(0, at), 1e-5);

@@ -1,17 +1,10 @@
-import {execFile} from 'node:child_process';
 import {existsSync} from 'node:fs';
 import {mkdir, readFile, writeFile} from 'node:fs/promises';
-import {promisify} from 'node:util';
-import {pathToFileURL} from 'node:url';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {plotRuns, UsageError, type MetricsLine} from '../../src/index.js';
 import {means} from '../../src/finetune/run-report.js';
+import {CHROMIUM, openAsPhone} from '../helpers/chromium.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-
-/** Where Debian and others install it. */
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
-  existsSync,
-);
 
 let temp: TempFolder;
 beforeAll(async () => (temp = await makeTempFolder()));
@@ -110,27 +103,9 @@ describe('plotRuns', () => {
     async () => {
       const output = temp.path('phone.html');
       await plotRuns({runs: [await makeRun('phone', metrics(40))], output});
-      // The width that the content takes is told by the page that frames it.
-      const frame = temp.path('frame.html');
-      await writeFile(
-        frame,
-        `<iframe src="${pathToFileURL(output).href}" width="360" height="800"></iframe><script>` +
-          `onload = () => { document.title = document.querySelector('iframe').contentDocument.documentElement.scrollWidth }</script>`,
-      );
-      const flags = [
-        '--headless',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--enable-logging=stderr',
-        '--virtual-time-budget=2000',
-      ];
-      const {stdout, stderr} = await promisify(execFile)(
-        CHROMIUM!,
-        [...flags, '--allow-file-access-from-files', '--dump-dom', pathToFileURL(frame).href],
-        {timeout: 60_000},
-      );
-      expect(Number(/<title>(\d+)<\/title>/.exec(stdout)?.[1])).toBeLessThanOrEqual(360);
-      expect(stderr).not.toContain('CONSOLE');
+      const {width, log} = await openAsPhone(output, temp.path('frame.html'));
+      expect(width).toBeLessThanOrEqual(360);
+      expect(log).not.toContain('CONSOLE');
     },
   );
 });

@@ -1,0 +1,133 @@
+import {Args} from '@oclif/core';
+import type {Calibration} from '../model/index.js';
+import {ENGINES} from '../engine/index.js';
+import {EXIT_GRANULARITIES, EXIT_SCORES} from '../model/index.js';
+import {
+  BaseCommand,
+  dropFlag,
+  engineFlag,
+  exitFlags,
+  facts,
+  format,
+  granularityFlag,
+  someText,
+  table,
+  taskFlags,
+  threadsFlag,
+  type Column,
+} from '../ui/index.js';
+
+/** `ztt calibrate`: choose a model's threshold, and keep what others give. */
+export default class Calibrate extends BaseCommand {
+  static override summary =
+    'Choose a model’s threshold by a largest fall in accuracy or a budget, and store it.';
+  static override description =
+    "The threshold becomes the model's own in its config.json, beside the curve of accuracy and FLOPs by threshold " +
+    "(with 95 % intervals), by which eval --budget then chooses. It is made on the tasks' calibration splits, which " +
+    'eval does not measure on; of a task without one, and of a file, on every second row.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks piqa,sciq --max-drop 1pt',
+    '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks questions.jsonl --budget 1.2',
+  ];
+
+  static override args = {
+    model: Args.string({description: "A ZTT model's folder.", required: true, ignoreStdin: true}),
+  };
+
+  static override flags = {
+    ...taskFlags,
+    'max-drop': dropFlag,
+    budget: someText({
+      description: "Compute to meet: as a multiple of the source's, or in FLOPs a token, as 8.5M.",
+      helpValue: 'B',
+    }),
+    ...exitFlags(EXIT_SCORES),
+    'exit-granularity': granularityFlag(EXIT_GRANULARITIES),
+    engine: engineFlag(ENGINES),
+    threads: threadsFlag,
+  };
+
+  override async run(): Promise<Calibration> {
+    const {args, flags} = await this.parse(Calibrate);
+    const signal = this.interruptible('stopped; the model is as it was.');
+    const [{calibrate}, {load, storeCalibration}, {Tokenizer}, {Checkpoint}] = await Promise.all([
+      import('../eval/index.js'),
+      import('../model/index.js'),
+      import('../tokenizer/index.js'),
+      import('../checkpoint/index.js'),
+    ]);
+    const checkpoint = await Checkpoint.open(args.model);
+    await checkpoint.close();
+    const tokenizer = await Tokenizer.load(checkpoint.folder);
+    const model = await load(args.model, {engine: flags.engine, threads: flags.threads});
+    this.note(model.engine.why);
+    const progress = await this.progress({title: 'Reading tasks'});
+    let begun = false;
+    const calibration = await calibrate(model, tokenizer, {
+      tasks: flags.tasks,
+      taskData: {
+        dataFolder: flags['task-data'],
+        openDataset: (repo) => {
+          progress.begin(`Fetching ${repo}`, format.bytes);
+          return this.openDataset(repo, signal, (done, total) => progress.update(done, total));
+        },
+      },
+      limit: flags.limit,
+      maxDrop: flags['max-drop'],
+      budget: flags.budget,
+      exitScore: flags['exit-score'],
+      exitGranularity: flags['exit-granularity'],
+      exitFromCycle: flags['exit-from-cycle'],
+      maxCycles: flags['max-cycles'],
+      onProgress: (done, total) => {
+        if (!begun) progress.begin('Calibrating', format.count);
+        begun = true;
+        progress.update(done, total);
+      },
+      signal,
+    });
+    progress.stop();
+    model.dispose();
+    await storeCalibration(checkpoint.folder, calibration);
+    this.print(calibration);
+    return calibration;
+  }
+
+  private print({points, threshold, tasks}: Calibration): void {
+    const every = Math.ceil(points.length / 12);
+    const shown = points.filter((point, i) => i % every === 0 || point.threshold === threshold);
+    this.log(
+      table(
+        COLUMNS,
+        shown.map((point) => [
+          `${point.threshold === threshold ? '* ' : ''}${Number(point.threshold.toPrecision(4))}`,
+          point.accuracy ? percent(point.accuracy) : '',
+          ratios(point.flops_ratio),
+          point.mean_slots.toFixed(1),
+        ]),
+      ),
+    );
+    const questions = tasks.map(({name, questions, split}) => `${name} (${questions} rows, ${split})`);
+    this.log(
+      facts([
+        ['threshold', `${threshold}, the model's own from now on`],
+        ['chosen on', questions.join(', ')],
+      ]),
+    );
+  }
+}
+
+const COLUMNS: Column[] = [
+  {title: 'threshold', align: 'right'},
+  {title: 'accuracy', align: 'right'},
+  {title: 'FLOPs of source', align: 'right'},
+  {title: 'slots', align: 'right'},
+];
+
+type Estimate = Calibration['points'][number]['flops_ratio'];
+
+const percent = ({value, low, high}: Estimate): string =>
+  `${(100 * value).toFixed(1)} % (${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)})`;
+
+const ratios = ({value, low, high}: Estimate): string =>
+  `${value.toFixed(3)}x (${low.toFixed(3)} to ${high.toFixed(3)})`;

@@ -1,0 +1,34 @@
+import {scoresAt, type QuestionExits} from './exits.js';
+import {summarise} from './cost.js';
+import type {Value} from './metrics.js';
+import {isRight, taskMetrics} from './score-task.js';
+import type {Task} from './tasks.js';
+
+/** What the best exit of each question would give: no rule that chooses exits can do better. */
+export interface Ceiling {
+  metrics: Record<string, Value>;
+  mean_slots: number;
+  flops_ratio_to_source: number;
+}
+
+/**
+ * The results if each question left at its cheapest exit where it is answered right, and at the cheapest of all where
+ * it never is.
+ */
+export function oracleCeiling(task: Task, exits: readonly QuestionExits[]): Ceiling {
+  const places = new Map(exits.map((question, i) => [question, i]));
+  const {outcomes, cost} = scoresAt(exits, (question) => {
+    const row = places.get(question)!;
+    return Math.max(
+      0,
+      question.outcomes.findIndex((outcome) => isRight(task, row, outcome)),
+    );
+  });
+  const {mean_slots, flops_ratio_to_source} = summarise(cost);
+  const metrics = taskMetrics(task, outcomes, 0).filter(({name}) => name === 'acc');
+  return {
+    metrics: Object.fromEntries(metrics.map(({name, value}) => [name, value])),
+    mean_slots,
+    flops_ratio_to_source,
+  };
+}

@@ -1,0 +1,51 @@
+import type {Architecture, RowScore} from '../model/index.js';
+import {addCosts} from './cost.js';
+import {rowOutcome, type PreparedTask, type RowOutcome, type TaskScores} from './score-task.js';
+
+/** What comes of a question at every exit that could be. */
+export interface QuestionExits {
+  /** One an exit, in the order of slots; the last is full depth. */
+  outcomes: RowOutcome[];
+  /** The score that decides each exit but the last; none where nothing can decide. */
+  scores: readonly number[];
+}
+
+/** The exit that a question takes at a threshold: the first whose score exceeds it, else full depth. */
+export function exitAt({outcomes, scores}: QuestionExits, threshold: number): number {
+  const exit = threshold < 1 ? scores.findIndex((score) => score > threshold) : -1;
+  return exit < 0 ? outcomes.length - 1 : exit;
+}
+
+/**
+ * A task's questions at every exit, from the scores of its token rows there. All choices of a question leave together.
+ * @param scores - for each token row one an exit
+ */
+export function questionExits(
+  {task, requests}: PreparedTask,
+  scores: readonly (readonly RowScore[])[],
+  arch: Architecture,
+): QuestionExits[] {
+  let done = 0;
+  return requests.map(({rows, decider}) => {
+    const own = scores.slice(done, (done += rows.length));
+    const outcomes = (own[0] ?? []).map((_, exit) =>
+      rowOutcome(
+        task.kind,
+        rows,
+        own.map((row) => row[exit]!),
+        arch,
+      ),
+    );
+    const deciding = decider === null ? undefined : own[decider === 'own' ? 0 : decider];
+    return {outcomes, scores: deciding?.at(-1)?.exitScores ?? []};
+  });
+}
+
+/** A task's scores where every question leaves at an exit of its own. */
+export function scoresAt(
+  questions: readonly QuestionExits[],
+  exitOf: (question: QuestionExits) => number,
+): Omit<TaskScores, 'seconds'> {
+  const outcomes = questions.map((question) => question.outcomes[exitOf(question)]!);
+  return {outcomes, cost: addCosts(outcomes.map(({cost}) => cost))};
+}
