@@ -1,6 +1,7 @@
 import {basename} from 'node:path';
 import {FileError, FormatError, quoted} from '../errors.js';
 import type {ByteFile, WeightFiles} from './byte-file.js';
+import type {FilePlace} from './hash-thread.js';
 import {locate} from './locate.js';
 import {SafetensorsFile} from './safetensors-file.js';
 import {TorchFile} from './torch-file.js';
@@ -45,6 +46,11 @@ export class Checkpoint {
   /** A tensor's description. @throws FormatError if there is none of this name. */
   info(name: string): TensorInfo {
     return this.owner(name).info(name);
+  }
+
+  /** Where a tensor's bytes lie (see `WeightFile.place`). */
+  place(name: string): FilePlace | null {
+    return this.owner(name).place(name);
   }
 
   /** A tensor's bytes, in chunks (see `WeightFile.chunks`). */

@@ -1,19 +1,23 @@
-import {createHash} from 'node:crypto';
 import type {ByteFile} from './byte-file.js';
-import {reuseChunk} from './chunk-memory.js';
+import type {HashThread, ThreadHash} from './hash-thread.js';
 
-/** A gap such as an archive's headers between two tensors, which is read in passing; a larger one waits. */
-const SMALL_GAP_BYTES = 64 << 10;
+/** A gap such as a header or an archive's records between two tensors, which is hashed in passing; a larger one waits. */
+const SMALL_GAP_BYTES = 16 << 20;
 
 /**
- * A file whose sha256 is computed from what is read of it anyway, as far as that is read from front to back, one
- * read after the other. What is left is read by `sha256`.
+ * A file on disk whose sha256 is taken by a thread, which follows the chunks that are read of it as far as they are read
+ * from front to back: what it reads then is in the system's memory already. What is left is read by `sha256`.
  */
 export class DigestFile implements ByteFile {
-  private readonly hash = createHash('sha256');
+  private readonly hash: ThreadHash;
   private hashed = 0;
 
-  constructor(private readonly file: ByteFile) {}
+  constructor(
+    private readonly file: ByteFile,
+    thread: HashThread,
+  ) {
+    this.hash = thread.begin();
+  }
 
   get path(): string {
     return this.file.path;
@@ -24,43 +28,27 @@ export class DigestFile implements ByteFile {
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
-    const bytes = await this.file.read(offset, length);
-    await this.include(offset, bytes);
-    return bytes;
+    return this.file.read(offset, length);
   }
 
   async *chunks(offset: number, length: number): AsyncGenerator<Uint8Array> {
-    let start = offset;
+    let end = offset;
     for await (const chunk of this.file.chunks(offset, length)) {
-      await this.include(start, chunk);
-      start += chunk.byteLength;
+      end += chunk.byteLength;
+      if (end > this.hashed && end - chunk.byteLength - this.hashed <= SMALL_GAP_BYTES) {
+        this.hash.add({path: this.path, start: this.hashed, end});
+        this.hashed = end;
+      }
       yield chunk;
     }
   }
 
-  /** The whole file's sha256, in hex. */
+  /** The whole file's sha256, in hex; for once. @throws as `ThreadHash.finish` */
   async sha256(): Promise<string> {
-    await this.hashUpTo(this.size);
-    return this.hash.copy().digest('hex');
+    return this.hash.finish({path: this.path, start: this.hashed, end: this.size});
   }
 
   async close(): Promise<void> {
     await this.file.close();
-  }
-
-  private async include(offset: number, bytes: Uint8Array): Promise<void> {
-    if (offset > this.hashed && offset - this.hashed <= SMALL_GAP_BYTES) await this.hashUpTo(offset);
-    if (offset > this.hashed) return;
-    const fresh = bytes.subarray(this.hashed - offset);
-    this.hash.update(fresh);
-    this.hashed += fresh.byteLength;
-  }
-
-  private async hashUpTo(end: number): Promise<void> {
-    for await (const chunk of this.file.chunks(this.hashed, end - this.hashed)) {
-      this.hash.update(chunk);
-      this.hashed += chunk.byteLength;
-      reuseChunk(chunk);
-    }
   }
 }

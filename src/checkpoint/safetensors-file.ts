@@ -1,4 +1,5 @@
 import {DiskFile, type ByteFile} from './byte-file.js';
+import type {FilePlace} from './hash-thread.js';
 import {headerLength, LENGTH_BYTES, parseHeader, type SafetensorsHeader} from './safetensors-header.js';
 import {WeightFile} from './weight-file.js';
 
@@ -34,9 +35,14 @@ export class SafetensorsFile extends WeightFile {
     }
   }
 
-  async *chunks(name: string, start = 0, end?: number): AsyncGenerator<Uint8Array> {
+  override place(name: string): FilePlace {
     this.info(name);
-    const place = this.header.tensors.get(name)!;
+    const {start, end} = this.header.tensors.get(name)!;
+    return {path: this.path, start, end};
+  }
+
+  async *chunks(name: string, start = 0, end?: number): AsyncGenerator<Uint8Array> {
+    const place = this.place(name);
     yield* this.file.chunks(place.start + start, (end ?? place.end - place.start) - start);
   }
 }

@@ -80,7 +80,7 @@ export class WeightWriter {
  * Bytes after which a file's disk is set to work while the rest is written. A system that may keep everything in memory
  * would begin with the flush at the end.
  */
-const FLUSH_BYTES = 64 << 20;
+const FLUSH_BYTES = 256 << 20;
 
 /** A file being written: open from its first tensor to its last. */
 class OutputFile {

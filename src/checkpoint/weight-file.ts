@@ -3,6 +3,7 @@ import {FormatError, quoted} from '../errors.js';
 import type {ByteFile} from './byte-file.js';
 import {reuseChunk} from './chunk-memory.js';
 import {elementCount, toFloat32, type Dtype} from './dtype.js';
+import type {FilePlace} from './hash-thread.js';
 
 /** What a tensor is, wherever it is stored. */
 export interface TensorInfo {
@@ -36,6 +37,12 @@ export abstract class WeightFile {
    * @throws FormatError if there is no tensor of this name
    */
   abstract chunks(name: string, start?: number, end?: number): AsyncGenerator<Uint8Array>;
+
+  /** Where a tensor's bytes lie in a row; null where they do not. @throws FormatError if there is none of this name */
+  place(name: string): FilePlace | null {
+    this.info(name);
+    return null;
+  }
 
   /** A tensor's description. @throws FormatError if there is none of this name */
   info(name: string): TensorInfo {

@@ -5,6 +5,7 @@ import {
   Checkpoint,
   DigestFile,
   DiskFile,
+  HashThread,
   type TensorInfo,
   type WeightFiles,
 } from '../checkpoint/index.js';
@@ -19,6 +20,8 @@ export class SourceReader {
   private constructor(
     readonly checkpoint: Checkpoint,
     private readonly files: readonly DigestFile[],
+    /** Hashes the files. */
+    readonly thread: HashThread,
     /** Bytes of the weight files that are not on this machine. */
     readonly remoteBytes: number,
     private readonly onBytes: (bytes: number) => void,
@@ -33,13 +36,18 @@ export class SourceReader {
     onBytes: (bytes: number) => void = () => undefined,
   ): Promise<SourceReader> {
     const files: DigestFile[] = [];
+    const thread = new HashThread();
     let remoteBytes = 0;
     const checkpoint = await Checkpoint.open(source, (file) => {
-      if (!(file instanceof DiskFile)) remoteBytes += file.size;
-      files.push(new DigestFile(file));
-      return files.at(-1)!;
+      if (!(file instanceof DiskFile)) {
+        remoteBytes += file.size;
+        return file;
+      }
+      const followed = new DigestFile(file, thread);
+      files.push(followed);
+      return followed;
     });
-    return new SourceReader(checkpoint, files, remoteBytes, onBytes);
+    return new SourceReader(checkpoint, files, thread, remoteBytes, onBytes);
   }
 
   info(name: string): TensorInfo {
@@ -79,7 +87,7 @@ export class SourceReader {
     return digest;
   }
 
-  /** The sha256 of each weight file, in hex, by file name. What was not read yet is read. */
+  /** The sha256 of each weight file on this machine, in hex, by file name; for once. What was not read yet is read. */
   async fileDigests(): Promise<Record<string, string>> {
     const digests: Record<string, string> = {};
     for (const file of this.files) digests[basename(file.path)] = await file.sha256();
@@ -87,6 +95,7 @@ export class SourceReader {
   }
 
   async close(): Promise<void> {
+    await this.thread.end();
     await this.checkpoint.close();
   }
 }
