@@ -191,29 +191,21 @@ function printTables(all: Result[]): void {
       losses,
     ),
   );
-  const lines = sorted.flatMap(({recipe, seed, exits}) =>
-    exits.map(({length, zero, shares, costs, cost, correlation}) => [
-      recipe,
-      String(seed),
-      String(length),
-      `${zero.low.toFixed(2)} ${zero.mean.toFixed(2)} ${zero.high.toFixed(2)}`,
-      cost.toFixed(3),
-      correlation.toFixed(2),
-      ...shares.map(
-        (share, i) =>
-          `${(100 * share).toFixed(0)} %${costs[i] === null ? '' : ` at ${costs[i]!.toFixed(3)}`}`,
-      ),
-    ]),
+  const lines = sorted
+    .filter(({exits}) => exits.length > 0)
+    .map(({recipe, seed, exits}) => [recipe, String(seed), ...exits.map(summary)]);
+  const lengths =
+    sorted.find(({exits}) => exits.length > 0)?.exits.map(({length}) => `${length} tokens`) ?? [];
+  console.log(
+    `\nzero attention | texts that exit at P = ${THRESHOLDS.join(', ')} | nats a token if all exit | rank correlation of the two`,
   );
-  const columns = [
-    'seed',
-    'context',
-    'zero attention',
-    'all exit at',
-    'rank correlation',
-    ...THRESHOLDS.map((P) => `P = ${P}`),
-  ];
-  console.log(`\n${table([{title: 'recipe'}, ...columns.map(right)], lines)}`);
+  console.log(table([{title: 'recipe'}, right('seed'), ...lengths.map(right)], lines));
+}
+
+/** What exits do at a length, in a cell of the table. */
+function summary({zero, shares, cost, correlation}: ExitsAtLength): string {
+  const exits = shares.map((share) => (100 * share).toFixed(0)).join(' ');
+  return `${zero.mean.toFixed(2)} | ${exits} % | ${cost.toFixed(3)} | ${correlation.toFixed(2)}`;
 }
 
 const names = flags.only?.split(',') ?? SETS[flags.set];

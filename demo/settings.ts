@@ -35,5 +35,5 @@ export interface Sizes {
   questions: number;
 }
 
-export const FULL: Sizes = {steps: 40, batchSize: 4, seqLen: 256, lr: 1e-4, windows: 48, questions: 200};
+export const FULL: Sizes = {steps: 60, batchSize: 4, seqLen: 256, lr: 1e-4, windows: 48, questions: 200};
 export const QUICK: Sizes = {steps: 5, batchSize: 4, seqLen: 64, lr: 1e-4, windows: 8, questions: 20};
