@@ -1,6 +1,6 @@
 import {Flags} from '@oclif/core';
 import {ENGINES} from '../engine/index.js';
-import {EXIT_SCORES, type GeneratedToken} from '../model/index.js';
+import {EXIT_SCORES, type GeneratedToken, type ModelConfig} from '../model/index.js';
 import {
   BaseCommand,
   DepthText,
@@ -40,6 +40,12 @@ export interface Generated {
 }
 
 const SAMPLING = 'SAMPLING';
+
+/** The threshold that a model's calibration gives for a budget. */
+async function thresholdFor(config: ModelConfig, budget: string): Promise<number> {
+  const {tokenBudget} = await import('../eval/index.js');
+  return tokenBudget(config, budget).threshold;
+}
 
 /** `ztt generate`: the continuation of a prompt. */
 export default class Generate extends BaseCommand {
@@ -95,6 +101,13 @@ export default class Generate extends BaseCommand {
       max: 2 ** 32 - 1,
     }),
     threshold: thresholdFlag,
+    budget: someText({
+      description:
+        "Compute a token, from which the model's calibration gives the threshold: as a multiple of the source's, or in FLOPs, as 8.5M. See calibrate --exit-granularity token.",
+      helpGroup: 'EXIT',
+      helpValue: 'B',
+      exclusive: ['threshold', 'exit-score', 'exit-from-cycle', 'max-cycles'],
+    }),
     ...exitFlags(EXIT_SCORES),
     'show-depth': Flags.boolean({
       description:
@@ -114,17 +127,18 @@ export default class Generate extends BaseCommand {
         import('../checkpoint/index.js'),
       ]);
     const {temperature, 'top-k': topK, 'top-p': topP} = flags;
-    const exits = {
-      threshold: flags.threshold,
-      exitScore: flags['exit-score'],
-      exitFromCycle: flags['exit-from-cycle'],
-      maxCycles: flags['max-cycles'],
-    };
     const {seed} = sampler({temperature, topK, topP, seed: flags.seed});
     const {path} = await this.fetchModel(args.model, signal);
     const checkpoint = await Checkpoint.open(path);
     await checkpoint.close();
-    requireExits(await readModelConfig(checkpoint.folder), exits);
+    const config = await readModelConfig(checkpoint.folder);
+    const exits = {
+      threshold: flags.budget ? await thresholdFor(config, flags.budget) : flags.threshold,
+      exitScore: flags['exit-score'],
+      exitFromCycle: flags['exit-from-cycle'],
+      maxCycles: flags['max-cycles'],
+    };
+    requireExits(config, exits);
     const tokenizer = await Tokenizer.load(checkpoint.folder);
     const model = await load(path, {engine: flags.engine, threads: flags.threads});
     this.note(model.engine.why);

@@ -1,5 +1,5 @@
 import {UsageError} from '../errors.js';
-import type {Calibration, Model} from '../model/index.js';
+import {requireExits, type Calibration, type Model} from '../model/index.js';
 import {parseBudget, pointBeforeDrop, pointWithin, traceCurve, type CurvePoint} from './curve.js';
 import {
   exitsByToken,
@@ -10,7 +10,7 @@ import {
   type TaskDepths,
 } from './depths.js';
 import {measure} from './estimate.js';
-import {DEFAULTS, exitOptions, requireExits, type TaskScoringOptions} from './eval-options.js';
+import {DEFAULTS, exitOptions, type TaskScoringOptions} from './eval-options.js';
 import {openParts} from './parts.js';
 import type {TextEncoder} from './requests.js';
 import {prepareTask, type PreparedTask, type TaskScores} from './score-task.js';
@@ -70,7 +70,7 @@ export async function calibrate(
   }
   const wanted = budget === undefined ? null : parseBudget(budget);
   const exits = exitOptions(options, model.config);
-  requireExits('calibration', exits.exitFromCycle, exits.maxCycles ?? Infinity, model.config.arrangement);
+  requireExits(model.config, {...exits, threshold: 0.5}, 'calibration');
   const {calibration} = await openParts(options.tasks, {...options.taskData}, limit);
   const prepared = calibration.map((task) => prepareTask(task, tokenizer, model));
   const onProgress = (done: number, total: number) => options.onProgress?.(done, total, 'calibration');

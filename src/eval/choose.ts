@@ -1,9 +1,9 @@
 import {UsageError} from '../errors.js';
-import type {ModelConfig} from '../model/index.js';
+import {requireExits, type ModelConfig} from '../model/index.js';
 import {calibrationCurve} from './calibrate.js';
 import {parseBudget, pointWithin, type Budget, type CurvePoint} from './curve.js';
 import type {ScoredAtExits} from './depths.js';
-import {DEFAULTS, requireExits, type EvalOptions, type ExitOptions} from './eval-options.js';
+import {DEFAULTS, type EvalOptions, type ExitOptions} from './eval-options.js';
 import {openParts, openTasks} from './parts.js';
 import type {TextEncoder} from './requests.js';
 import {prepareTask} from './score-task.js';
@@ -45,8 +45,7 @@ export async function planEvaluation(
     if (thresholds.length === 0) throw new UsageError('there are no thresholds; give at least one.');
     return {tasks: await openTasks(options.tasks, taskOptions), thresholds, budgets: [], curve: []};
   }
-  const {arrangement} = model.config;
-  requireExits(`budget ${budgets[0]!.text}`, exits.exitFromCycle, exits.maxCycles ?? Infinity, arrangement);
+  requireExits(model.config, {...exits, threshold: 0.5}, `budget ${budgets[0]!.text}`);
   const stored = storedCurve(model.config, exits);
   let [tasks, curve]: [Task[], readonly CurvePoint[]] = [[], stored ?? []];
   if (stored) {
@@ -82,4 +81,20 @@ function reachMore({arrangement}: ModelConfig, exitFromCycle: number): string {
   const fewer =
     arrangement.middleSources.length > 1 ? ' fewer middle layers cost less (convert --middle-layers),' : '';
   return `${earlier}${fewer} more cycles reach higher.`;
+}
+
+/**
+ * The point of a model's own calibration that is within a budget, where tokens exit by themselves, as in generation.
+ * @throws UsageError for a model without a calibration for tokens, or a budget that none of its thresholds reaches
+ */
+export function tokenBudget({ztt}: ModelConfig, text: string): CurvePoint {
+  const budget = parseBudget(text);
+  const made = ztt?.calibration;
+  if (made?.exit_granularity !== 'token') {
+    const has = made ? 'its calibration is for whole sequences' : 'it has no calibration';
+    throw new UsageError(
+      `budget ${text}: ${has}; make one for tokens with ztt calibrate MODEL --exit-granularity token.`,
+    );
+  }
+  return pointWithin(made.points, budget);
 }

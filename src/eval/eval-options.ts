@@ -1,5 +1,5 @@
-import {requireWhole, UsageError} from '../errors.js';
-import {hasZeroTokens, type ModelConfig} from '../model/index.js';
+import {requireWhole} from '../errors.js';
+import type {ModelConfig} from '../model/index.js';
 import type {DepthOptions} from './depths.js';
 import type {Sample} from './samples.js';
 import type {TaskOptions} from './tasks.js';
@@ -53,38 +53,4 @@ export function exitOptions(options: ExitOptions, {ztt}: ModelConfig): ExitOptio
   const exitFromCycle = options.exitFromCycle ?? ztt?.exit_from_cycle ?? 2;
   requireWhole('exitFromCycle', exitFromCycle, 1, Number.MAX_SAFE_INTEGER);
   return {exitFromCycle, exitScore, exitGranularity, maxCycles};
-}
-
-/** @throws UsageError for thresholds that cannot be, or could change nothing */
-export function checkThresholds(
-  thresholds: readonly number[],
-  {exitFromCycle, maxCycles = Infinity}: ExitOptions & {exitFromCycle: number},
-  {arrangement}: ModelConfig,
-): void {
-  for (const threshold of thresholds) {
-    if (!(threshold > 0)) {
-      throw new UsageError(`threshold is ${threshold}; it must be above 0, and 1 never exits.`);
-    }
-    if (threshold < 1) requireExits(`threshold ${threshold}`, exitFromCycle, maxCycles, arrangement);
-  }
-}
-
-/** @throws UsageError where a model can exit nowhere */
-export function requireExits(
-  what: string,
-  exitFromCycle: number,
-  maxCycles: number,
-  {layout, cycles}: ModelConfig['arrangement'],
-): void {
-  if (!hasZeroTokens(layout)) {
-    throw new UsageError(
-      `${what} cannot be: layout ${layout} has no zero tokens to exit by; leave it out, or convert to ztt.`,
-    );
-  }
-  const run = Math.min(cycles, maxCycles);
-  if (exitFromCycle > run) {
-    throw new UsageError(
-      `${what} would change nothing: exits are checked from cycle ${exitFromCycle} on, and this model has ${run}.`,
-    );
-  }
 }

@@ -1,5 +1,5 @@
 import {requireWhole} from '../errors.js';
-import type {Model} from '../model/index.js';
+import {requireExits, type Model} from '../model/index.js';
 import {oracleCeiling} from './ceiling.js';
 import {planEvaluation} from './choose.js';
 import {
@@ -9,7 +9,7 @@ import {
   type DepthOptions,
   type TaskDepths,
 } from './depths.js';
-import {checkThresholds, DEFAULTS, exitOptions, type EvalOptions} from './eval-options.js';
+import {DEFAULTS, exitOptions, type EvalOptions} from './eval-options.js';
 import type {Metric} from './metrics.js';
 import {budgetReport, buildReport, thresholdReport, type TaskAtThreshold} from './report.js';
 import type {TextEncoder} from './requests.js';
@@ -49,7 +49,7 @@ export async function evaluate(
   requireWhole('bootstrapIterations', bootstrapIterations, 0, 1e9);
   requireWhole('timedQuestions', timedQuestions, 0, 1e9);
   const exits = exitOptions(options, model.config);
-  checkThresholds(options.thresholds ?? [], exits, model.config);
+  for (const threshold of options.thresholds ?? []) requireExits(model.config, {...exits, threshold});
   const {tasks, thresholds, budgets, curve} = await planEvaluation(model, tokenizer, options, exits);
   const prepared = tasks.map((task) => prepareTask(task, tokenizer, model));
   await warmUp(model, prepared);

@@ -2,6 +2,7 @@
 export {calibrationThresholds} from './calibration.js';
 export {addCosts, summarise, type Cost, type CostSummary} from './cost.js';
 export {calibrate, type CalibrateOptions} from './calibrate.js';
+export {tokenBudget} from './choose.js';
 export {type EvalOptions} from './eval-options.js';
 export {evaluate, type Evaluated} from './evaluate.js';
 export {htmlReport} from './html-report.js';

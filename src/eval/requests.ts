@@ -58,11 +58,12 @@ export class Encoder {
 
   /**
    * A document's windows: together they score each of its tokens once. The first follows the prefix token; a
-   * full later one has one token of context, and the last is filled up with context to the left. Where the
-   * tokenizer begins a text with the prefix token itself, as OPT's, it is then scored too: so does the harness.
+   * full later one has one token of context, and the last is filled up with context to the left. What the tokenizer
+   * would put in front by itself, as OPT's, is left out: the prefix token is there. (The harness keeps both, and
+   * scores one given the other.)
    */
   windows(page: string): Pair[] {
-    const tokens = this.encode(page);
+    const tokens = this.tokenizer.encode(page, false);
     const {maxPositions: L} = this.arch;
     if (tokens.length === 0) return [];
     const first = Math.min(L, tokens.length);

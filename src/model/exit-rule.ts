@@ -93,19 +93,20 @@ export function tokenScores(z: Float32Array, keys: ArrayLike<number>, score: Exi
  * Refuses options that cannot be, and a threshold that was asked for and can change nothing.
  * @throws UsageError saying why
  */
-export function requireExits(config: ModelConfig, options: ForwardOptions): void {
+export function requireExits(config: ModelConfig, options: ForwardOptions, what?: string): void {
   const rule = exitRule(config, options);
   const {threshold = 1} = options;
   const below = (typeof threshold === 'number' ? [threshold] : threshold).find((value) => value < 1);
   if (below === undefined) return;
   const {layout, cycles} = config.arrangement;
+  const asked = what ?? `threshold ${below}`;
   if (!hasZeroTokens(layout)) {
     throw new UsageError(
-      `threshold ${below} cannot be: layout ${layout} has no zero tokens to exit by; leave --threshold out, or convert to ztt.`,
+      `${asked} cannot be: layout ${layout} has no zero tokens to exit by; leave it out, or convert to ztt.`,
     );
   }
   if (checksExits(rule)) return;
   throw new UsageError(
-    `threshold ${below} would change nothing: of this model's ${cycles} cycles none is checked; give a lower --exit-from-cycle.`,
+    `${asked} would change nothing: of this model's ${cycles} cycles none is checked; give a lower --exit-from-cycle.`,
   );
 }
