@@ -102,7 +102,7 @@ const NO_CHECKPOINTS: BadCheckpoint[] = [
       copyOf('gpt2', folder);
       rmSync(join(folder, 'config.json'));
     },
-    message: /config\.json cannot be read: no such file/,
+    message: /has no config\.json; the model's own must lie beside its weights/,
   },
   {
     what: 'a folder without weights',
