@@ -79,9 +79,14 @@ export async function revert(options: RevertOptions): Promise<RevertReport> {
     const {ztt} = config;
     if (!ztt) throw new UnsupportedError(`${options.model} is a plain ${config.arch.family} model already.`);
     mapTensors(checkpoint, config);
-    if (config.arrangement.lora) {
+    const {lora, cycles} = config.arrangement;
+    if (lora) {
+      const way =
+        lora.per === 'cycle' && cycles > 1
+          ? `, and those of ${cycles} cycles cannot be merged into one weight`
+          : '; `ztt merge` adds them to the weights first';
       throw new UnsupportedError(
-        `${options.model} has LoRA matrices, which a plain model cannot have; \`ztt merge\` adds them to the weights first.`,
+        `${options.model} has LoRA matrices, which a plain model cannot have${way}.`,
       );
     }
     requirePermission(config, ztt, options);

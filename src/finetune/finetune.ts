@@ -54,7 +54,8 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
   const config = await readConfigOf(options.model);
   const {arch} = config;
   const from = options.resume ? ((await run.steps()).at(-1) ?? 0) : 0;
-  const settings = fittedSettings(from > 0 ? await withBatchOf(run, from, options) : options, config);
+  const given = from > 0 ? await withBatchOf(run, from, options) : options;
+  const settings = fittedSettings(given, config, await teacherConfig(options));
   const controls = runControls(options);
   const started = performance.now();
   const report = {
@@ -166,8 +167,10 @@ async function withBatchOf(run: RunFolder, step: number, options: FinetuneOption
  */
 export async function planFinetune(options: FinetuneOptions): Promise<RunPlan> {
   const config = await readConfigOf(options.model);
-  const settings = fittedSettings(options, config);
-  return planRun(config, settings, runControls(options), options.checkpointCycles);
+  const teacher = await teacherConfig(options);
+  const settings = fittedSettings(options, config, teacher);
+  const {checkpointCycles} = options;
+  return planRun(config, settings, runControls(options), {checkpointCycles, teacher});
 }
 
 /** The model that a run's model is drawn to, or null. */
@@ -206,6 +209,9 @@ async function folderOf(path: string): Promise<string> {
 }
 
 const readConfigOf = async (path: string) => readModelConfig(await folderOf(path));
+
+const teacherConfig = async ({teacher}: FinetuneOptions) =>
+  teacher === undefined ? undefined : readConfigOf(teacher);
 
 /** The fine-tuned model's config.json: the model's own, or that of a `vanilla` conversion of the source. */
 async function outputConfig(options: FinetuneOptions, model: Model): Promise<Record<string, unknown>> {

@@ -1,5 +1,5 @@
 import {ZttError} from '../errors.js';
-import {modelTensors, type ModelConfig} from '../model/index.js';
+import {modelTensors, ZERO_KEYS, type ModelConfig} from '../model/index.js';
 import {distillationSettings} from './distillation-options.js';
 import {loraSettings, newLora} from './lora-options.js';
 import {availableMemory, FLOAT, stepMemory, type StepMemory} from './memory.js';
@@ -39,16 +39,23 @@ export interface RunPlan {
   };
 }
 
+/** What decides the memory of a step besides its settings. */
+export interface StepOptions {
+  checkpointCycles?: boolean;
+  /** The config of the model that distillation draws to. */
+  teacher?: ModelConfig;
+}
+
 /** Computes what a run takes, of its config alone: the figures of memory are those of the native engine. */
 export function planRun(
   config: ModelConfig,
   settings: RunSettings,
   {keep, evalEvery}: RunControls,
-  checkpointCycles = false,
+  options: StepOptions,
 ): RunPlan {
   const {arrangement} = config;
   const {batchSize, accumulate, seqLen, steps} = settings;
-  const memory = memoryOf(config, settings, checkpointCycles);
+  const memory = memoryOf(config, settings, options);
   const rows = batchSize * accumulate;
   const flopsPerStep = stepFlops(config, settings, arrangement.cycles);
   const checkpoint = memory.weights + memory.moments;
@@ -71,7 +78,11 @@ export function planRun(
  * does not go at once goes one after the other.
  * @throws UsageError as `runSettings`; ZttError where not even one sequence fits
  */
-export function fittedSettings(options: FinetuneOptions, config: ModelConfig): RunSettings {
+export function fittedSettings(
+  options: FinetuneOptions,
+  config: ModelConfig,
+  teacher?: ModelConfig,
+): RunSettings {
   const {batchSize = DEFAULT_BATCH, ...rest} = options;
   const auto = batchSize === 'auto';
   const settings: RunSettings = {
@@ -81,8 +92,9 @@ export function fittedSettings(options: FinetuneOptions, config: ModelConfig): R
   };
   if (!auto) return settings;
   const rows = settings.batchSize * settings.accumulate;
+  const {checkpointCycles} = options;
   const bytes = (size: number) =>
-    memoryOf(config, {...settings, batchSize: size}, options.checkpointCycles ?? false).total;
+    memoryOf(config, {...settings, batchSize: size}, {checkpointCycles, teacher}).total;
   const fitting = fittingBatch(rows, bytes, availableMemory());
   return {...settings, batchSize: fitting, accumulate: rows / fitting};
 }
@@ -90,14 +102,23 @@ export function fittedSettings(options: FinetuneOptions, config: ModelConfig): R
 function memoryOf(
   {arch, arrangement}: ModelConfig,
   settings: RunSettings,
-  checkpointCycles: boolean,
+  {checkpointCycles = false, teacher}: StepOptions,
 ): StepMemory {
-  const {train, batchSize, seqLen} = settings;
+  const {train, batchSize, seqLen, exitLossWeight, exitObjective} = settings;
   const withLora = {...arrangement, lora: newLora(settings) ?? arrangement.lora};
   const names = modelTensors(arch, withLora).map(({name}) => name);
   const trained = trainedParameters(parseTrain(train), names, arch);
-  const sizes = {batchSize, seqLen, checkpointCycles, exitLosses: settings.exitLossWeight > 0};
-  return stepMemory({arch, arrangement: withLora, trained: (name) => trained.has(name), ...sizes});
+  return stepMemory({
+    arch,
+    arrangement: withLora,
+    trained: (name) => trained.has(name),
+    batchSize,
+    seqLen,
+    checkpointCycles,
+    exitLosses: exitLossWeight > 0,
+    exitObjective: exitObjective !== 'off' && trained.has(ZERO_KEYS),
+    teacher,
+  });
 }
 
 /**

@@ -68,6 +68,17 @@ export class Blocks {
     hook?: BranchHook,
     observe?: (zero: () => tf.Tensor3D) => void,
   ): tf.Tensor3D {
+    // What no gradient needs is let go as soon as the layer is over; what is observed outlives it.
+    return observe ? this.layer(x, run, mask, hook, observe) : tf.tidy(() => this.layer(x, run, mask, hook));
+  }
+
+  private layer(
+    x: tf.Tensor3D,
+    run: BlockRun,
+    mask: tf.Tensor2D,
+    hook?: BranchHook,
+    observe?: (zero: () => tf.Tensor3D) => void,
+  ): tf.Tensor3D {
     const projections = this.projections(this.attentionInput(x, run), run);
     observe?.(() => zeroAttentionOfKey(projections, this.attention(run, mask)));
     if (!hook) return this.rest(x, causalAttention(projections, this.attention(run, mask)), run);
@@ -115,6 +126,10 @@ export class Blocks {
 
   /** What follows attention: its output projection, and the MLP. */
   rest<T extends tf.Tensor>(x: T, mixed: T, run: BlockRun, hook?: BranchHook): T {
+    return tf.tidy(() => this.restOf(x, mixed, run, hook));
+  }
+
+  private restOf<T extends tf.Tensor>(x: T, mixed: T, run: BlockRun, hook?: BranchHook): T {
     const {block, normFirst, activation} = this.arch;
     const branch = (y: T) => (hook ? hook(y) : y);
     const attended = add(x, branch(this.linear(mixed, run, block.attentionOut)));
@@ -149,8 +164,10 @@ export class Blocks {
     const bias = this.weights.find(`${run.prefix}${name}.bias`);
     const lora = this.loraOf(run, name);
     if (!lora) return linear(x, weight, bias, this.arch.weightLayout, through);
-    const sum = addLowRank(linear(x, weight, bias, this.arch.weightLayout), x, lora);
-    return through ? activation(sum, through) : sum;
+    return tf.tidy(() => {
+      const sum = addLowRank(linear(x, weight, bias, this.arch.weightLayout), x, lora);
+      return through ? activation(sum, through) : sum;
+    });
   }
 
   /** The LoRA matrices of a slot's linear map, or null. */

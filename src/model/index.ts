@@ -53,6 +53,7 @@ export type {ExitScores} from './score.js';
 export {cachedTokenBytes} from './cached-bytes.js';
 export type {CachedTokens} from './strands.js';
 export type {Model} from './model.js';
+export {MAX_LOGITS} from './max-logits.js';
 export {countParameters, mapTensors, modelTensors, ZERO_KEYS, type TensorMap} from './tensors.js';
 export type {ExitMeasure, ExitObjective, ExitUnit} from './exit-objective.js';
 export type {GradientOptions, LossGradients} from './gradients.js';

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {logProbabilities} from '../ops/index.js';
-import {MAX_LOGITS, type Network} from './network.js';
+import {MAX_LOGITS} from './max-logits.js';
+import type {Network} from './network.js';
 
 // Shapes: N rows, D width, V vocabulary.
 

@@ -19,9 +19,7 @@ import {loraScale} from './lora.js';
 import {stretchSlots, type PassOptions, type Stretch} from './stretches.js';
 import {ZERO_KEYS} from './tensors.js';
 import type {Weights} from './weights.js';
-
-/** Logits computed at a time, at most: bounds memory whatever the vocabulary. */
-export const MAX_LOGITS = 1 << 24;
+import {MAX_LOGITS} from './max-logits.js';
 
 /** A slot, ready to run. */
 export type NetworkSlot = Slot & BlockRun;
@@ -103,14 +101,11 @@ export class Network {
           const mask = this.mask(ids.shape[1]);
           const slots = this.slots();
           return group.reduce((before, {index}) => {
-            const pass = (zero: () => tf.Tensor3D) => observe?.({index, before, zero});
-            return this.blocks.run(
-              before,
-              slots[index]!,
-              mask,
-              hook,
-              this.zeroTokens === 1 ? pass : undefined,
-            );
+            const pass =
+              observe && this.zeroTokens === 1
+                ? (zero: () => tf.Tensor3D) => observe({index, before, zero})
+                : undefined;
+            return this.blocks.run(before, slots[index]!, mask, hook, pass);
           }, x!);
         },
       };

@@ -42,7 +42,7 @@ export function headDistillation(
   const weightWanted = wanted && !isFrozen(weight);
   return customOp([state, weight], (state, weight) => {
     const [N] = state.shape as [number, number];
-    const rows = Math.max(CHUNK_ROWS, Math.floor(CHUNK_LOGITS / weight.shape[0]));
+    const rows = chunkRows(weight.shape[0]);
     let loss: tf.Tensor = tf.scalar(0);
     let dWeight: tf.Tensor = tf.zeros(weightWanted ? weight.shape : [0]);
     const dState: tf.Tensor[] = [];
@@ -79,6 +79,11 @@ export function headDistillation(
   }) as tf.Scalar;
 }
 
+const chunkRows = (V: number): number => Math.max(CHUNK_ROWS, Math.floor(CHUNK_LOGITS / V));
+
+/** How many logits of each model are there at a time, of N targets over a vocabulary of V. */
+export const distilledLogits = (N: number, V: number): number => Math.min(N, chunkRows(V)) * V;
+
 /** The loss of some rows, and its gradient by the student's logits [n, V] if it is wanted. */
 function chunkLoss(
   student: tf.Tensor2D,
@@ -91,14 +96,15 @@ function chunkLoss(
   const [s, t] = T === 1 ? [student, teacher] : [tf.div(student, T), tf.div(teacher, T)];
   const [p, q] = [tf.softmax(s), tf.softmax(t)];
   // KL = sum q (log q - log p) = sum q (t - s) + lse(s) - lse(t), where nothing underflows.
-  const across = tf.sum(tf.mul(q, tf.sub(t, s)), 1, true);
-  const divergence = tf.reshape(tf.add(across, tf.sub(logSumExp(s, p), logSumExp(t, q))), [-1]);
-  const entropy = tf.neg(logProbabilities(student, targets));
+  const across = tf.tidy(() => tf.sum(tf.mul(q, tf.sub(t, s)), 1, true));
+  const sums = tf.tidy(() => tf.sub(logSumExp(s, p), logSumExp(t, q)));
+  const divergence = tf.reshape(tf.add(across, sums), [-1]);
+  const entropy = tf.tidy(() => tf.neg(logProbabilities(student, targets)));
   const losses = tf.add(tf.mul(entropy, 1 - X), tf.mul(divergence, X * T * T));
   const loss = tf.sum(tf.mul(losses, weights));
   if (!wanted) return {loss};
   const plain = T === 1 ? p : tf.softmax(student);
-  const ofTargets = tf.mul(tf.sub(plain, tf.oneHot(targets, V)), 1 - X);
-  const ofTeacher = tf.mul(tf.sub(p, q), X * T);
+  const ofTargets = tf.tidy(() => tf.mul(tf.sub(plain, tf.oneHot(targets, V)), 1 - X));
+  const ofTeacher = tf.tidy(() => tf.mul(tf.sub(p, q), X * T));
   return {loss, gradient: tf.mul(tf.add(ofTargets, ofTeacher), tf.reshape(weights, [-1, 1]))};
 }

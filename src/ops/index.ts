@@ -15,7 +15,7 @@ export {
 } from './causal-attention.js';
 export {withoutGradient} from './custom.js';
 export {crossEntropy, headCrossEntropy, logProbabilities} from './cross-entropy.js';
-export {headDistillation, type TeacherHead} from './distillation.js';
+export {distilledLogits, headDistillation, type TeacherHead} from './distillation.js';
 export {dropout} from './dropout.js';
 export {consecutiveRows, embedding} from './embedding.js';
 export {hasKernel, runFused, type FusedKernel} from './fused.js';

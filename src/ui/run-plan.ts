@@ -6,7 +6,7 @@ export interface PlanNumbers {
   parameters: {all: number; trained: number};
   batchSize: number;
   accumulate: number;
-  memory: {weights: number; gradients: number; moments: number; activations: number; total: number};
+  memory: Record<'weights' | 'gradients' | 'moments' | 'activations' | 'teacher' | 'total', number>;
   availableMemory: number;
   steps: number;
   tokensPerStep: number;
@@ -28,6 +28,7 @@ export function planFacts(plan: PlanNumbers): string {
         `gradients    ${bytes(memory.gradients)}`,
         `moments      ${bytes(memory.moments)}`,
         `activations  ${bytes(memory.activations)}`,
+        ...(memory.teacher > 0 ? [`teacher      ${bytes(memory.teacher)}`] : []),
       ].join('\n'),
     ],
     [
