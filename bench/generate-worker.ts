@@ -10,9 +10,12 @@ const model = await load(folder, {engine, threads: Number(threads)});
 
 for await (const line of createInterface({input: process.stdin})) {
   const {ask, ids, tokens} = question.parse(JSON.parse(line));
-  const begun = performance.now();
+  const [begun, before] = [performance.now(), process.cpuUsage()];
   const made = ask === 'generate' ? await cached(ids, tokens) : await anew(ids, tokens);
-  process.stdout.write(`${JSON.stringify({ids: made, seconds: (performance.now() - begun) / 1000})}\n`);
+  const {user, system} = process.cpuUsage(before);
+  process.stdout.write(
+    `${JSON.stringify({ids: made, seconds: (performance.now() - begun) / 1000, cpu: (user + system) / 1e6})}\n`,
+  );
 }
 
 async function cached(ids: number[], maxNewTokens: number): Promise<number[]> {

@@ -18,10 +18,10 @@ model.generation_config.pad_token_id = 0
 for line in sys.stdin:
     asked = json.loads(line)
     ids = torch.tensor([asked["ids"]])
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     with torch.no_grad():
         made = model.generate(
             ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=asked["tokens"],
             eos_token_id=None, use_cache=True)
-    seconds = time.perf_counter() - begun
-    print(json.dumps({"seconds": seconds, "ids": made[0, ids.shape[1]:].tolist()}), flush=True)
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "ids": made[0, ids.shape[1]:].tolist()}), flush=True)

@@ -4,6 +4,8 @@ import {z} from 'zod';
 
 const answerSchema = z.object({
   seconds: z.number().optional(),
+  /** Of the processor. */
+  cpu: z.number().optional(),
   bytes: z.number().optional(),
   loss: z.number().optional(),
   ids: z.array(z.number()).optional(),
