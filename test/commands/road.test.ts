@@ -224,7 +224,7 @@ describe('finetune and eval', () => {
     ]);
     expect(evaluated.results['books_word_order']).toMatchObject({sample_len: 3});
     const [folder] = await readdir(results);
-    const [file] = await readdir(join(results, folder!));
+    const file = (await readdir(join(results, folder!))).find((name) => name.endsWith('.json'));
     const written = JSON.parse(await readFile(join(results, folder!, file!), 'utf8')) as EvalReport;
     expect(written.results).toEqual(evaluated.results);
   });
@@ -235,7 +235,7 @@ describe('finetune and eval', () => {
       ...['--limit', '2', '--threshold', '0.01,1', ...WASM],
     ]);
     const [head, early, full, ...rest] = stdout.trimEnd().split('\n');
-    expect(head).toMatch(/^task +threshold +result +slots +FLOPs a token +of source +time$/);
+    expect(head).toMatch(/^task +threshold +result +slots +FLOPs a token +of source +a question +alone$/);
     expect(early).toMatch(/^books_word_order +0\.01 +acc .* 8\.0\/14 /);
     expect(full).toMatch(/^books_word_order +1 +acc .* 14\.0\/14 /);
     expect(rest).toEqual([]);
