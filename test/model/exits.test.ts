@@ -122,8 +122,7 @@ describe.each([
     expect((await model.logits(ids, {maxCycles: 3})).slots).toHaveLength(tailStart + tail);
   });
 
-  it('score alike whatever the context length where all keys weigh the same', async () => {
-    // Of zero keys and queries nothing is known: each key has the weight 1 / (n + 1), the zero token too.
+  it('score higher against the mean of the keys than against their sum', async () => {
     const flat = await model.score([{ids: [...ROWS[2]!.ids], from: 10, contextLength: 10}], {
       exitScores: true,
       exitScore: 'length-normalised',

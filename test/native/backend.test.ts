@@ -171,9 +171,43 @@ describe('memory that is used again', () => {
 
 describe('the addon refuses, without touching memory,', () => {
   const f = (n: number) => new Float32Array(n);
+  const i = (...values: number[]) => Int32Array.from(values);
   const CALLS: [string, (b: Binding) => unknown][] = [
     ['an output too short', (b) => b.matMul(1, false, false, 4, 4, 4, f(16), 16, f(16), 16, f(15))],
     ['an input too short', (b) => b.linear(false, 4, 4, 4, f(15), f(16), 4, null, 0, f(16), null)],
+    [
+      'a range outside of the keys',
+      (b) =>
+        b.strandAttention(
+          1,
+          1,
+          4,
+          1,
+          i(1, 1),
+          i(3, 2),
+          i(2),
+          4,
+          4,
+          f(4),
+          4,
+          f(16),
+          null,
+          4,
+          f(16),
+          f(4),
+          f(1),
+          null,
+        ),
+    ],
+    [
+      'a query that sees more keys than there are',
+      (b) =>
+        b.strandWeights(1, 1, 4, 1, i(1, 1), i(0, 2), i(3), 4, 4, f(4), 4, f(16), null, f(16), f(1), null),
+    ],
+    [
+      'queries of no strand',
+      (b) => b.strandValues(2, 1, 4, 1, i(1, 1), i(0, 2), i(1, 1), 4, 4, f(16), i(1, 1), f(16), f(2), f(8)),
+    ],
     ['sizes that overflow', (b) => b.reduce(0, 2 ** 40, 2 ** 40, f(1), f(1))],
     ['sizes that are no whole numbers', (b) => b.softmax(1.5, 2, f(4), f(4))],
     ['a negative size', (b) => b.softmax(-1, 2, f(4), f(4))],
