@@ -47,9 +47,10 @@ const parseReal = (input: string, options: RealRange & {name: string}): number =
   return value;
 };
 
-/** For example `above 0 and at most 1`. */
-const boundsOf = ({above, from, max, below}: RealRange): string =>
-  [
+/** For example `above 0 and at most 1`, or `from 0 to 1`. */
+const boundsOf = ({above, from, max, below}: RealRange): string => {
+  if (from !== undefined && max !== undefined) return `from ${from} to ${max}`;
+  return [
     above === undefined ? null : `above ${above}`,
     from === undefined ? null : `from ${from}`,
     max === undefined ? null : `at most ${max}`,
@@ -57,6 +58,7 @@ const boundsOf = ({above, from, max, below}: RealRange): string =>
   ]
     .filter((bound) => bound !== null)
     .join(' and ');
+};
 
 /** A flag that takes a number in a range. */
 export const realNumber = Flags.custom<number, RealRange>({
