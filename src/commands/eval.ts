@@ -1,4 +1,5 @@
-import type {Companion, EvalReport, Sample} from '../eval/index.js';
+import {join} from 'node:path';
+import type {Companion, EvalOptions, EvalReport, Sample} from '../eval/index.js';
 import {ENGINES} from '../engine/index.js';
 import {EXIT_GRANULARITIES, EXIT_SCORES} from '../model/index.js';
 import {Flags} from '@oclif/core';
@@ -81,7 +82,8 @@ export default class Eval extends BaseCommand {
     }),
     output: someText({
       char: 'o',
-      description: 'Also write the JSON results and an HTML report into this folder.',
+      description:
+        'Also write the JSON results and an HTML report into this folder. There an evaluation that was interrupted goes on when called again.',
       helpValue: 'DIR',
     }),
     'log-samples': Flags.boolean({
@@ -98,16 +100,25 @@ export default class Eval extends BaseCommand {
 
   override async run(): Promise<EvalReport> {
     const {args, flags} = await this.parseFlags();
-    const signal = this.interruptible('stopped; no results were written.');
-    const [{evaluate, htmlReport, samplesFile, writeResults}, {load}, {Tokenizer}, {Checkpoint}] =
-      await Promise.all([
-        import('../eval/index.js'),
-        import('../model/index.js'),
-        import('../tokenizer/index.js'),
-        import('../checkpoint/index.js'),
-      ]);
+    const signal = this.interruptible(
+      flags.output
+        ? 'stopped; no results were written yet, and the same command goes on from here.'
+        : 'stopped; no results were written.',
+    );
+    const [
+      {evaluate, htmlReport, resultsFolder, samplesFile, WorkFile, writeResults},
+      {load},
+      {Tokenizer},
+      {Checkpoint},
+    ] = await Promise.all([
+      import('../eval/index.js'),
+      import('../model/index.js'),
+      import('../tokenizer/index.js'),
+      import('../checkpoint/index.js'),
+    ]);
     const {path} = await this.fetchModel(args.model, signal);
     const checkpoint = await Checkpoint.open(path);
+    const weights = flags.output ? await checkpoint.sha256() : {};
     await checkpoint.close();
     const tokenizer = await Tokenizer.load(checkpoint.folder);
     const model = await load(path, {engine: flags.engine, threads: flags.threads});
@@ -115,7 +126,7 @@ export default class Eval extends BaseCommand {
     const progress = await this.progress({title: 'Reading tasks'});
     const logged: {task: string; threshold: number; samples: Sample[]}[] = [];
     let part: string | null = null;
-    const report = await evaluate(model, tokenizer, {
+    const options: EvalOptions = {
       tasks: flags.tasks,
       taskData: {
         dataFolder: flags['task-data'],
@@ -144,7 +155,19 @@ export default class Eval extends BaseCommand {
         : undefined,
       onNote: (line) => this.note(line),
       signal,
-    });
+    };
+    const work = flags.output
+      ? await WorkFile.open(
+          join(resultsFolder(flags.output, args.model), '.unfinished.jsonl'),
+          model,
+          weights,
+          options,
+        )
+      : undefined;
+    if (work?.other) this.note(OTHER_WORK);
+    if (work && work.batches > 0)
+      this.note(`Going on with an interrupted evaluation: ${work.batches} batches are scored.`);
+    const report = await evaluate(model, tokenizer, {...options, work}).finally(() => work?.close());
     progress.stop();
     model.dispose();
     this.log(resultsTable(report));
@@ -156,6 +179,7 @@ export default class Eval extends BaseCommand {
         ...logged.map(({task, threshold, samples}) => samplesFile(task, threshold, deepest, samples)),
       ];
       for (const file of await writeResults(flags.output, report, companions)) this.note(`Written: ${file}`);
+      await work?.remove();
     }
     return report;
   }
@@ -169,6 +193,9 @@ export default class Eval extends BaseCommand {
     return parseWithConfig(words, path, {flags, positional: 'model'}, parse);
   }
 }
+
+const OTHER_WORK =
+  'An interrupted evaluation lies there of another model, other tasks or flags; this one starts anew.';
 
 const COLUMNS: Column[] = [
   {title: 'task'},

@@ -3,6 +3,7 @@ import type {ModelConfig} from '../model/index.js';
 import type {DepthOptions} from './depths.js';
 import type {Sample} from './samples.js';
 import type {TaskOptions} from './tasks.js';
+import type {WorkFile} from './work-file.js';
 
 /** When rows exit, whatever the threshold; see the model's `ForwardOptions`. */
 export type ExitOptions = Pick<DepthOptions, 'exitFromCycle' | 'exitScore' | 'exitGranularity' | 'maxCycles'>;
@@ -40,6 +41,8 @@ export interface EvalOptions extends TaskScoringOptions {
   onSamples?: (task: string, threshold: number, samples: Sample[]) => void;
   /** Called with a line that a person should know. */
   onNote?: (line: string) => void;
+  /** Keeps what was scored, and gives what an interrupted evaluation had; the caller closes or removes it. */
+  work?: WorkFile;
 }
 
 export const DEFAULTS = {calibrationLimit: 200, bootstrapIterations: 1000, timedQuestions: 16};

@@ -7,6 +7,7 @@ import {
   scoreAllExits,
   scoreEachThreshold,
   type DepthOptions,
+  type ScoredAtExits,
   type TaskDepths,
 } from './depths.js';
 import {DEFAULTS, exitOptions, type EvalOptions} from './eval-options.js';
@@ -50,12 +51,13 @@ export async function evaluate(
   requireWhole('timedQuestions', timedQuestions, 0, 1e9);
   const exits = exitOptions(options, model.config);
   for (const threshold of options.thresholds ?? []) requireExits(model.config, {...exits, threshold});
-  const {tasks, thresholds, budgets, curve} = await planEvaluation(model, tokenizer, options, exits);
+  const kept = options.work?.keeping(model) ?? model;
+  const {tasks, thresholds, budgets, curve} = await planEvaluation(kept, tokenizer, options, exits);
   const prepared = tasks.map((task) => prepareTask(task, tokenizer, model));
   await warmUp(model, prepared);
 
   const scoring = {...exits, batchTokens, signal};
-  const depths = await scoreTasks(model, prepared, thresholds, {...scoring, report: options.onProgress});
+  const depths = await scoreTasks(kept, prepared, thresholds, {...scoring, report: options.onProgress});
   const reports: ThresholdReport[] = [];
   const hashes: Record<string, string> = {};
   let metrics: (readonly Metric[])[] = [];
@@ -101,7 +103,7 @@ export async function evaluate(
 
 /** Each task's scores, of one pass for all thresholds where that can be, else of one a threshold. */
 async function scoreTasks(
-  model: Evaluated,
+  model: ScoredAtExits,
   prepared: readonly PreparedTask[],
   thresholds: readonly number[],
   {report, ...options}: DepthOptions & {report: EvalOptions['onProgress']},

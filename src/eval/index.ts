@@ -19,6 +19,7 @@ export {samplesFile, type Sample} from './samples.js';
 export {
   readResults,
   resultsSchema,
+  resultsFolder,
   sanitiseModelName,
   writeResults,
   type Companion,
@@ -45,3 +46,4 @@ export {
   type Task,
   type TaskOptions,
 } from './tasks.js';
+export {WorkFile} from './work-file.js';

@@ -130,6 +130,10 @@ export function sanitiseModelName(name: string): string {
   return /^\.*$/.test(clean) ? '__' : clean;
 }
 
+/** Where the results of a model of this name go. */
+export const resultsFolder = (output: string, modelName: string): string =>
+  join(output, sanitiseModelName(modelName));
+
 /** A file beside the results: what stands before and after the stamp in its name, and its text. */
 export interface Companion {
   prefix: string;
@@ -147,7 +151,7 @@ export async function writeResults(
   report: EvalReport,
   companions: readonly Companion[] = [],
 ): Promise<string[]> {
-  const folder = join(output, report.model_name_sanitized);
+  const folder = resultsFolder(output, report.model_name);
   try {
     await mkdir(folder, {recursive: true});
   } catch (error) {

@@ -50,6 +50,7 @@ export async function inBatches<Result>(
     // Engines that compute at once never yield: timers and a Ctrl-C get their turn here.
     await setImmediate();
     if (signal?.aborted) {
+      if (signal.reason instanceof InterruptedError) throw signal.reason;
       throw new InterruptedError('the evaluation was stopped; nothing was written.', {cause: signal.reason});
     }
     const own = await run(batch.flatMap((i) => groups[i]!));
