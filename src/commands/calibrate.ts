@@ -7,6 +7,7 @@ import {
   dropFlag,
   engineFlag,
   exitFlags,
+  exitOptions,
   facts,
   format,
   granularityFlag,
@@ -65,20 +66,12 @@ export default class Calibrate extends BaseCommand {
     let begun = false;
     const calibration = await calibrate(model, tokenizer, {
       tasks: flags.tasks,
-      taskData: {
-        dataFolder: flags['task-data'],
-        openDataset: (repo) => {
-          progress.begin(`Fetching ${repo}`, format.bytes);
-          return this.openDataset(repo, signal, (done, total) => progress.update(done, total));
-        },
-      },
+      taskData: this.taskData(flags['task-data'], progress, signal),
       limit: flags.limit,
       maxDrop: flags['max-drop'],
       budget: flags.budget,
-      exitScore: flags['exit-score'],
+      ...exitOptions(flags),
       exitGranularity: flags['exit-granularity'],
-      exitFromCycle: flags['exit-from-cycle'],
-      maxCycles: flags['max-cycles'],
       onProgress: (done, total) => {
         if (!begun) progress.begin('Calibrating', format.count);
         begun = true;

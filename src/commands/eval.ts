@@ -7,6 +7,7 @@ import {
   BaseCommand,
   engineFlag,
   exitFlags,
+  exitOptions,
   format,
   granularityFlag,
   MODEL_FORMS,
@@ -128,21 +129,13 @@ export default class Eval extends BaseCommand {
     let part: string | null = null;
     const options: EvalOptions = {
       tasks: flags.tasks,
-      taskData: {
-        dataFolder: flags['task-data'],
-        openDataset: (repo) => {
-          progress.begin(`Fetching ${repo}`, format.bytes);
-          return this.openDataset(repo, signal, (done, total) => progress.update(done, total));
-        },
-      },
+      taskData: this.taskData(flags['task-data'], progress, signal),
       thresholds: flags.threshold,
       budgets: flags.budget,
       limit: flags.limit,
       calibrationLimit: flags['calibration-limit'],
-      exitScore: flags['exit-score'],
+      ...exitOptions(flags),
       exitGranularity: flags['exit-granularity'],
-      exitFromCycle: flags['exit-from-cycle'],
-      maxCycles: flags['max-cycles'],
       timedQuestions: flags.time,
       modelName: args.model,
       onProgress: (done, total, next) => {

@@ -6,6 +6,7 @@ import {
   DepthText,
   engineFlag,
   exitFlags,
+  exitOptions,
   format,
   MODEL_FORMS,
   modelArg,
@@ -134,9 +135,7 @@ export default class Generate extends BaseCommand {
     const config = await readModelConfig(checkpoint.folder);
     const exits = {
       threshold: flags.budget ? await thresholdFor(config, flags.budget) : flags.threshold,
-      exitScore: flags['exit-score'],
-      exitFromCycle: flags['exit-from-cycle'],
-      maxCycles: flags['max-cycles'],
+      ...exitOptions(flags),
     };
     requireExits(config, exits);
     const tokenizer = await Tokenizer.load(checkpoint.folder);

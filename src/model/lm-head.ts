@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {logProbabilities} from '../ops/index.js';
-import {MAX_LOGITS} from './max-logits.js';
+import {rowsAtATime} from './max-logits.js';
 import type {Network} from './network.js';
 
 // Shapes: N rows, D width, V vocabulary.
@@ -12,7 +12,7 @@ export async function headOver(
   rows: readonly number[],
   use: (logits: tf.Tensor2D, start: number, end: number) => Promise<void>,
 ): Promise<void> {
-  const size = Math.max(1, Math.floor(MAX_LOGITS / network.config.arch.vocabulary));
+  const size = rowsAtATime(network.config.arch.vocabulary);
   for (let start = 0; start < rows.length; start += size) {
     const end = Math.min(start + size, rows.length);
     const some = tf.tensor1d(rows.slice(start, end), 'int32');

@@ -19,7 +19,7 @@ import {loraScale} from './lora.js';
 import {stretchSlots, type PassOptions, type Stretch} from './stretches.js';
 import {ZERO_KEYS} from './tensors.js';
 import type {Weights} from './weights.js';
-import {MAX_LOGITS} from './max-logits.js';
+import {rowsAtATime} from './max-logits.js';
 
 /** A slot, ready to run. */
 export type NetworkSlot = Slot & BlockRun;
@@ -147,7 +147,7 @@ export class Network {
    */
   tokenLosses(x: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
     const N = x.shape[0];
-    const size = Math.max(1, Math.floor(MAX_LOGITS / this.config.arch.vocabulary));
+    const size = rowsAtATime(this.config.arch.vocabulary);
     const losses = (start: number) => {
       const rows = Math.min(size, N - start);
       const logits = this.logits(tf.slice(x, [start, 0], [rows, -1]));

@@ -72,6 +72,17 @@ export abstract class BaseCommand extends Command {
     return openDataset(repo, {signal, onProgress, onNote: (line) => this.note(line)});
   }
 
+  /** Where the datasets of named tasks come from: a folder if one is given, else the Hub, with its downloads shown. */
+  protected taskData(dataFolder: string | undefined, progress: Progress, signal: AbortSignal) {
+    return {
+      dataFolder,
+      openDataset: (repo: string) => {
+        progress.begin(`Fetching ${repo}`, bytes);
+        return this.openDataset(repo, signal, (done, total) => progress.update(done, total));
+      },
+    };
+  }
+
   private async hubProgress(model: string): Promise<Progress | null> {
     const {findModel} = await import('../hub/index.js');
     const {kind} = await findModel(model);

@@ -1,4 +1,4 @@
-import {Flags} from '@oclif/core';
+import {Flags, type Interfaces} from '@oclif/core';
 import {UsageError} from '../errors.js';
 import {wholeNumber} from './flags.js';
 
@@ -22,6 +22,15 @@ export const exitFlags = <Score extends string>(scores: readonly Score[]) => ({
     min: 1,
     max: 1000,
   }),
+});
+
+/** The flags, by the library's names. */
+export const exitOptions = <Score extends string>(
+  flags: Interfaces.InferredFlags<ReturnType<typeof exitFlags<Score>>>,
+) => ({
+  exitScore: flags['exit-score'],
+  exitFromCycle: flags['exit-from-cycle'],
+  maxCycles: flags['max-cycles'],
 });
 
 /** `--exit-granularity`, for commands that score. Which there are, the caller knows. */

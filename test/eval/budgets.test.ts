@@ -1,6 +1,5 @@
 import {cp, readFile, writeFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {convert} from '../../src/convert/index.js';
 import {
   addCosts,
   calibrate,
@@ -21,11 +20,11 @@ import {openParts} from '../../src/eval/parts.js';
 import {FormatError, UsageError} from '../../src/errors.js';
 import {finetune} from '../../src/finetune/index.js';
 import {load, readModelConfig, storeCalibration, type Model} from '../../src/model/index.js';
-import {Tokenizer} from '../../src/tokenizer/index.js';
+import type {Tokenizer} from '../../src/tokenizer/index.js';
 import {expectClose} from '../helpers/close.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {MODEL, TASKS} from './fixtures.js';
+import {loadZtt, MODEL, TASKS} from './fixtures.js';
 import {TASK_DATA} from './task-fixtures.js';
 
 const exact = (value: number) => ({value, low: value, high: value});
@@ -161,9 +160,7 @@ describe('with a model', () => {
   beforeAll(async () => {
     temp = await makeTempFolder();
     folder = temp.path('ztt');
-    await convert({source: MODEL, output: folder, layout: 'ztt', cycles: 2, seed: 1});
-    model = await load(folder, {engine: 'auto'});
-    tokenizer = await Tokenizer.load(MODEL);
+    ({model, tokenizer} = await loadZtt(folder));
   });
   afterAll(async () => {
     model.dispose();

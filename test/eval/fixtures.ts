@@ -1,6 +1,9 @@
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {z} from 'zod';
+import {convert} from '../../src/convert/index.js';
+import {load, type Model} from '../../src/model/index.js';
+import {Tokenizer} from '../../src/tokenizer/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
 
 const tasksIn = (...folder: string[]) => ({
@@ -11,6 +14,12 @@ const tasksIn = (...folder: string[]) => ({
 
 /** A GPT-2 of 8 layers and 256 positions. */
 export const MODEL = join(FIXTURES, 'gpt2-books');
+
+/** The same as ztt with 2 cycles and fresh zero keys, converted into a folder. */
+export async function loadZtt(output: string): Promise<{model: Model; tokenizer: Tokenizer}> {
+  await convert({source: MODEL, output, layout: 'ztt', cycles: 2, seed: 1});
+  return {model: await load(output, {engine: 'auto'}), tokenizer: await Tokenizer.load(MODEL)};
+}
 
 /** The tasks of fixtures/eval, by name. */
 export const TASKS = tasksIn('eval');

@@ -1,6 +1,5 @@
 import {readFile, writeFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {convert} from '../../src/convert/index.js';
 import {
   evaluate,
   htmlReport,
@@ -12,22 +11,19 @@ import {
   type Sample,
 } from '../../src/eval/index.js';
 import {zeroAttentionMap} from '../../src/eval/zero-attention.js';
-import {load, type Model} from '../../src/model/index.js';
-import {Tokenizer} from '../../src/tokenizer/index.js';
+import {type Model} from '../../src/model/index.js';
+import type {Tokenizer} from '../../src/tokenizer/index.js';
 import {CHROMIUM, openAsPhone} from '../helpers/chromium.js';
 import {expectClose} from '../helpers/close.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {expected, MODEL, TASKS} from './fixtures.js';
+import {expected, loadZtt, TASKS} from './fixtures.js';
 
 let temp: TempFolder;
 let model: Model;
 let tokenizer: Tokenizer;
 beforeAll(async () => {
   temp = await makeTempFolder();
-  const output = temp.path('ztt');
-  await convert({source: MODEL, output, layout: 'ztt', cycles: 2, seed: 1});
-  model = await load(output, {engine: 'auto'});
-  tokenizer = await Tokenizer.load(MODEL);
+  ({model, tokenizer} = await loadZtt(temp.path('ztt')));
 });
 afterAll(async () => {
   model.dispose();

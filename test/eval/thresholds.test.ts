@@ -1,7 +1,6 @@
 import {readFileSync} from 'node:fs';
 import {readdir, readFile, writeFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {convert} from '../../src/convert/index.js';
 import {
   calibrationThresholds,
   evaluate,
@@ -17,10 +16,10 @@ import {
 } from '../../src/eval/index.js';
 import {FileError, InterruptedError, UsageError} from '../../src/errors.js';
 import {load, type Model} from '../../src/model/index.js';
-import {Tokenizer} from '../../src/tokenizer/index.js';
+import type {Tokenizer} from '../../src/tokenizer/index.js';
 import {expectClose} from '../helpers/close.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {MODEL, TASKS} from './fixtures.js';
+import {loadZtt, MODEL, TASKS} from './fixtures.js';
 
 let temp: TempFolder;
 let model: Model;
@@ -28,11 +27,8 @@ let source: Model;
 let tokenizer: Tokenizer;
 beforeAll(async () => {
   temp = await makeTempFolder();
-  const output = temp.path('ztt');
-  await convert({source: MODEL, output, layout: 'ztt', cycles: 2, seed: 1});
-  model = await load(output, {engine: 'auto'});
+  ({model, tokenizer} = await loadZtt(temp.path('ztt')));
   source = await load(MODEL, {engine: 'auto'});
-  tokenizer = await Tokenizer.load(MODEL);
 });
 afterAll(async () => {
   model.dispose();

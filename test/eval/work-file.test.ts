@@ -2,13 +2,12 @@ import {existsSync} from 'node:fs';
 import {appendFile, copyFile, readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {convert} from '../../src/convert/index.js';
 import {evaluate, WorkFile, type EvalOptions, type EvalReport} from '../../src/eval/index.js';
 import {textOfScores, scoresOfLine} from '../../src/eval/work-line.js';
-import {load, type Model} from '../../src/model/index.js';
-import {Tokenizer} from '../../src/tokenizer/index.js';
+import {type Model} from '../../src/model/index.js';
+import type {Tokenizer} from '../../src/tokenizer/index.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {MODEL, TASKS} from './fixtures.js';
+import {loadZtt, TASKS} from './fixtures.js';
 
 let temp: TempFolder;
 let model: Model;
@@ -22,10 +21,7 @@ let options: EvalOptions;
 
 beforeAll(async () => {
   temp = await makeTempFolder();
-  const output = temp.path('ztt');
-  await convert({source: MODEL, output, layout: 'ztt', cycles: 2, seed: 1});
-  model = await load(output, {engine: 'auto'});
-  tokenizer = await Tokenizer.load(MODEL);
+  ({model, tokenizer} = await loadZtt(temp.path('ztt')));
   const pages = temp.path('pages.jsonl');
   await writeFile(pages, JSON.stringify({page: 'It was a bright day in the little town. '.repeat(9)}));
   options = {

@@ -1,33 +1,26 @@
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {convert, finetune, InterruptedError, UsageError} from '../../src/index.js';
+import {convert, finetune, UsageError} from '../../src/index.js';
 import {FIXTURES, ORACLE} from '../helpers/oracle.js';
+import {
+  expectResumedAs,
+  interruptAfter,
+  SHORT_RUN,
+  shortRunInputs,
+  weightBytes,
+} from '../helpers/short-run.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 
 const SOURCE = join(FIXTURES, 'gpt2-books');
-const RUN = {
-  data: [] as string[],
-  steps: 3,
-  batchSize: 2,
-  accumulate: 2,
-  seqLen: 16,
-  lr: 1e-3,
-  warmup: 1,
-  seed: 3,
-  evalEvery: 0,
-  engine: 'native',
-};
+const RUN = {...SHORT_RUN, accumulate: 2, data: [] as string[]};
 
 let temp: TempFolder;
 let model: string;
 
 beforeAll(async () => {
   temp = await makeTempFolder();
-  model = temp.path('ztt');
-  await convert({source: SOURCE, output: model, layout: 'ztt', cycles: 2});
-  RUN.data = [temp.path('text.txt')];
-  await writeFile(RUN.data[0]!, (await readFile(join(FIXTURES, 'books_train.txt'), 'utf8')).slice(0, 20_000));
+  ({model, data: RUN.data} = await shortRunInputs(temp));
 });
 afterAll(() => temp.remove());
 
@@ -36,18 +29,13 @@ describe('a run with a teacher', () => {
     const [whole, broken, plain] = [temp.path('whole'), temp.path('broken'), temp.path('plain')];
     const options = {...RUN, model, teacher: SOURCE, distillWeight: 0.8, distillTemperature: 2};
     const report = await finetune({...options, output: whole});
-    const abort = new AbortController();
-    const onStep = ({step}: {step: number}) => step === 1 && abort.abort();
-    const stopped = finetune({...options, output: broken, onStep, signal: abort.signal});
-    await expect(stopped).rejects.toThrow(InterruptedError);
+    await interruptAfter(1, {...options, output: broken});
     const other = finetune({...options, distillWeight: 0.5, output: broken, resume: true});
     await expect(other).rejects.toThrow(/started with distillWeight 0.8, not 0.5/);
-    await finetune({...options, output: broken, resume: true});
-    const weights = (folder: string) => readFile(join(folder, 'model.safetensors'));
-    expect((await weights(broken)).equals(await weights(whole))).toBe(true);
+    await expectResumedAs(whole, {...options, output: broken});
     const {loss} = await finetune({...RUN, model, output: plain});
     expect(loss).not.toBeCloseTo(report.loss!, 2);
-    expect((await weights(plain)).equals(await weights(whole))).toBe(false);
+    expect((await weightBytes(plain)).equals(await weightBytes(whole))).toBe(false);
   });
 
   it('begins at no divergence where model and teacher are the same', async () => {

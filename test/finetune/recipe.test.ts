@@ -2,14 +2,7 @@ import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {
-  convert,
-  finetune,
-  InterruptedError,
-  load,
-  UsageError,
-  type FinetuneOptions,
-} from '../../src/index.js';
+import {convert, finetune, load, UsageError, type FinetuneOptions} from '../../src/index.js';
 import {cyclesOfStep, exitSlotsOfStep, type CycleOptions} from '../../src/finetune/cycles.js';
 import {lrPartOf, parseLrMult} from '../../src/finetune/lr-mult.js';
 import {readMetrics} from '../../src/finetune/metrics.js';
@@ -17,6 +10,7 @@ import {recipeSettings, type RecipeSettings} from '../../src/finetune/recipe.js'
 import {Trainer} from '../../src/finetune/trainer.js';
 import {modelTensors, parseArchitecture, type Arrangement} from '../../src/model/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
+import {expectResumedAs, interruptAfter} from '../helpers/short-run.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {trainerSettings} from '../helpers/training.js';
 
@@ -246,13 +240,8 @@ describe('training by a recipe', () => {
       };
       const [whole, broken] = [temp.path(`whole ${name}`), temp.path(`broken ${name}`)];
       await finetune({...run, output: whole});
-      const abort = new AbortController();
-      const onStep = ({step}: {step: number}) => step === 2 && abort.abort();
-      const interrupted = finetune({...run, output: broken, onStep, signal: abort.signal});
-      await expect(interrupted).rejects.toThrow(InterruptedError);
-      await finetune({...run, output: broken, resume: true});
-      const weights = (folder: string) => readFile(join(folder, 'model.safetensors'));
-      expect((await weights(broken)).equals(await weights(whole))).toBe(true);
+      await interruptAfter(2, {...run, output: broken});
+      await expectResumedAs(whole, {...run, output: broken});
       const steps = (await readMetrics(whole)).map(({cycles = 2, exits}) => [cycles, exits?.length ?? 0]);
       expect(new Set(steps.map(String))).toEqual(new Set(['1,0', '2,1']));
     },

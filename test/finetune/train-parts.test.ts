@@ -1,32 +1,18 @@
-import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {convert, describeModel, finetune, InterruptedError, load, UsageError} from '../../src/index.js';
+import {describeModel, finetune, load, UsageError} from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
+import {expectResumedAs, interruptAfter, SHORT_RUN, shortRunInputs} from '../helpers/short-run.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 
-const RUN = {
-  data: [] as string[],
-  steps: 3,
-  batchSize: 2,
-  seqLen: 16,
-  lr: 1e-3,
-  warmup: 1,
-  seed: 3,
-  evalEvery: 0,
-  engine: 'native',
-};
+const RUN = {...SHORT_RUN, data: [] as string[]};
 
 let temp: TempFolder;
 let model: string;
 
 beforeAll(async () => {
   temp = await makeTempFolder();
-  model = temp.path('ztt');
-  const text = await readFile(join(FIXTURES, 'books_train.txt'), 'utf8');
-  RUN.data = [temp.path('text.txt')];
-  await writeFile(RUN.data[0]!, text.slice(0, 20_000));
-  await convert({source: join(FIXTURES, 'gpt2-books'), output: model, layout: 'ztt', cycles: 2});
+  ({model, data: RUN.data} = await shortRunInputs(temp));
 });
 afterAll(() => temp.remove());
 
@@ -63,13 +49,8 @@ describe('a run that trains a part', () => {
     const [whole, broken, again] = [temp.path('whole'), temp.path('broken'), temp.path('again')];
     const options = {...RUN, ...lora, loraTargets: [...lora.loraTargets], model};
     await finetune({...options, output: whole});
-    const abort = new AbortController();
-    const onStep = ({step}: {step: number}) => step === 2 && abort.abort();
-    const stopped = finetune({...options, output: broken, onStep, signal: abort.signal});
-    await expect(stopped).rejects.toThrow(InterruptedError);
-    await finetune({...options, output: broken, resume: true});
-    const weights = (folder: string) => readFile(join(folder, 'model.safetensors'));
-    expect((await weights(broken)).equals(await weights(whole))).toBe(true);
+    await interruptAfter(2, {...options, output: broken});
+    await expectResumedAs(whole, {...options, output: broken});
     const {lora: found} = await describeModel(whole);
     const targets = ['attn.c_attn', 'mlp.c_fc', 'mlp.c_proj'];
     expect(found).toMatchObject({rank: 4, alpha: 8, per: 'cycle', targets});
