@@ -13,6 +13,8 @@ import {
   MODEL_FORMS,
   modelArg,
   parseWithConfig,
+  slotThresholdFlag,
+  slotThresholds,
   someText,
   table,
   taskFlags,
@@ -49,6 +51,11 @@ export default class Eval extends BaseCommand {
         '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks questions.jsonl,pages.jsonl --threshold 0.2,0.5,0.7,1 --output results',
     },
     {
+      description: 'At a threshold for most slots and another for one',
+      command:
+        '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks piqa --threshold 0.5 --slot-threshold 11=0.2',
+    },
+    {
       description: "For 1.2 and 1.5 times the source's compute, the thresholds chosen on other rows",
       command: '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks piqa --budget 1.2,1.5',
     },
@@ -61,6 +68,7 @@ export default class Eval extends BaseCommand {
   static override flags = {
     ...taskFlags,
     threshold: thresholdsFlag,
+    'slot-threshold': slotThresholdFlag({exclusive: ['budget']}),
     budget: someText({
       description:
         "Compute to choose thresholds for: as a multiple of the source's, or in FLOPs a token, as 8.5M. They are the model's own calibration's, or chosen on the tasks' calibration splits.",
@@ -101,6 +109,7 @@ export default class Eval extends BaseCommand {
 
   override async run(): Promise<EvalReport> {
     const {args, flags} = await this.parseFlags();
+    const ownThresholds = slotThresholds(flags['slot-threshold']);
     const signal = this.interruptible(
       flags.output
         ? 'stopped; no results were written yet, and the same command goes on from here.'
@@ -131,6 +140,7 @@ export default class Eval extends BaseCommand {
       tasks: flags.tasks,
       taskData: this.taskData(flags['task-data'], progress, signal),
       thresholds: flags.threshold,
+      slotThresholds: ownThresholds,
       budgets: flags.budget,
       limit: flags.limit,
       calibrationLimit: flags['calibration-limit'],

@@ -12,6 +12,8 @@ import {
   modelArg,
   realNumber,
   showsColours,
+  slotThresholdFlag,
+  slotThresholds,
   someText,
   thresholdFlag,
   threadsFlag,
@@ -102,12 +104,13 @@ export default class Generate extends BaseCommand {
       max: 2 ** 32 - 1,
     }),
     threshold: thresholdFlag,
+    'slot-threshold': slotThresholdFlag(),
     budget: someText({
       description:
         "Compute a token, from which the model's calibration gives the threshold: as a multiple of the source's, or in FLOPs, as 8.5M. See calibrate --exit-granularity token.",
       helpGroup: 'EXIT',
       helpValue: 'B',
-      exclusive: ['threshold', 'exit-score', 'exit-from-cycle', 'max-cycles'],
+      exclusive: ['threshold', 'slot-threshold', 'exit-score', 'exit-from-cycle', 'max-cycles'],
     }),
     ...exitFlags(EXIT_SCORES),
     'show-depth': Flags.boolean({
@@ -135,6 +138,7 @@ export default class Generate extends BaseCommand {
     const config = await readModelConfig(checkpoint.folder);
     const exits = {
       threshold: flags.budget ? await thresholdFor(config, flags.budget) : flags.threshold,
+      slotThresholds: slotThresholds(flags['slot-threshold']),
       ...exitOptions(flags),
     };
     requireExits(config, exits);

@@ -45,6 +45,11 @@ export async function planEvaluation(
     if (thresholds.length === 0) throw new UsageError('there are no thresholds; give at least one.');
     return {tasks: await openTasks(options.tasks, taskOptions), thresholds, budgets: [], curve: []};
   }
+  if (options.slotThresholds) {
+    throw new UsageError(
+      'a budget chooses one threshold for all slots; leave either the budgets or the slot thresholds out.',
+    );
+  }
   requireExits(model.config, {...exits, threshold: 0.5}, `budget ${budgets[0]!.text}`);
   const stored = storedCurve(model.config, exits);
   let [tasks, curve]: [Task[], readonly CurvePoint[]] = [[], stored ?? []];

@@ -1,4 +1,4 @@
-import type {Model, ScoreRow} from '../model/index.js';
+import {exitRule, exitThresholds, type Model, type ScoreRow} from '../model/index.js';
 import {exitAt, questionExits, scoresAt, type QuestionExits} from './exits.js';
 import {scoreTask, taskGroups, type PreparedTask, type TaskScores} from './score-task.js';
 import {inBatches, type ScoreOptions} from './scorer.js';
@@ -30,9 +30,10 @@ export async function scoreAllExits(
   prepared: PreparedTask,
   options: DepthOptions,
 ): Promise<TaskDepths> {
-  const {batchTokens, onProgress, signal, exitFromCycle, exitScore, maxCycles} = options;
+  const {batchTokens, onProgress, signal, exitFromCycle, exitScore, maxCycles, slotThresholds} = options;
+  const where = {exitFromCycle, exitScore, maxCycles};
   const atExits = async (rows: ScoreRow[]) => {
-    const exits = await model.scoreExits(rows, {exitFromCycle, exitScore, maxCycles});
+    const exits = await model.scoreExits(rows, where);
     return rows.map((_, row) => exits.map(({scores}) => scores[row]!));
   };
   const batching = {batchTokens, onProgress, signal};
@@ -40,8 +41,10 @@ export async function scoreAllExits(
   const exits = questionExits(prepared, results.flat(), model.config.arch);
   return {
     exits,
-    at: (threshold) =>
-      Promise.resolve({...scoresAt(exits, (question) => exitAt(question, threshold)), seconds}),
+    at: (threshold) => {
+      const thresholds = exitThresholds(exitRule(model.config, {...where, slotThresholds, threshold}));
+      return Promise.resolve({...scoresAt(exits, (question) => exitAt(question, thresholds)), seconds});
+    },
   };
 }
 

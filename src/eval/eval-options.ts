@@ -1,5 +1,5 @@
 import {requireWhole} from '../errors.js';
-import type {ModelConfig} from '../model/index.js';
+import type {ForwardOptions, ModelConfig} from '../model/index.js';
 import type {DepthOptions} from './depths.js';
 import type {Sample} from './samples.js';
 import type {TaskOptions} from './tasks.js';
@@ -25,6 +25,8 @@ export interface TaskScoringOptions extends ExitOptions {
 export interface EvalOptions extends TaskScoringOptions {
   /** Early-exit thresholds, each above 0; 1 is full depth. Default [1], or none where there are budgets. */
   thresholds?: readonly number[];
+  /** Thresholds of single slots, by their index, in place of each of `thresholds` there. Not with budgets. */
+  slotThresholds?: ForwardOptions['slotThresholds'];
   /** Compute to choose thresholds for, as `parseBudget` reads it. */
   budgets?: readonly string[];
   /** Rows of each task to use, from the first. Default all. */

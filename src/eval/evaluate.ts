@@ -1,5 +1,5 @@
 import {requireWhole} from '../errors.js';
-import {requireExits, type Model} from '../model/index.js';
+import {checksExits, exitRule, requireExits, type Model} from '../model/index.js';
 import {oracleCeiling} from './ceiling.js';
 import {planEvaluation} from './choose.js';
 import {
@@ -49,14 +49,17 @@ export async function evaluate(
   } = options;
   requireWhole('bootstrapIterations', bootstrapIterations, 0, 1e9);
   requireWhole('timedQuestions', timedQuestions, 0, 1e9);
+  const {slotThresholds} = options;
   const exits = exitOptions(options, model.config);
-  for (const threshold of options.thresholds ?? []) requireExits(model.config, {...exits, threshold});
+  for (const threshold of options.thresholds ?? [1]) {
+    requireExits(model.config, {...exits, slotThresholds, threshold});
+  }
   const kept = options.work?.keeping(model) ?? model;
   const {tasks, thresholds, budgets, curve} = await planEvaluation(kept, tokenizer, options, exits);
   const prepared = tasks.map((task) => prepareTask(task, tokenizer, model));
   await warmUp(model, prepared);
 
-  const scoring = {...exits, batchTokens, signal};
+  const scoring = {...exits, slotThresholds, batchTokens, signal};
   const depths = await scoreTasks(kept, prepared, thresholds, {...scoring, report: options.onProgress});
   const reports: ThresholdReport[] = [];
   const hashes: Record<string, string> = {};
@@ -92,6 +95,7 @@ export async function evaluate(
     zeroAttention: await zeroAttentionMap(model, prepared),
     hashes,
     exits,
+    slotThresholds,
     modelName: options.modelName ?? 'model',
     limit: options.limit,
     batchTokens,
@@ -112,7 +116,10 @@ async function scoreTasks(
   for (const each of prepared) {
     const onProgress = (done: number, total: number) => report?.(done, total, each.task.name);
     const scoring = {...options, onProgress};
-    const exiting = thresholds.some((threshold) => threshold < 1) && !exitsByToken(each, options);
+    const exits = thresholds.some((threshold) =>
+      checksExits(exitRule(model.config, {...options, threshold})),
+    );
+    const exiting = exits && !exitsByToken(each, options);
     const decided = each.requests.every(({decider}) => decider === 'own');
     const once = exiting && (thresholds.length > 1 || !decided);
     depths.push(once ? await scoreAllExits(model, each, scoring) : scoreEachThreshold(model, each, scoring));

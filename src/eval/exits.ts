@@ -10,9 +10,12 @@ export interface QuestionExits {
   scores: readonly number[];
 }
 
-/** The exit that a question takes at a threshold: the first whose score exceeds it, else full depth. */
-export function exitAt({outcomes, scores}: QuestionExits, threshold: number): number {
-  const exit = threshold < 1 ? scores.findIndex((score) => score > threshold) : -1;
+/**
+ * The exit that a question takes: the first whose score exceeds its threshold, else full depth.
+ * @param thresholds - one an exit; 1 never exits
+ */
+export function exitAt({outcomes, scores}: QuestionExits, thresholds: readonly number[]): number {
+  const exit = scores.findIndex((score, i) => thresholds[i]! < 1 && score > thresholds[i]!);
   return exit < 0 ? outcomes.length - 1 : exit;
 }
 

@@ -32,8 +32,15 @@ export function htmlReport(report: EvalReport): string {
   const {layout, cycles, engine} = ztt;
   const subtitle =
     `${layout}, ${cycles} ${cycles === 1 ? 'cycle' : 'cycles'}, ${ztt.slots} slots, ${numeral(ztt.parameters.all)} parameters; ` +
-    `engine ${engine.name}, ${engine.device}. Error bars are standard errors.`;
+    `engine ${engine.name}, ${engine.device}.${ownThresholds(report)} Error bars are standard errors.`;
   return page({title: `Evaluation of ${name}`, subtitle, summary: summary(report), figures});
+}
+
+function ownThresholds({ztt}: EvalReport): string {
+  const own = Object.entries(ztt.slot_thresholds).map(
+    ([slot, threshold]) => `${slot} (${numeral(threshold)})`,
+  );
+  return own.length > 0 ? ` Slots with a threshold of their own: ${own.join(', ')}.` : '';
 }
 
 function summary({results, ztt}: EvalReport): TableOptions {

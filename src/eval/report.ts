@@ -4,7 +4,7 @@ import type {ChosenBudget} from './choose.js';
 import {byContextLength} from './context-lengths.js';
 import {addCosts, summarise} from './cost.js';
 import type {CurvePoint} from './curve.js';
-import type {ExitOptions} from './eval-options.js';
+import type {EvalOptions, ExitOptions} from './eval-options.js';
 import type {Metric} from './metrics.js';
 import {
   sanitiseModelName,
@@ -40,6 +40,7 @@ export interface ReportContent {
   /** By task, if samples were kept. */
   hashes: Record<string, string>;
   exits: ExitOptions & {exitFromCycle: number};
+  slotThresholds: EvalOptions['slotThresholds'];
   modelName: string;
   limit: number | undefined;
   batchTokens: number | undefined;
@@ -172,6 +173,7 @@ export function buildReport(
       exit_score: exits.exitScore ?? 'zero-attention',
       exit_granularity: exits.exitGranularity ?? 'sequence',
       max_cycles: exits.maxCycles ?? null,
+      slot_thresholds: {...content.slotThresholds},
       results_threshold: deepest.threshold,
       thresholds: [...thresholds],
       budgets: content.budgets,

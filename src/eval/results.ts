@@ -97,6 +97,8 @@ export const resultsSchema = z.looseObject({
     exit_score: z.enum(EXIT_SCORES),
     exit_granularity: z.enum(EXIT_GRANULARITIES),
     max_cycles: count.nullable(),
+    /** By slot, what stood in place of each threshold there. */
+    slot_thresholds: z.record(z.string(), z.number()),
     /** The threshold whose numbers `results` at the top has. */
     results_threshold: z.number().positive(),
     /** In the order in which they were asked for. */

@@ -113,6 +113,7 @@ export class WorkFile {
 const deciding = (options: EvalOptions) => ({
   tasks: options.tasks,
   thresholds: options.thresholds,
+  slotThresholds: options.slotThresholds,
   limit: options.limit,
   calibrationLimit: options.calibrationLimit,
   batchTokens: options.batchTokens,

@@ -1,7 +1,7 @@
 import {requireWhole, UsageError} from '../errors.js';
 import type {ModelConfig} from './config.js';
 import type {ForwardOptions} from './forward.js';
-import {hasZeroTokens, slots} from './layout.js';
+import {hasZeroTokens, slots, type Layout} from './layout.js';
 
 // Shapes: N tokens, H heads, S slots.
 
@@ -39,6 +39,7 @@ export function exitRule({arrangement, ztt}: ModelConfig, options: ForwardOption
     exitScore = ztt?.exit_score ?? 'zero-attention',
     exitGranularity = 'sequence',
     maxCycles = Infinity,
+    slotThresholds = {},
   } = options;
   requireWhole('exitFromCycle', exitFromCycle, 1, Number.MAX_SAFE_INTEGER);
   if (maxCycles !== Infinity) requireWhole('maxCycles', maxCycles, 1, Number.MAX_SAFE_INTEGER);
@@ -49,7 +50,7 @@ export function exitRule({arrangement, ztt}: ModelConfig, options: ForwardOption
       `there are ${perSlot.length} thresholds for ${order.length} slots; give one for each slot, or one for all.`,
     );
   }
-  const wrong = perSlot.find((value) => !(value > 0));
+  const wrong = [...perSlot, ...Object.values(slotThresholds)].find((value) => !(value > 0));
   if (wrong !== undefined)
     throw new UsageError(`threshold is ${wrong}; it must be above 0, and 1 never exits.`);
   const runs = order.map(({part, cycle}) => part !== 'middle' || cycle <= maxCycles);
@@ -57,14 +58,43 @@ export function exitRule({arrangement, ztt}: ModelConfig, options: ForwardOption
     ({part, cycle}, slot) =>
       hasZeroTokens(arrangement.layout) && part === 'middle' && cycle >= exitFromCycle && runs[slot]!,
   );
+  requireEligible(arrangement.layout, slotThresholds, eligible);
   return {
     granularity: exitGranularity,
     score: exitScore,
     runs,
     eligible,
-    thresholds: perSlot.map((value, slot) => (eligible[slot] ? Math.min(value, 1) : 1)),
+    thresholds: perSlot.map((value, slot) =>
+      eligible[slot] ? Math.min(slotThresholds[slot] ?? value, 1) : 1,
+    ),
   };
 }
+
+/** Refuses a slot's own threshold where it would never be looked at. */
+function requireEligible(
+  layout: Layout,
+  slotThresholds: Readonly<Record<number, number>>,
+  eligible: readonly boolean[],
+): void {
+  const wrong = Object.entries(slotThresholds).find(([slot]) => !eligible[Number(slot)]);
+  if (!wrong) return;
+  const what = `slot threshold ${wrong.join('=')} cannot be`;
+  if (!hasZeroTokens(layout)) {
+    throw new UsageError(
+      `${what}: layout ${layout} has no zero tokens to exit by; leave it out, or convert to ztt.`,
+    );
+  }
+  const [first, last] = [eligible.indexOf(true), eligible.lastIndexOf(true)];
+  throw new UsageError(
+    first < 0
+      ? `${what}: exits are checked before no slot of this model; give a lower --exit-from-cycle.`
+      : `${what}: exits are checked before slots ${first} to ${last}, counted from 0.`,
+  );
+}
+
+/** For each exit that there could be, in the order of slots, what the score must exceed. */
+export const exitThresholds = ({thresholds, eligible}: ExitRule): number[] =>
+  thresholds.filter((_, slot) => eligible[slot]);
 
 /** Whether any exit is checked. */
 export const checksExits = ({thresholds}: ExitRule): boolean => thresholds.some((value) => value < 1);

@@ -8,6 +8,8 @@ export interface ForwardOptions {
    * slots count. Default: the checkpoint's, usually 1.
    */
   threshold?: number | readonly number[];
+  /** Thresholds of single slots, by their index, in place of `threshold`'s there. Only slots where an exit is checked. */
+  slotThresholds?: Readonly<Record<number, number>>;
   /** The first cycle (1-based) in which the exit is checked. Default: the checkpoint's, usually 2. */
   exitFromCycle?: number;
   /** What is compared with the threshold. Default: the checkpoint's, usually `zero-attention`. */
@@ -59,6 +61,9 @@ export interface ScoreOptions extends ForwardOptions {
   /** Whether to return the zero attention of every slot, at every threshold. */
   exitScores?: boolean;
 }
+
+/** For scores at every exit: which exits there are. */
+export type ExitsOptions = Omit<ForwardOptions, 'threshold' | 'slotThresholds' | 'exitGranularity'>;
 
 export interface RowScore {
   /** The log-probability of each scored token, in nats. */

@@ -43,8 +43,11 @@ export type {
 } from './forward.js';
 export type {CachedModel, CachedOptions, CachedStep, Continuation} from './cached.js';
 export {
+  checksExits,
   EXIT_GRANULARITIES,
   EXIT_SCORES,
+  exitRule,
+  exitThresholds,
   requireExits,
   type ExitGranularity,
   type ExitScore,

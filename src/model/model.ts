@@ -6,7 +6,7 @@ import {CachedModel, type CachedOptions} from './cached.js';
 import {checksExits, exitRule} from './exit-rule.js';
 import type {
   BatchOptions,
-  ForwardOptions,
+  ExitsOptions,
   LogitsOptions,
   LogitsResult,
   RowScore,
@@ -113,10 +113,7 @@ export class Model {
    * each exit, in the same order: the first that exceeds it.
    * @throws UsageError as `score`
    */
-  async scoreExits(
-    rows: readonly ScoreRow[],
-    options: Omit<ForwardOptions, 'threshold' | 'exitGranularity'> = {},
-  ): Promise<ExitScores[]> {
+  async scoreExits(rows: readonly ScoreRow[], options: ExitsOptions = {}): Promise<ExitScores[]> {
     await this.ready(rows);
     return scoreExits(this.network, rows, options);
   }

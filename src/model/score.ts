@@ -2,7 +2,7 @@ import {UsageError} from '../errors.js';
 import {exitRule} from './exit-rule.js';
 import {ExitsPass} from './exits-pass.js';
 import {rowFlops} from './flops.js';
-import type {ForwardOptions, RowScore, ScoreOptions, ScoreRow} from './forward.js';
+import type {ExitsOptions, RowScore, ScoreOptions, ScoreRow} from './forward.js';
 import {scorePredictions, type Prediction} from './lm-head.js';
 import type {Network} from './network.js';
 import type {PassResult, StrandDepth} from './pass.js';
@@ -39,7 +39,7 @@ export interface ExitScores {
 export async function scoreExits(
   network: Network,
   rows: readonly ScoreRow[],
-  options: Omit<ForwardOptions, 'threshold' | 'exitGranularity'>,
+  options: ExitsOptions,
 ): Promise<ExitScores[]> {
   const rule = exitRule(network.config, {...options, threshold: 1});
   const strands = strandsOf(rows);

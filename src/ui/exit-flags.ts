@@ -33,6 +33,36 @@ export const exitOptions = <Score extends string>(
   maxCycles: flags['max-cycles'],
 });
 
+/** `--slot-threshold SLOT=P`, for commands that run a model. `slotThresholds` makes one record of what it gives. */
+export const slotThresholdFlag = Flags.custom<readonly [slot: number, threshold: number]>({
+  description:
+    'A threshold for one slot, counted from 0, where it takes the place of --threshold; with --threshold 1 only the slots named so are checked.',
+  helpGroup: 'EXIT',
+  helpValue: 'SLOT=P',
+  multiple: true,
+  multipleNonGreedy: true,
+  delimiter: ',',
+  parse: (input) => {
+    const [, slot, threshold] = /^(\d{1,9})=(\d+\.?\d*|\.\d+)$/.exec(input) ?? [];
+    if (!(Number(threshold) > 0 && Number(threshold) <= 1)) {
+      throw new UsageError(
+        `--slot-threshold is ${JSON.stringify(input)}; it must be a slot and its threshold, as 9=0.3, above 0 and at most 1 (1 never exits).`,
+      );
+    }
+    return Promise.resolve([Number(slot), Number(threshold)]);
+  },
+});
+
+/** The thresholds of slots, by slot. @throws UsageError for a slot with two */
+export function slotThresholds(
+  pairs: readonly (readonly [slot: number, threshold: number])[] | undefined,
+): Record<number, number> | undefined {
+  if (!pairs) return undefined;
+  const twice = pairs.find(([slot], i) => pairs.findIndex(([other]) => other === slot) < i);
+  if (twice) throw new UsageError(`--slot-threshold gives slot ${twice[0]} twice; leave one out.`);
+  return Object.fromEntries(pairs);
+}
+
 /** `--exit-granularity`, for commands that score. Which there are, the caller knows. */
 export const granularityFlag = <Granularity extends string>(granularities: readonly Granularity[]) =>
   Flags.option({

@@ -28,5 +28,12 @@ export {runFlags, runOptions} from './run-flags.js';
 export {planFacts} from './run-plan.js';
 export {facts, table, type Column} from './table.js';
 export {dataFlags} from './data-flags.js';
-export {dropFlag, exitFlags, exitOptions, granularityFlag} from './exit-flags.js';
+export {
+  dropFlag,
+  exitFlags,
+  exitOptions,
+  granularityFlag,
+  slotThresholdFlag,
+  slotThresholds,
+} from './exit-flags.js';
 export {taskFlags} from './task-flags.js';

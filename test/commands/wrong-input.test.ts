@@ -205,6 +205,23 @@ describe('the command line', () => {
     ],
     [[...generate, '--max-cycles', '0'], /--max-cycles is "0"; it must be a whole number from 1/],
     [['eval', BOOKS, '--tasks', 'a.jsonl', '--threshold', '0.5,,1'], /--threshold is ""/],
+    [
+      ['eval', BOOKS, '--tasks', 'a.jsonl', '--slot-threshold', '9=2'],
+      /--slot-threshold is "9=2"; it must be a/,
+    ],
+    [['eval', BOOKS, '--tasks', 'a.jsonl', '--slot-threshold', '-1=0.5'], /--slot-threshold is "-1=0.5"/],
+    [
+      ['eval', BOOKS, '--tasks', 'a.jsonl', '--slot-threshold', '9=0.3,9=0.4'],
+      /--slot-threshold gives slot 9 twice/,
+    ],
+    [
+      ['eval', BOOKS, '--tasks', 'a.jsonl', '--slot-threshold', '9=0.3', '--budget', '1.2'],
+      /--budget=1.2 cannot also be provided when using --slot-threshold/,
+    ],
+    [
+      [...generate, '--slot-threshold', '9=0.3'],
+      /slot threshold 9=0.3 cannot be: layout vanilla has no zero/,
+    ],
     [['finetune', '--output', 'OUT', '--data', 'a.txt', BOOKS], /MODEL is missing \(it stands before --data/],
     [['finetune', BOOKS, '-o', 'OUT', '--data', 'a.txt', '--lr', '-1'], /--lr is "-1"/],
     [['eval', BOOKS, '--tasks', 'nowhere.jsonl', '--engine', 'wasm'], /nowhere\.jsonl/],

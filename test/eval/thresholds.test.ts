@@ -2,6 +2,7 @@ import {readFileSync} from 'node:fs';
 import {readdir, readFile, writeFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {
+  addCosts,
   calibrationThresholds,
   evaluate,
   evaluateHeldOut,
@@ -94,6 +95,40 @@ describe('thresholds', () => {
       const exited = outcomes.filter(({slots}) => slots[0]! < full).length;
       expect(exited).toBe(Math.round(shares[i]! * limit));
     }
+  });
+
+  it('of single slots stand in place of the others there, in one pass as one by one', async () => {
+    const prepared = prepareTask(await openTask(TASKS.choices, {limit}), tokenizer, model);
+    const first = prepared.requests.map(({rows}) => [rows[0]!]);
+    const {results} = await scoreGroups(model, first, {threshold: 1, exitScores: true});
+    // Slot 7, where exits are checked first, lets half of the questions go.
+    const [own] = calibrationThresholds(
+      results.flat().map(({exitScores}) => exitScores.slice(0, 1)),
+      [0.5],
+    );
+    const options = {tasks: [TASKS.choices], limit, timedQuestions: 0, slotThresholds: {7: own!}};
+    const together = await evaluate(model, tokenizer, {...options, thresholds: [1, 0.001]});
+    const [alone, below] = together.ztt.thresholds;
+    expect(together.ztt.slot_thresholds).toEqual({7: own});
+    expect(Object.keys(alone!.exits_by_slot)).toEqual(['8', '14']);
+    // What stays at slot 7 leaves at the next.
+    expect(Object.keys(below!.exits_by_slot)).toEqual(['8', '9']);
+    expect(below!.exits_by_slot['8']).toBe(alone!.exits_by_slot['8']);
+    for (const [i, threshold] of [1, 0.001].entries()) {
+      const single = await evaluate(model, tokenizer, {...options, thresholds: [threshold]});
+      expect(single.ztt.thresholds[0]).toEqual(together.ztt.thresholds[i]);
+      const perSlot = Array.from({length: 14}, (_, slot) => (slot === 7 ? own! : threshold));
+      const {outcomes} = await scoreTask(model, prepared, {threshold: perSlot});
+      expect(addCosts(outcomes.map(({cost}) => cost)).flops).toBe(
+        single.ztt.thresholds[0]!.flops_per_token * single.ztt.thresholds[0]!.tokens,
+      );
+    }
+    await expect(evaluate(model, tokenizer, {...options, budgets: ['1.3']})).rejects.toThrow(
+      /a budget chooses one threshold for all slots/,
+    );
+    await expect(evaluate(source, tokenizer, options)).rejects.toThrow(
+      /slot threshold 7=.* cannot be: layout vanilla has no zero tokens/,
+    );
   });
 
   it('that could change nothing are refused', async () => {

@@ -120,6 +120,7 @@ describe('an evaluation that was stopped', () => {
 
   it.each([
     ['thresholds', {thresholds: [0.03, 1]}],
+    ['slot thresholds', {slotThresholds: {8: 0.03}}],
     ['rows', {limit: 3}],
     ['tasks', {tasks: [TASKS.choices]}],
     ['exits', {exitFromCycle: 1}],

@@ -143,6 +143,13 @@ describe.each([
     [{threshold: 0}, /threshold is 0/],
     [{exitFromCycle: 0}, /exitFromCycle is 0/],
     [{maxCycles: 0}, /maxCycles is 0/],
+    [{slotThresholds: {8: 0}}, /threshold is 0/],
+    [
+      {slotThresholds: {0: 0.5}},
+      /slot threshold 0=0.5 cannot be: exits are checked before slots \d+ to \d+,/,
+    ],
+    [{slotThresholds: {99: 0.5}}, /slot threshold 99=0.5 cannot be/],
+    [{slotThresholds: {8: 0.5}, exitFromCycle: 9}, /exits are checked before no slot of this model/],
   ] as const)('refuse %o', async (options, message) => {
     await expect(model.score(ROWS, options)).rejects.toThrow(UsageError);
     await expect(model.score(ROWS, options)).rejects.toThrow(message);

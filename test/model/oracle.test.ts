@@ -76,6 +76,38 @@ describe.each(ENGINES)('engine $engine on $threads threads', ({engine, threads})
           expect(slots).toEqual(JSON.parse(expected.metadata(`ztt2.exit-${threshold}.slots`)));
           expectClose(logits, await expected.floats(`ztt2.exit-${threshold}.logits`), 1e-4, 'logit');
         });
+
+        it.each(THRESHOLDS)("takes a slot's own threshold in place of %d", async (threshold) => {
+          const wanted = JSON.parse(expected.metadata(`ztt2.exit-${threshold}.slots`)) as number[];
+          const row = [ids[0]!];
+          const z = await expected.floats('ztt2.zero_attention');
+          const [S, B, H, T] = expected.shape('ztt2.zero_attention') as [number, number, number, number];
+          const score = (slot: number) => {
+            const head = (h: number) => z.subarray((slot * B * H + h) * T, (slot * B * H + h) * T + 9);
+            const all = Array.from({length: H}, (_, h) => [...head(h)]).flat();
+            return all.reduce((sum, value) => sum + value, 0) / all.length;
+          };
+          // Slots where the second cycle's middle layers are checked.
+          const middle = (S - 2) / 2;
+          const checked = Array.from({length: middle}, (_, i) => 1 + middle + i);
+          const exit = checked.find((slot) => score(slot) > threshold);
+          const without = (from: number | undefined) =>
+            Array.from({length: S}, (_, slot) => slot).filter(
+              (slot) => from === undefined || slot < from || slot === S - 1,
+            );
+          expect(wanted).toEqual(without(exit));
+          if (exit === undefined) return;
+          const alone = await model.logits(row, {
+            threshold: 1,
+            slotThresholds: {[exit]: threshold},
+            contextLength: 9,
+          });
+          expect(alone.slots).toEqual(wanted);
+          expectClose(alone.logits, await expected.floats(`ztt2.exit-${threshold}.logits`), 1e-4, 'logit');
+          const later = checked.find((slot) => slot > exit && score(slot) > threshold);
+          const past = {threshold, slotThresholds: {[exit]: 1}, contextLength: 9};
+          expect((await model.logits(row, past)).slots).toEqual(without(later));
+        });
       }
     });
   });
