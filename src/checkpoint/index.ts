@@ -28,6 +28,7 @@ export {
 export {parseWith, readJson, readText} from './json.js';
 export {exists, locate, otherFormat} from './locate.js';
 export {rounded, Rounder} from './rounder.js';
+export {sameBytes} from './same-bytes.js';
 export {SafetensorsFile} from './safetensors-file.js';
 export {
   writeSafetensors,
@@ -44,7 +45,7 @@ export {
   type OutputOptions,
 } from './output-folder.js';
 export {besides, clearAbandoned, namesInUse} from './partial.js';
-export {requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';
+export {flushFolder, requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';
 export {TorchFile} from './torch-file.js';
 export type {TensorInfo, WeightFile} from './weight-file.js';
 export {byteLength, planWeights, shardIndex, type TensorLayout, type WeightPlan} from './weight-plan.js';

@@ -20,8 +20,8 @@ export interface WriteOptions {
 }
 
 /**
- * Writes a safetensors file as the reference implementation does (see `planFile`). It is flushed to disk before the
- * promise resolves.
+ * Writes a safetensors file as the reference implementation does (see `planFile`). To have it flushed to disk, write
+ * it in a stage of `writeFolder`.
  * @throws FormatError if a source gives more or fewer bytes than its shape needs, or a name comes twice.
  */
 export async function writeSafetensors(
@@ -34,7 +34,7 @@ export async function writeSafetensors(
 }
 
 /**
- * Writes planned files and flushes them to disk.
+ * Writes planned files.
  * @param fill - writes every planned tensor
  * @throws FormatError as `writeSafetensors`, and for a planned tensor that `fill` left out
  */
@@ -76,18 +76,9 @@ export class WeightWriter {
   }
 }
 
-/**
- * Bytes after which a file's disk is set to work while the rest is written. A system that may keep everything in memory
- * would begin with the flush at the end.
- */
-const FLUSH_BYTES = 256 << 20;
-
 /** A file being written: open from its first tensor to its last. */
 class OutputFile {
   private handle: FileHandle | null = null;
-  private unflushed = 0;
-  /** A flush that goes on in the background, or has failed; null if none does. */
-  private flushing: Promise<void> | null = null;
   private finished = false;
   private readonly missing: Set<string>;
 
@@ -113,7 +104,7 @@ class OutputFile {
       for await (const chunk of source.chunks()) {
         signal?.throwIfAborted();
         await writing;
-        if (position + chunk.byteLength <= end) writing = this.writeChunk(handle, chunk, position);
+        if (position + chunk.byteLength <= end) writing = writeChunk(handle, chunk, position);
         // It is awaited before the next; until then a failure must not count as one that nobody handles.
         writing.catch(() => undefined);
         position += chunk.byteLength;
@@ -131,35 +122,19 @@ class OutputFile {
     if (this.missing.size === 0) await this.finish();
   }
 
-  /** Flushes the file to disk and closes it. @throws FormatError if a tensor is missing */
+  /** Closes the file; one without tensors is written now. @throws FormatError if a tensor is missing */
   async finish(): Promise<void> {
     if (this.finished) return;
     const [missing] = this.missing;
     if (missing !== undefined) throw new FormatError(`tensor ${missing} was not written.`);
-    await this.flushing;
-    await (await this.open()).sync();
+    await this.open();
     await this.close();
     this.finished = true;
   }
 
   async close(): Promise<void> {
-    await this.flushing?.catch(() => undefined);
     await this.handle?.close();
     this.handle = null;
-  }
-
-  private async writeChunk(handle: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
-    await writeAt(handle, chunk, position);
-    this.unflushed += chunk.byteLength;
-    reuseChunk(chunk);
-    if (this.unflushed < FLUSH_BYTES || this.flushing) return;
-    this.unflushed = 0;
-    const flushing = handle.datasync().then(() => {
-      this.flushing = null;
-    });
-    // The system tells an error once: it stays here for `finish`.
-    flushing.catch(() => undefined);
-    this.flushing = flushing;
   }
 
   private async open(): Promise<FileHandle> {
@@ -169,6 +144,11 @@ class OutputFile {
     }
     return this.handle;
   }
+}
+
+async function writeChunk(handle: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  await writeAt(handle, chunk, position);
+  reuseChunk(chunk);
 }
 
 async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {

@@ -34,7 +34,7 @@ export async function writeFolder<T>(
   try {
     firstMade = await mkdir(stage, {recursive: true});
     const result = await write(stage);
-    await flush(stage);
+    await flushFolder(stage);
     await checkOutput(output, target, options);
     if (await exists(target)) await replace(target, stage);
     else await rename(stage, target);
@@ -97,11 +97,14 @@ export async function writeFileWhole(path: string, data: string | Uint8Array): P
   }
 }
 
-/** Flushes every file of a folder, and the folder itself, to disk. */
-async function flush(folder: string): Promise<void> {
+/**
+ * Flushes every file of a folder, and the folder itself, to disk. `writeFolder` does so at its end; who still has to
+ * read what was written may start it before.
+ */
+export async function flushFolder(folder: string): Promise<void> {
   for (const entry of await readdir(folder, {withFileTypes: true})) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) await flush(path);
+    if (entry.isDirectory()) await flushFolder(path);
     else await syncPath(path);
   }
   await syncPath(folder);

@@ -127,14 +127,10 @@ export async function readCertificate(checkpoint: Checkpoint): Promise<Certifica
 }
 
 /** The sha256 of a stream's bytes, in hex. Its chunks are used up. */
-export async function digestOf(
-  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  onBytes: (bytes: number) => void = () => undefined,
-): Promise<string> {
+export async function digestOf(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of chunks) {
     hash.update(chunk);
-    onBytes(chunk.byteLength);
     reuseChunk(chunk);
   }
   return hash.digest('hex');

@@ -4,6 +4,7 @@ import {
   byteLength,
   checkCarriedFiles,
   DTYPE_NAMES,
+  flushFolder,
   requireFreeOutput,
   requireFreeSpace,
   writeFolder,
@@ -73,7 +74,11 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
         const ztt = await writeConverted(stage, conversion, options.maxShardBytes, progress);
         if (verify === 'none') return null;
         progress.begin('verifying', bytesToVerify(conversion));
-        const digests = await verifyTensors(stage, conversion.planned, conversion.reader, progress.advance);
+        // The disk writes while the system's memory is read back.
+        const [digests] = await Promise.all([
+          verifyTensors(stage, conversion.planned, conversion.reader, progress.advance),
+          flushFolder(stage),
+        ]);
         const comparison =
           verify === 'logits'
             ? await compareLogits(options.source, stage, conversion, progress, engine)
