@@ -21,6 +21,7 @@ export {
   type HeldOutOptions,
   type HeldOutResult,
 } from './eval/index.js';
+export * from './export/index.js';
 export {
   finetune,
   planFinetune,

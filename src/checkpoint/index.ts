@@ -31,6 +31,7 @@ export {rounded, Rounder} from './rounder.js';
 export {sameBytes} from './same-bytes.js';
 export {SafetensorsFile} from './safetensors-file.js';
 export {
+  writePlanned,
   writeSafetensors,
   type TensorSource,
   type WeightWriter,
@@ -48,4 +49,11 @@ export {besides, clearAbandoned, namesInUse} from './partial.js';
 export {flushFolder, requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';
 export {TorchFile} from './torch-file.js';
 export type {TensorInfo, WeightFile} from './weight-file.js';
-export {byteLength, planWeights, shardIndex, type TensorLayout, type WeightPlan} from './weight-plan.js';
+export {
+  byteLength,
+  planWeights,
+  shardIndex,
+  type PlannedFile,
+  type TensorLayout,
+  type WeightPlan,
+} from './weight-plan.js';

@@ -11,6 +11,8 @@ export interface OutputOptions {
   replace?: boolean;
   /** Files and folders that are still read: an output that holds one is never replaced. */
   sources?: readonly string[];
+  /** Names of the folders that a model of this kind has itself; one with any other is never replaced. */
+  folders?: readonly string[];
 }
 
 /** System errors of a write, in words. */
@@ -73,7 +75,7 @@ export async function checkOutput(
       options.replace === undefined ? '' : ', or give --force if it is a model that may be replaced';
     throw new FileError(`${output} is not empty; name another output folder or remove this one${hint}.`);
   }
-  await requireReplaceable(output, target, options.sources ?? []);
+  await requireReplaceable(output, target, options);
 }
 
 const unfit = (output: string, why: string, cause?: unknown): FileError =>
@@ -117,7 +119,11 @@ async function followed(output: string): Promise<string | null> {
  * Checks that a folder is a model and nothing more, so that replacing it loses nothing else.
  * @throws FileError
  */
-async function requireReplaceable(output: string, target: string, sources: readonly string[]): Promise<void> {
+async function requireReplaceable(
+  output: string,
+  target: string,
+  {sources = [], folders = []}: OutputOptions,
+): Promise<void> {
   const refuse = (why: string) => new FileError(`${output} is not replaced: ${why}`);
   if (isInside(await realpath(homedir()).catch(() => homedir()), target)) {
     throw refuse('it is your home folder, or above it.');
@@ -132,7 +138,7 @@ async function requireReplaceable(output: string, target: string, sources: reado
   );
   if (!isModel) throw refuse('it has no config.json of a model; remove it yourself if it may go.');
   const entries = await readdir(target, {withFileTypes: true});
-  const folder = entries.find((entry) => entry.isDirectory());
+  const folder = entries.find((entry) => entry.isDirectory() && !folders.includes(entry.name));
   if (folder) throw refuse(`it holds the folder ${folder.name}; remove it yourself if it may go.`);
 }
 

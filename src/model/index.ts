@@ -1,5 +1,6 @@
 /** The network: config, layouts, GPT-2 and OPT blocks, the ZTT forward pass, FLOPs. tfjs is loaded by `load` only. */
 export {blockLinears, LM_HEAD, type Architecture, type TensorSpec} from './architecture.js';
+export {attentionScale} from './attention-scale.js';
 export {curvePointSchema, type Calibration, type CurvePoint} from './calibration.js';
 export {
   modelConfigJson,

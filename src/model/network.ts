@@ -12,6 +12,7 @@ import {
   type TeacherHead,
 } from '../ops/index.js';
 import {LM_HEAD} from './architecture.js';
+import {attentionScale} from './attention-scale.js';
 import {Blocks, norm, type BlockRun} from './block.js';
 import type {ModelConfig} from './config.js';
 import {hasZeroTokens, slots, type Slot} from './layout.js';
@@ -45,7 +46,7 @@ export class Network {
     const keys = this.zeroTokens ? splitRows(this.weights.get(ZERO_KEYS)) : null;
     return this.order.map((slot, index) => ({
       ...slot,
-      scale: this.scale(slot),
+      scale: attentionScale(this.config, slot),
       zeroKey: keys?.[index],
     }));
   }
@@ -172,14 +173,6 @@ export class Network {
 
   private project<T extends tf.Tensor>(x: T, name: string): T {
     return linear(x, this.weights.get(`${name}.weight`), null, 'oi');
-  }
-
-  /** The factor on a slot's attention logits. Averaged layers have the source's inverse scale in their weights. */
-  private scale(slot: Slot): number {
-    const {arch, ztt} = this.config;
-    const scale = arch.scaleAttention ? 1 / Math.sqrt(arch.width / arch.heads) : 1;
-    const folded = slot.part === 'middle' && ztt?.share === 'average';
-    return arch.inverseLayerScale && !folded ? scale / (slot.sources[0]! + 1) : scale;
   }
 }
 

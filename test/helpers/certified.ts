@@ -40,7 +40,7 @@ export async function copyWithValues(
   from: string,
   folder: string,
   tensor: string,
-  values: number[],
+  values: ArrayLike<number>,
 ): Promise<void> {
   await cp(from, folder, {recursive: true});
   const tensors = await tensorBytes(from);

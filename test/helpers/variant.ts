@@ -1,10 +1,28 @@
 import {join} from 'node:path';
-import * as tf from '@tensorflow/tfjs-core';
 import {convert, load, type EngineOptions, type Model} from '../../src/index.js';
+import {copyWithValues} from './certified.js';
 import {makeTempFolder} from './temp.js';
 import {ORACLE, type Expected, type Variant} from './oracle.js';
 
-/** A case converted to a variant, loaded, with the zero keys that its expectations were computed with. */
+/** Writes a case converted to a variant, with the zero keys that its expectations were computed with. */
+export async function writeVariant(
+  name: string,
+  variant: Variant,
+  expected: Expected,
+  output: string,
+): Promise<void> {
+  const source = join(ORACLE, name);
+  const arrangement = expected.arrangement(variant);
+  if (!expected.has(`${variant}.zero_keys`)) {
+    await convert({source, output, ...arrangement});
+    return;
+  }
+  const converted = `${output}-converted`;
+  await convert({source, output: converted, ...arrangement});
+  await copyWithValues(converted, output, 'zero_tokens.key', await expected.floats(`${variant}.zero_keys`));
+}
+
+/** The same, loaded. */
 export async function loadVariant(
   name: string,
   variant: Variant,
@@ -13,16 +31,9 @@ export async function loadVariant(
 ): Promise<Model> {
   const temp = await makeTempFolder();
   const output = temp.path(variant);
-  await convert({source: join(ORACLE, name), output, ...expected.arrangement(variant)});
+  await writeVariant(name, variant, expected, output);
   const model = await load(output, engine);
   await temp.remove();
-  if (expected.has(`${variant}.zero_keys`)) {
-    const keys = await expected.floats(`${variant}.zero_keys`);
-    tf.tidy(() => {
-      const pool = model.parameters().get('zero_tokens.key')!;
-      pool.assign(tf.tensor(keys, pool.shape));
-    });
-  }
   return model;
 }
 

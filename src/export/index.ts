@@ -1,0 +1,9 @@
+/** Models for other runtimes: ONNX graphs, with what transformers.js needs beside them. */
+export {
+  EXPORT_DTYPES,
+  exportOnnx,
+  planExport,
+  type ExportOptions,
+  type ExportPlanOptions,
+  type ExportReport,
+} from './export-onnx.js';
