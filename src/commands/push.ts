@@ -1,9 +1,10 @@
 import {Args, Flags} from '@oclif/core';
 import type {PushPhase, PushProgress, PushReport} from '../hub/index.js';
-import {BaseCommand, format, table, type Progress} from '../ui/index.js';
+import {BaseCommand, format, someText, table, type Progress} from '../ui/index.js';
 
 const PHASES: Record<PushPhase, string> = {
   checking: 'Checking',
+  comparing: 'Comparing',
   hashing: 'Reading files',
   uploading: 'Uploading',
   committing: 'Committing',
@@ -15,14 +16,20 @@ export default class Push extends BaseCommand {
   static override summary = 'Upload a model folder to the Hugging Face Hub.';
   static override description =
     'Creates the repo if there is none and sends config, weights, tokenizer, README and code in one ' +
-    'commit; everything else in the folder stays behind. The token is HF_TOKEN, or what `hf auth ' +
-    'login` saved; HF_ENDPOINT names another Hub.';
+    'commit; everything else in the folder stays behind. What the Hub has already is not sent again, and ' +
+    'what it has in the end is checked by its hashes. The token is HF_TOKEN, or what `hf auth login` saved; ' +
+    'HF_ENDPOINT names another Hub.';
   static override examples = [
     {
       description: 'See what would go, without reaching the Hub',
       command: '<%= config.bin %> <%= command.id %> gpt2-ztt user/gpt2-ztt --dry-run',
     },
     '<%= config.bin %> <%= command.id %> gpt2-ztt user/gpt2-ztt --private',
+    {
+      description: 'To a branch, and as a pull request',
+      command: '<%= config.bin %> <%= command.id %> gpt2-ztt user/gpt2-ztt --revision half-depth',
+    },
+    '<%= config.bin %> <%= command.id %> gpt2-ztt someone/gpt2-ztt --create-pr --message "Three cycles"',
   ];
 
   static override args = {
@@ -36,7 +43,17 @@ export default class Push extends BaseCommand {
 
   static override flags = {
     private: Flags.boolean({description: 'Create the repo private; refuse one that is public.'}),
-    'dry-run': Flags.boolean({description: 'Only say what would go.'}),
+    revision: someText({
+      description: 'The branch to push to, made from main if there is none; or refs/pr/N.',
+      helpValue: 'BRANCH',
+    }),
+    'create-pr': Flags.boolean({description: 'Propose the push in a new pull request; nothing is created.'}),
+    message: someText({
+      char: 'm',
+      description: "The commit's title; further lines are its description.",
+      helpValue: 'TEXT',
+    }),
+    'dry-run': Flags.boolean({description: 'Only say what would go; the Hub is not reached.'}),
   };
 
   override async run(): Promise<PushReport> {
@@ -47,8 +64,12 @@ export default class Push extends BaseCommand {
       dir: args.dir,
       repo: args.repo,
       private: flags.private,
+      revision: flags.revision,
+      createPr: flags['create-pr'],
+      message: flags.message,
       dryRun: flags['dry-run'],
       onProgress: (event) => show(event, progress),
+      onNote: (line) => progress.note(line),
       signal: this.interruptible('stopped; the Hub has the whole commit or nothing of it.'),
     });
     progress.stop();
@@ -56,18 +77,28 @@ export default class Push extends BaseCommand {
     return report;
   }
 
-  private print({files, leftOut, bytes, dryRun, url, commit, created, alsoInRepo}: PushReport): void {
+  private print(report: PushReport): void {
+    const {files, leftOut, bytes, bytesNotSent, dryRun, url, revision, commit, created, alsoInRepo} = report;
     const rows = [
-      ...files.map((file) => [file.path, format.bytes(file.bytes), '']),
+      ...files.map((file) => [file.path, format.bytes(file.bytes), file.unchanged ? 'unchanged' : '']),
       ...leftOut.map(({path, reason}) => [path, '', `left out: ${reason}`]),
     ];
     this.log(table([{title: 'file'}, {title: 'size', align: 'right'}, {title: ''}], rows));
     const amount = `${format.plural(files.length, 'file')}, ${format.bytes(bytes)}`;
+    const where = revision === 'main' ? url : `${url}, ${revision}`;
     if (dryRun) {
-      this.log(`\nWould push ${amount} to ${url}; nothing was sent.`);
+      this.log(`\nWould push ${amount} to ${where}; nothing was sent.`);
       return;
     }
-    this.log(`\nPushed ${amount} to ${url}${created ? ' (new)' : ''} as commit ${commit}.`);
+    if (files.every(({unchanged}) => unchanged)) {
+      this.log(`\n${where} holds all of it already (${amount}) in commit ${commit}; nothing was sent.`);
+      return;
+    }
+    const isNew = created?.repo ? ' (new)' : created?.branch ? ' (a new branch)' : '';
+    this.log(`\nPushed ${amount} to ${where}${isNew} as commit ${commit}.`);
+    if (bytesNotSent)
+      this.log(`Of these, the Hub had ${format.bytes(bytesNotSent)} already; they were not sent.`);
+    if (report.pullRequest) this.log(`The pull request: ${report.pullRequest}`);
     const others = (alsoInRepo ?? []).filter((path) => path !== '.gitattributes');
     if (others.length > 0) this.log(`The repo also holds, from before: ${others.join(', ')}.`);
   }
@@ -75,11 +106,5 @@ export default class Push extends BaseCommand {
 
 function show(event: PushProgress, progress: Progress): void {
   if (event.event === 'phase') progress.begin(PHASES[event.phase]);
-  else if (event.event === 'bytes') progress.update(event.sent, event.total);
-  else {
-    const {attempt, attempts, reason, waitMs} = event;
-    progress.note(
-      `attempt ${attempt} of ${attempts} failed (${reason}); trying again in ${format.duration(waitMs / 1000)}`,
-    );
-  }
+  else progress.update(event.sent, event.total);
 }

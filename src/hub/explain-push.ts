@@ -20,7 +20,7 @@ export function explainPush(failure: HttpFailure, repo: RepoId, token: Token, en
   }
   if (status === 403) {
     return new HubError(
-      `The token from ${token.from} may not write to ${repo.namespace} (${said}); use a token with write access to ${repo.id}, or push under another name.`,
+      `The token from ${token.from} may not write to ${repo.namespace} (${said}); use a token with write access to ${repo.id}, push under another name, or propose it to a repo that is there with --create-pr.`,
     );
   }
   if (status === 404) {

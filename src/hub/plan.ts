@@ -4,6 +4,7 @@ import {join, sep} from 'node:path';
 import {z} from 'zod';
 import {CARRIED_FILES, Checkpoint, readJson} from '../checkpoint/index.js';
 import {FileError} from '../errors.js';
+import {findSecret} from './secrets.js';
 
 /** A file that a push sends. */
 export interface PlannedFile {
@@ -59,9 +60,9 @@ const configSchema = z.looseObject({});
 /**
  * Plans a push: which files of a checkpoint folder would go. Only what a model repo holds goes (config,
  * the checkpoint's own weight files, tokenizer files, README, licence, code at the top); all else is left
- * out with a reason. The whole checkpoint is checked. Reaches no network.
+ * out with a reason. The whole checkpoint is checked, and every file but the weights for secrets. Reaches no network.
  * @throws FileError if the folder is missing, is no safetensors checkpoint, or a file to send is a link out
- *   of the folder; FormatError or UnsupportedError if the checkpoint is broken.
+ *   of the folder or has a secret in it; FormatError or UnsupportedError if the checkpoint is broken.
  */
 export async function planPush(dir: string): Promise<PushPlan> {
   const entries = await list(dir);
@@ -80,6 +81,9 @@ export async function planPush(dir: string): Promise<PushPlan> {
   await readJson(join(dir, CONFIG), configSchema);
   const checkpoint = await Checkpoint.open(dir);
   await checkpoint.close();
+  for (const {path, source} of files) {
+    if (path === INDEX || !weights.has(path)) await requireNoSecret(join(dir, path), source);
+  }
   return {dir, files, leftOut, bytes: files.reduce((sum, file) => sum + file.bytes, 0)};
 }
 
@@ -119,6 +123,14 @@ function whyLeftOut(entry: Dirent, weights: ReadonlySet<string>): string | null 
   if (name === 'metrics.jsonl') return 'the log of a training run';
   if (/\.safetensors(\.index\.json)?$/.test(name)) return "none of this checkpoint's weight files";
   return 'no file that a model repo holds';
+}
+
+async function requireNoSecret(path: string, source: string): Promise<void> {
+  const found = await findSecret(source);
+  if (!found) return;
+  throw new FileError(
+    `${path} has what looks like ${found.what} in line ${found.line}, so nothing is pushed; take it out, and revoke it if others saw it.`,
+  );
 }
 
 async function plan(dir: string, root: string, name: string): Promise<PlannedFile> {

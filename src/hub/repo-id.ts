@@ -40,7 +40,7 @@ export function brokenRule(text: string): string | null {
 const MAX_REVISION = 255;
 
 /** Whether a text can be a revision, by git's rules for the names of branches and tags: `main`, `refs/pr/1`. */
-function isRevision(text: string): boolean {
+export function isRevision(text: string): boolean {
   const parts = text.split('/');
   return (
     text.length <= MAX_REVISION &&

@@ -44,26 +44,47 @@ const entrySchema = z.object({
     .nullish(),
 });
 
+/** A repo as it is at a revision. */
+export interface RepoState {
+  /** Its name, which is another than was asked for where it has moved. */
+  name: string;
+  private: boolean;
+  /** What the revision stands for now. */
+  commit: string;
+}
+
+const stateSchema = z.object({
+  name: z.string().min(1).max(MAX_PATH),
+  private: z.boolean(),
+  sha: z.string().regex(COMMIT),
+});
+
 /**
- * The commit that a branch, tag or shortened commit stands for now.
+ * What a repo is at a branch, tag or shortened commit.
  * @throws HttpFailure if the Hub refuses; HubError if it cannot be reached or its answer is none of a Hub
  */
-export async function resolveCommit(session: HubSession, repo: HubRepo, revision: string): Promise<string> {
+export async function repoState(session: HubSession, repo: HubRepo, revision: string): Promise<RepoState> {
   const what = `what ${revision} of ${repo.name} is`;
   const question = {...access(session, session.api), name: repo.name, revision};
-  const {sha} = await asHubAnswer<{sha: unknown}>(session, what, () =>
+  const info = await asHubAnswer<object>(session, what, () =>
     repo.type === 'model'
       ? modelInfo({...question, additionalFields: ['sha']})
       : datasetInfo({...question, additionalFields: ['sha']}),
   );
-  if (typeof sha !== 'string' || !isCommit(sha)) throw noHub(session, what, 'it names no commit');
-  return sha;
+  const {success, data} = stateSchema.safeParse(info);
+  if (!success) throw noHub(session, what, 'it names no commit');
+  return {name: data.name, private: data.private, commit: data.sha};
 }
 
-/** The files at the top of a repo at a commit. @throws as `resolveCommit` */
+/** The commit that a branch, tag or shortened commit stands for now. @throws as `repoState` */
+export async function resolveCommit(session: HubSession, repo: HubRepo, revision: string): Promise<string> {
+  return (await repoState(session, repo, revision)).commit;
+}
+
+/** The files at the top of a repo at a commit. @throws as `repoState` */
 export const listTop: Lister = (...at) => list(...at, false);
 
-/** All files of a repo at a commit. @throws as `resolveCommit` */
+/** All files of a repo at a commit. @throws as `repoState` */
 export const listAll: Lister = (...at) => list(...at, true);
 
 /** Lists files of a repo at a commit. */
@@ -85,7 +106,8 @@ async function list(
   return entries.flatMap((entry) => parseEntry(session, what, entry));
 }
 
-const access = (session: HubSession, fetch: typeof globalThis.fetch) => ({
+/** How the library reaches the Hub in a session. */
+export const access = (session: HubSession, fetch: typeof globalThis.fetch) => ({
   hubUrl: session.endpoint,
   // hubFetch sets the real one; without one the library's own header is taken off as well.
   accessToken: PLACEHOLDER_TOKEN,
@@ -123,7 +145,7 @@ function boundedPages(session: HubSession, what: string): typeof fetch {
 }
 
 /** Runs a question to the Hub; what the library stumbles over in the answer becomes an error for the user. */
-async function asHubAnswer<T>(session: HubSession, what: string, ask: () => Promise<T>): Promise<T> {
+export async function asHubAnswer<T>(session: HubSession, what: string, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {

@@ -50,6 +50,8 @@ export interface HubSession {
   api: typeof fetch;
   /** As `api`, for a question that the cache can answer too: it has one attempt. */
   quickApi: typeof fetch;
+  /** As `api`, without a limit on when an answer begins: that of an upload comes when all is sent. */
+  uploads: typeof fetch;
   signal: AbortSignal | undefined;
   attempts: number | undefined;
   sleep: NonNullable<HubFetchOptions['sleep']>;
@@ -62,9 +64,13 @@ const MAX_ANSWER_BYTES = 16 << 20;
 
 /**
  * Opens a session; reaches nothing yet.
+ * @param again - what the user does once all attempts of a request failed
  * @throws UsageError for a wrong address; HubError or FileError for a token that cannot be one
  */
-export async function openSession(options: HubOptions): Promise<HubSession> {
+export async function openSession(
+  options: HubOptions,
+  again = 'run the same command again',
+): Promise<HubSession> {
   const env = options.env ?? process.env;
   const endpoint = findEndpoint(options.endpoint, env);
   const token = await findToken(options.token, env);
@@ -76,7 +82,7 @@ export async function openSession(options: HubOptions): Promise<HubSession> {
     endpoint,
     token: token?.value,
     fetch: inner,
-    again: 'run the same command again',
+    again,
     attempts: options.attempts,
     answerMs: stallMs,
     sleep,
@@ -94,6 +100,7 @@ export async function openSession(options: HubOptions): Promise<HubSession> {
     fetch: hubFetch(common),
     api: hubFetch(buffered),
     quickApi: hubFetch({...buffered, attempts: 1}),
+    uploads: hubFetch({...buffered, answerMs: undefined}),
     signal: options.signal,
     attempts: options.attempts,
     sleep,

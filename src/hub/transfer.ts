@@ -1,6 +1,7 @@
-import {createHash, type Hash} from 'node:crypto';
+import type {Hash} from 'node:crypto';
 import {HubError} from '../errors.js';
 import {bodyChunks} from './body.js';
+import {contentHash} from './content-hash.js';
 import {HttpFailure} from './http-failure.js';
 import {backOffMs, DEFAULT_ATTEMPTS} from './hub-fetch.js';
 import {networkTrouble} from './network-trouble.js';
@@ -57,7 +58,7 @@ class Download {
   private etag: string | null = null;
 
   constructor(private readonly options: TransferOptions) {
-    this.hash = contentHash(options.file);
+    this.hash = contentHash(options.file.hash, options.file.size);
   }
 
   /** Takes the file's first bytes as they lie there. */
@@ -146,7 +147,7 @@ class Download {
 
   private async startOver(): Promise<void> {
     await this.options.partial.truncate(0);
-    this.hash = contentHash(this.options.file);
+    this.hash = contentHash(this.options.file.hash, this.options.file.size);
     this.at = 0;
     this.etag = null;
     this.options.onBytes(0);
@@ -168,11 +169,6 @@ function checkAnnounced({status, headers}: Response, file: RepoFile, at: number)
       `${file.path} comes with ${length} bytes, where the Hub lists ${file.size}; it was not kept.`,
     );
   }
-}
-
-/** sha256 of the content, or what git names a blob by: sha1 of its length and content. */
-function contentHash({hash, size}: RepoFile): Hash {
-  return hash === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
 }
 
 /** A body that ended well before its file did. */

@@ -142,7 +142,7 @@ export function objectRoute(server: HubServer): Route {
 export function findCommit(repo: HubRepo, revision: string): HubCommit | undefined {
   if (revision === 'main' || revision === 'HEAD') return repo.commits.at(-1);
   const oid = repo.refs.get(revision) ?? revision;
-  return repo.commits.find((commit) => commit.oid === oid);
+  return [...repo.commits, ...repo.beside].find((commit) => commit.oid === oid);
 }
 
 const treeEntry = ([path, file]: [string, HubFile]): object => ({

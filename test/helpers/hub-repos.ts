@@ -20,8 +20,10 @@ export interface HubRepo {
   gated?: 'asked' | 'granted';
   /** Closed by the Hub. */
   disabled?: boolean;
-  /** Oldest first. */
+  /** Those of main, oldest first. */
   commits: HubCommit[];
+  /** Those of other branches and of pull requests. */
+  beside: HubCommit[];
   /** Branches, tags and pull requests beside main, with their commits. */
   refs: Map<string, string>;
 }

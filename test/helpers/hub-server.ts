@@ -1,4 +1,4 @@
-import {downloadRoutes, objectRoute} from './hub-downloads.js';
+import {downloadRoutes, findCommit, objectRoute} from './hub-downloads.js';
 import {etagOf, isLfs, sha, type HubCommit, type HubFile, type HubRepo} from './hub-repos.js';
 import {RecordingServer, type Answer, type Recorded, type Route} from './recording-server.js';
 
@@ -58,7 +58,7 @@ export class HubServer {
   addRepo(id: string, isPrivate = false): HubRepo {
     const files = new Map([['.gitattributes', {content: Buffer.from('*.bin filter=lfs\n'), lfs: false}]]);
     const commits = [{oid: sha('sha1', id), title: 'initial commit', files}];
-    const repo = {private: isPrivate, commits, refs: new Map<string, string>()};
+    const repo = {private: isPrivate, commits, beside: [], refs: new Map<string, string>()};
     this.repos.set(id, repo);
     return repo;
   }
@@ -111,7 +111,12 @@ export class HubServer {
     return [
       ...downloadRoutes(this),
       post('create', /^\/api\/repos\/create$/, (_, request) => this.create(request)),
-      post('preupload', model('preupload/main'), this.writing(preupload)),
+      post('preupload', model('preupload/(?<revision>[^/]+)'), this.writing(preupload)),
+      post(
+        'branch',
+        model('branch/(?<revision>[^/]+)'),
+        this.writing(({id, revision}) => this.branch(id!, decodeURIComponent(revision!))),
+      ),
       post(
         'batch',
         lfs,
@@ -119,8 +124,8 @@ export class HubServer {
       ),
       post(
         'commit',
-        model('commit/main'),
-        this.writing(({id}, request) => this.commit(id!, request)),
+        model('commit/(?<revision>[^/]+)'),
+        this.writing(({id, revision}, request) => this.commit(id!, decodeURIComponent(revision!), request)),
       ),
     ];
   }
@@ -153,7 +158,9 @@ export class HubServer {
     return (groups, request) => {
       const id = groups.id!;
       if (!this.repos.has(id)) return refusal(404, 'Repository not found');
-      return this.mayWrite(id.split('/')[0]!)
+      // Everybody may propose a commit, and send the large files of one.
+      const {ref} = request.route === 'batch' ? (parse(request) as {ref?: object}) : {ref: true};
+      return this.mayWrite(id.split('/')[0]!) || !ref || request.url.endsWith('?create_pr=1')
         ? answer(groups, request)
         : refusal(403, 'Forbidden: read only');
     };
@@ -224,16 +231,29 @@ export class HubServer {
     return {status: 200, body: {}};
   }
 
-  private commit(id: string, request: Recorded): Answer {
+  private branch(id: string, name: string): Answer {
+    const repo = this.repos.get(id)!;
+    if (findCommit(repo, name)) return refusal(409, `Reference already exists: ${name}`);
+    repo.refs.set(name, repo.commits.at(-1)!.oid);
+    return {status: 200, body: {}};
+  }
+
+  private commit(id: string, revision: string, request: Recorded): Answer {
     const repo = this.repos.get(id)!;
     const text = request.body.toString('utf8');
-    const files = new Map(repo.commits.at(-1)!.files);
+    const parent = findCommit(repo, revision);
+    if (!parent) return refusal(404, `Invalid rev id: ${revision}`);
+    const files = new Map(parent.files);
     let title = '';
     for (const line of text.split('\n')) {
       const {key, value} = JSON.parse(line) as {key: string; value: Record<string, string | number>};
       const path = String(value.path);
-      if (key === 'header') title = String(value.summary);
-      else if (key === 'file') {
+      if (key === 'header') {
+        title = String(value.summary);
+        if ((value.parentCommit ?? parent.oid) !== parent.oid) {
+          return refusal(412, 'A commit has happened since. Please refresh and try again.');
+        }
+      } else if (key === 'file') {
         files.set(path, {content: Buffer.from(String(value.content), 'base64'), lfs: false});
       } else if (key === 'lfsFile') {
         const content = this.objects.get(String(value.oid));
@@ -243,9 +263,25 @@ export class HubServer {
     }
     if (!title) return refusal(400, 'a commit needs a summary');
     const oid = sha('sha1', `${repo.commits.length} ${text}`);
-    repo.commits.push({oid, title, files});
-    const commitUrl = `${this.endpoint}/${id}/commit/${oid}`;
-    return {status: 200, body: {success: true, commitOid: oid, commitUrl, hookOutput: ''}};
+    const commit = {oid, title, files};
+    const asked = new URL(request.url, this.endpoint).searchParams.get('create_pr') === '1';
+    const pullRequest = asked ? repo.refs.size + 1 : null;
+    const ref = pullRequest === null ? revision : `refs/pr/${pullRequest}`;
+    if (ref === 'main') repo.commits.push(commit);
+    else {
+      repo.beside.push(commit);
+      repo.refs.set(ref, oid);
+    }
+    return {
+      status: 200,
+      body: {
+        success: true,
+        commitOid: oid,
+        commitUrl: `${this.endpoint}/${id}/commit/${oid}`,
+        hookOutput: '',
+        ...(pullRequest !== null && {pullRequestUrl: `${this.endpoint}/${id}/discussions/${pullRequest}`}),
+      },
+    };
   }
 }
 

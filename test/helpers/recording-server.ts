@@ -48,6 +48,8 @@ export type Trouble =
 export class RecordingServer {
   /** Oldest first. */
   readonly requests: Recorded[] = [];
+  /** Asked at each request for what is to become of it, whatever its route; for troubles to come by number. */
+  whenAsked: () => Trouble | undefined = () => undefined;
   private readonly troubles = new Map<string, Trouble[]>();
   private readonly server: Server;
 
@@ -104,7 +106,8 @@ export class RecordingServer {
         route
           ? route.answer(route.path.exec(path)!.groups ?? {}, recorded)
           : {status: 404, body: {error: 'no such page'}};
-      void respond(response, answer, this.troubles.get(recorded.route)?.shift(), method === 'HEAD');
+      const trouble = this.whenAsked() ?? this.troubles.get(recorded.route)?.shift();
+      void respond(response, answer, trouble, method === 'HEAD');
     });
   }
 }

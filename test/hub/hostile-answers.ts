@@ -36,7 +36,7 @@ function on(route: string, cases: [what: string, trouble: Trouble, words: RegExp
 }
 
 /** Whatever a JSON answer can be spoiled by. */
-const spoiled: [what: string, trouble: Trouble, words: RegExp][] = [
+export const spoiled: [what: string, trouble: Trouble, words: RegExp][] = [
   ['a page of HTML', raw('<html>Welcome</html>', {'content-type': 'text/html'}), NO_HUB],
   ['nothing', raw(''), NO_HUB],
   ['no content', {kind: 'answer', status: 204}, NO_HUB],

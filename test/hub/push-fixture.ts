@@ -15,12 +15,15 @@ export class PushFixture {
   scratch!: string;
   /** The waits between attempts that pushes asked for, in milliseconds; none is really waited. */
   waits: number[] = [];
+  /** What pushes told their users. */
+  notes: string[] = [];
 
   constructor() {
     beforeEach(async () => {
       this.server = await HubServer.start({token: TOKEN, namespaces: ['ann']});
       this.scratch = await mkdtemp(join(tmpdir(), 'ztt-push-'));
       this.waits = [];
+      this.notes = [];
     });
     afterEach(async () => {
       await this.server.stop();
@@ -41,7 +44,8 @@ export class PushFixture {
       return Promise.resolve();
     };
     const env = {HF_TOKEN: TOKEN, HF_ENDPOINT: this.server.endpoint};
-    return push({dir, repo: 'ann/model', env, sleep, ...options});
+    const onNote = (line: string) => this.notes.push(line);
+    return push({dir, repo: 'ann/model', env, sleep, onNote, ...options});
   }
 
   /** The error that a push ends with; the test fails if it ends well. */
@@ -59,10 +63,10 @@ export class PushFixture {
     return this.server.repos.get('ann/model')!.commits.length;
   }
 
-  /** Expects exactly these files of a folder on the server, byte for byte. */
-  async expectPushed(dir: string, names: string[]): Promise<void> {
+  /** Expects exactly these files of a folder on the server, byte for byte, and perhaps others beside them. */
+  async expectPushed(dir: string, names: string[], others: string[] = []): Promise<void> {
     const {files} = this.head;
-    expect([...files.keys()].sort()).toEqual(['.gitattributes', ...names].sort());
+    expect([...files.keys()].sort()).toEqual(['.gitattributes', ...names, ...others].sort());
     for (const name of names) {
       expect(files.get(name)!.content.equals(await readFile(join(dir, name))), name).toBe(true);
     }

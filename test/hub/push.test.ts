@@ -17,17 +17,24 @@ describe('push', () => {
     const {commits, private: isPrivate} = hub.server.repos.get('ann/model')!;
     expect(commits.map(({title}) => title)).toEqual(['initial commit', 'my model']);
     expect(isPrivate).toBe(false);
-    expect(hub.server.routesTaken).toEqual(['info', 'create', 'preupload', 'batch', 'commit', 'tree']);
+    expect(hub.server.routesTaken).toEqual([
+      ...['info', 'create', 'info', 'tree', 'preupload', 'batch', 'commit', 'tree'],
+    ]);
     expect(report).toEqual({
       repo: 'ann/model',
       url: `${hub.server.endpoint}/ann/model`,
+      revision: 'main',
       commit: hub.head.oid,
+      pullRequest: null,
       dryRun: false,
-      created: true,
-      files: await Promise.all(GPT2.map(async (path) => ({path, bytes: await bytesOf(dir, [path])}))),
+      created: {repo: true, branch: false},
+      files: await Promise.all(
+        GPT2.map(async (path) => ({path, bytes: await bytesOf(dir, [path]), unchanged: false})),
+      ),
       leftOut: [{path: 'expected.safetensors', reason: "none of this checkpoint's weight files"}],
       alsoInRepo: ['.gitattributes'],
       bytes: await bytesOf(dir, GPT2),
+      bytesNotSent: 0,
     });
   });
 
@@ -86,7 +93,7 @@ describe('push', () => {
 
   it('creates a private repo when told', async () => {
     const report = await hub.push(await hub.copyOf('gpt2'), {private: true});
-    expect(report.created).toBe(true);
+    expect(report.created).toEqual({repo: true, branch: false});
     expect(hub.server.repos.get('ann/model')!.private).toBe(true);
   });
 
@@ -100,7 +107,7 @@ describe('push', () => {
     const repo = hub.server.addRepo('ann/model');
     repo.commits[0]!.files.set('old.bin', {content: Buffer.from('old'), lfs: false});
     const report = await hub.push(await hub.copyOf('gpt2'));
-    expect(report.created).toBe(false);
+    expect(report.created).toEqual({repo: false, branch: false});
     expect(report.alsoInRepo).toEqual(['.gitattributes', 'old.bin']);
     expect(hub.head.files.get('old.bin')!.content.toString()).toBe('old');
     expect(hub.server.routesTaken).not.toContain('create');
@@ -109,8 +116,8 @@ describe('push', () => {
   it('takes a repo that somebody else creates in between', async () => {
     hub.server.addRepo('ann/model');
     hub.server.api.trouble('info', {kind: 'answer', status: 404});
-    const report = await hub.push(await hub.copyOf('gpt2'));
-    expect(report.created).toBe(false);
+    await hub.push(await hub.copyOf('gpt2'));
+    expect(hub.commits).toBe(2);
     expect(hub.server.routesTaken.slice(0, 3)).toEqual(['info', 'create', 'info']);
   });
 
@@ -121,7 +128,7 @@ describe('push', () => {
     expect(error.message).toMatch(/^ann\/model exists and is public/);
     expect(hub.commits).toBe(1);
     hub.server.repos.get('ann/model')!.private = true;
-    expect((await hub.push(await hub.copyOf('gpt2'), {private: true})).created).toBe(false);
+    expect((await hub.push(await hub.copyOf('gpt2'), {private: true})).commit).toBe(hub.head.oid);
   });
 
   it('reports a dry run and touches no network', async () => {
@@ -150,7 +157,7 @@ describe('push', () => {
     const told: PushProgress[] = [];
     await hub.push(dir, {onProgress: (progress) => told.push(progress)});
     const phases = told.flatMap((one) => (one.event === 'phase' ? [one.phase] : []));
-    expect(phases).toEqual(['checking', 'hashing', 'uploading', 'committing', 'verifying']);
+    expect(phases).toEqual(['checking', 'comparing', 'hashing', 'uploading', 'committing', 'verifying']);
     const sent = told.flatMap((one) => (one.event === 'bytes' ? [one.sent] : []));
     expect(sent.at(-1)).toBe(await bytesOf(dir, GPT2));
     expect(sent.at(-2)).toBe(await bytesOf(dir, ['model.safetensors']));
