@@ -1,5 +1,6 @@
-import {writeFile} from 'node:fs/promises';
+import {copyFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
 import {carryFiles} from './carried-files.js';
 import {writePlanned, type TensorSource, type WeightWriter, type WriteOptions} from './safetensors-writer.js';
 import {INDEX_NAME, planWeights, shardIndex} from './weight-plan.js';
@@ -48,7 +49,8 @@ export async function writeWeights(
 }
 
 /**
- * Writes what lies beside a model's weights: config.json, and the tokenizer's files of another folder.
+ * Writes what lies beside a model's weights: config.json, the tokenizer's files of another folder, and of a ZTT model the
+ * code with which Transformers loads it.
  * @throws FormatError as `carryFiles`
  */
 export async function writeModelInfo(
@@ -57,6 +59,15 @@ export async function writeModelInfo(
   carryFrom: string,
 ): Promise<void> {
   await writeJson(join(folder, 'config.json'), await carryFiles(carryFrom, folder, config));
+  if (config.model_type === 'ztt') await copyPython(folder);
+}
+
+/** The Python code of ZTT models, in this package. */
+const PYTHON = fileURLToPath(new URL('../../python/', import.meta.url));
+const PYTHON_FILES = ['configuration_ztt.py', 'modeling_ztt.py'];
+
+async function copyPython(folder: string): Promise<void> {
+  for (const file of PYTHON_FILES) await copyFile(join(PYTHON, file), join(folder, file));
 }
 
 const writeJson = (path: string, content: unknown): Promise<void> =>

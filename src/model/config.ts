@@ -6,7 +6,7 @@ import {blockLinears, type Architecture} from './architecture.js';
 import {calibrationSchema, type Calibration} from './calibration.js';
 import {EXIT_SCORES} from './exit-rule.js';
 import {parseArchitecture} from './families/index.js';
-import {checkArrangement, LAYOUTS, MAX_CYCLES, type Arrangement} from './layout.js';
+import {checkArrangement, LAYOUTS, MAX_CYCLES, slots, type Arrangement} from './layout.js';
 import {loraSchema, loraTargets} from './lora.js';
 
 /** How K middle layers are made of the source's m; `keep` keeps all. */
@@ -96,8 +96,14 @@ export async function readModelConfig(folder: string): Promise<ModelConfig> {
   return {arch, arrangement: arrangementOf(ztt, arch, path), base, ztt};
 }
 
+/** What Transformers' Auto classes load a ZTT model with: classes of the Python files that lie beside it. */
+const AUTO_MAP = {
+  AutoConfig: 'configuration_ztt.ZttConfig',
+  AutoModelForCausalLM: 'modeling_ztt.ZttForCausalLM',
+};
+
 /**
- * The config.json of a ZTT model.
+ * The config.json of a ZTT model. What tools look for at the top level stands there as well as in `base`.
  * @param dtype - of the stored weights; what `base` says of its own stays as it was
  */
 export function modelConfigJson(
@@ -105,12 +111,24 @@ export function modelConfigJson(
   ztt: ZttConfig,
   dtype: DtypeName,
 ): Record<string, unknown> {
+  const arch = parseArchitecture(base, 'base_config');
+  const entry = zttSchema.parse(ztt);
+  const tokenIds = ['bos_token_id', 'eos_token_id', 'pad_token_id'].filter((key) => Object.hasOwn(base, key));
   return {
     model_type: 'ztt',
     architectures: ['ZttForCausalLM'],
+    auto_map: AUTO_MAP,
     torch_dtype: dtype,
+    vocab_size: arch.vocabulary,
+    hidden_size: arch.width,
+    num_attention_heads: arch.heads,
+    // Each slot caches keys and values of its own.
+    num_hidden_layers: slots(arrangementOf(entry, arch, 'ztt')).length,
+    max_position_embeddings: arch.maxPositions,
+    ...Object.fromEntries(tokenIds.map((key) => [key, base[key]])),
+    tie_word_embeddings: arch.tied,
     base_config: base,
-    ztt: zttSchema.parse(ztt),
+    ztt: entry,
   };
 }
 

@@ -25,11 +25,11 @@ function source(name: string, model: 'gpt2' | 'opt', files: Record<string, strin
   return folder;
 }
 
-/** The contents of a folder's files, without the weights and config.json. */
+/** The contents of a folder's files, without the weights, config.json and the code that comes with a ZTT model. */
 const carried = (folder: string): Record<string, string> =>
   Object.fromEntries(
     readdirSync(folder)
-      .filter((name) => !/^(config|ztt_certificate)\.json$|safetensors/.test(name))
+      .filter((name) => !/^(config|ztt_certificate)\.json$|safetensors|\.py$/.test(name))
       .sort()
       .map((name) => [name, readFileSync(join(folder, name), 'utf8')]),
   );
