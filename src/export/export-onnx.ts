@@ -25,6 +25,7 @@ import {decoderGraph, executedSlots} from './decoder-graph.js';
 import {encodeModel, OPSET} from './model-proto.js';
 import type {GraphDtype, Initializer} from './onnx-graph.js';
 import {graphName, runtimeConfig} from './runtime-config.js';
+import {tokenizerFiles} from './tokenizer-files.js';
 
 /** The dtypes that a model is exported in. */
 export const EXPORT_DTYPES = ['float32', 'float16'] as const satisfies readonly DtypeName[];
@@ -65,6 +66,8 @@ export interface ExportReport {
   opset: number;
   /** The graph's nodes. */
   nodes: number;
+  /** Whether there is a tokenizer beside it. */
+  tokenizer: boolean;
   /** The graph and its weights, by their paths in the output. */
   files: {name: string; bytes: number}[];
 }
@@ -95,6 +98,7 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportReport> 
         await writeFile(join(folder, graphName(prepared.dtype)), bytes);
         await writePlanned(folder, files, (writer) => writer.writeAll(weights), {onBytes, signal});
         await writeModelInfo(stage, config, checkpoint.folder);
+        for (const [name, text] of prepared.tokenizerFiles) await writeFile(join(stage, name), text);
       },
       outputOptions,
     );
@@ -129,6 +133,8 @@ interface Prepared {
   bytes: Uint8Array;
   /** The content of config.json. */
   config: Record<string, unknown>;
+  /** Contents of files by name, over those of the model's folder. */
+  tokenizerFiles: Map<string, string>;
   report: ExportReport;
 }
 
@@ -157,6 +163,7 @@ async function prepareFrom(
     );
   }
   const {stored} = mapTensors(checkpoint, config);
+  const tokenizer = await tokenizerFiles(checkpoint.folder);
   const dtype = name === 'float32' ? 'F32' : 'F16';
   const graph = decoderGraph(config, cycles, dtype);
   const weights = [...graph.initializers.values()].map((initializer) =>
@@ -171,6 +178,7 @@ async function prepareFrom(
     files,
     bytes,
     config: runtimeConfig(config, cycles, slots, dtype, files.length),
+    tokenizerFiles: tokenizer.files,
     report: {
       output,
       layout,
@@ -179,6 +187,7 @@ async function prepareFrom(
       dtype: name,
       opset: OPSET,
       nodes: graph.nodes.length,
+      tokenizer: tokenizer.found,
       files: [{name: file, bytes: bytes.byteLength}, ...files].map(({name, bytes}) => ({
         name: `${FOLDER}/${name}`,
         bytes,

@@ -1,3 +1,4 @@
 /** Text to token ids and back, through @huggingface/tokenizers. */
+export {tokenizerJson} from './to-json.js';
 export {Tokenizer, type Vocabulary} from './tokenizer.js';
 export type {TokenizerSpec} from './spec.js';

@@ -1,8 +1,8 @@
 import {readdirSync} from 'node:fs';
-import {cp, mkdir, readFile, writeFile} from 'node:fs/promises';
+import {cp, mkdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {convert, exportOnnx, FileError, UnsupportedError} from '../../src/index.js';
+import {convert, exportOnnx, FileError, Tokenizer, UnsupportedError} from '../../src/index.js';
 import {FIXTURES, ORACLE} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 
@@ -41,6 +41,35 @@ describe('the folder of an export', () => {
       'transformers.js_config': {dtype: 'fp32', use_external_data_format: 1},
       ztt: {layout: 'ztt', cycles: 2},
     });
+  });
+
+  it('has a tokenizer.json where the model has vocab.json and merges.txt', async () => {
+    const folder = join(FIXTURES, 'opt-tiny');
+    const output = temp.path('opt');
+    const {tokenizer} = await exportOnnx({model: folder, output});
+    expect(tokenizer).toBe(true);
+    for (const name of ['vocab.json', 'merges.txt', 'special_tokens_map.json']) await rm(join(output, name));
+    const [before, after] = [await Tokenizer.load(folder), await Tokenizer.load(output)];
+    expect(after.spec).toEqual(before.spec);
+    // transformers.js reads special tokens here and nowhere else.
+    const config: unknown = JSON.parse(await readFile(join(output, 'tokenizer_config.json'), 'utf8'));
+    expect(config).toMatchObject({bos_token: {content: '</s>'}, pad_token: {content: '<pad>'}});
+  });
+
+  it('names the tokens that end and begin a text, which GPT-2 leaves to its class', async () => {
+    const folder = temp.path('without-names');
+    await cp(model, folder, {recursive: true});
+    await writeFile(join(folder, 'tokenizer_config.json'), '{"model_max_length": 1024}');
+    const output = temp.path('named');
+    await exportOnnx({model: folder, output});
+    const config: unknown = JSON.parse(await readFile(join(output, 'tokenizer_config.json'), 'utf8'));
+    const end = '<|endoftext|>';
+    expect(config).toEqual({model_max_length: 1024, bos_token: end, eos_token: end});
+  });
+
+  it('tells that a model has no tokenizer', async () => {
+    const {tokenizer} = await exportOnnx({model: join(ORACLE, 'opt'), output: temp.path('without')});
+    expect(tokenizer).toBe(false);
   });
 
   it('replaces an earlier export if asked to, and nothing else', async () => {

@@ -1,6 +1,8 @@
 import {createHash} from 'node:crypto';
+import {rm, writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {Tokenizer} from '../../src/tokenizer/index.js';
+import {Tokenizer, tokenizerJson} from '../../src/tokenizer/index.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {expected, writeCase} from './cases.js';
 
@@ -33,6 +35,14 @@ describe.each(expected.cases)('as Transformers: $name', (one) => {
     expect(text.length).toBeGreaterThan(150_000);
     const ids = Int32Array.from(tokenizer.encode(text, false));
     expect(createHash('sha256').update(new Uint8Array(ids.buffer)).digest('hex')).toBe(one.long);
+  });
+
+  it.runIf(one.tokenizer_json === null)('is the same from a tokenizer.json of its own making', async () => {
+    const folder = temp.path(`json-${one.name.replaceAll('/', '-')}`);
+    writeCase(one, folder);
+    for (const name of ['vocab.json', 'merges.txt']) await rm(join(folder, name));
+    await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizerJson(tokenizer.spec)));
+    expect((await Tokenizer.load(folder)).spec).toEqual(tokenizer.spec);
   });
 
   it('decodes', () => {
