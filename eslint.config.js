@@ -13,14 +13,15 @@ const mayImport = {
   // Every command takes a model by its name on the Hub: what that means is said once, in src/ui.
   ui: ['hub'],
   report: [],
+  synthetic: [],
   ops: ['engine'],
   model: ['ops', 'engine', 'checkpoint'],
-  data: ['tokenizer', 'checkpoint'],
+  data: ['tokenizer', 'checkpoint', 'synthetic'],
   hub: ['checkpoint', 'model'],
   convert: ['model', 'tokenizer', 'engine', 'checkpoint'],
   export: ['model', 'tokenizer', 'checkpoint'],
   finetune: ['model', 'data', 'report', 'tokenizer', 'ops', 'engine', 'checkpoint'],
-  eval: ['report', 'model', 'data', 'tokenizer', 'checkpoint', 'engine'],
+  eval: ['report', 'model', 'data', 'tokenizer', 'checkpoint', 'engine', 'synthetic'],
   commands: [
     'hub',
     'convert',
