@@ -15,7 +15,7 @@ const [folder, engine, threads] = process.argv.slice(2) as [string, string, stri
 const loadModel = () => load(folder, {engine, threads: Number(threads)});
 const model = await loadModel();
 const settings = runSettings(
-  {model: folder, output: '', data: ['-'], steps: 1_000_000, batchSize: 4, seqLen: 256, lr: 1e-5, warmup: 0},
+  {output: '', data: ['-'], steps: 1_000_000, batchSize: 4, seqLen: 256, lr: 1e-5, warmup: 0},
   {arch: model.config.arch, arrangement: {layout: 'vanilla', cycles: 1}},
 );
 const trainer = new Trainer(model, settings);

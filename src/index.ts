@@ -9,6 +9,17 @@
  * ```
  */
 export {Checkpoint, SafetensorsFile, writeSafetensors} from './checkpoint/index.js';
+export {
+  AXIS_NAMES,
+  compare,
+  parseAxis,
+  planComparison,
+  type Axis,
+  type CompareOptions,
+  type Comparison,
+  type TimedPlan,
+  type TrainingBudget,
+} from './compare/index.js';
 export * from './convert/index.js';
 export {ENGINES, listEngines, useEngine, type Engine, type EngineOptions} from './engine/index.js';
 export * from './errors.js';

@@ -9,6 +9,7 @@ import {
   readModelConfig,
   vanillaConfig,
   type Model,
+  type ModelConfig,
 } from '../model/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
 import {distillationSettings} from './distillation-options.js';
@@ -166,7 +167,14 @@ async function withBatchOf(run: RunFolder, step: number, options: FinetuneOption
  * @throws UsageError, FileError or FormatError as `finetune`
  */
 export async function planFinetune(options: FinetuneOptions): Promise<RunPlan> {
-  const config = await readConfigOf(options.model);
+  return planFinetuneOf(await readConfigOf(options.model), options);
+}
+
+/** As `planFinetune`, of a model that need not be there yet. */
+export async function planFinetuneOf(
+  config: ModelConfig,
+  options: Omit<FinetuneOptions, 'model'>,
+): Promise<RunPlan> {
   const teacher = await teacherConfig(options);
   const settings = fittedSettings(options, config, teacher);
   const {checkpointCycles} = options;
@@ -210,7 +218,7 @@ async function folderOf(path: string): Promise<string> {
 
 const readConfigOf = async (path: string) => readModelConfig(await folderOf(path));
 
-const teacherConfig = async ({teacher}: FinetuneOptions) =>
+const teacherConfig = async ({teacher}: Pick<FinetuneOptions, 'teacher'>) =>
   teacher === undefined ? undefined : readConfigOf(teacher);
 
 /** The fine-tuned model's config.json: the model's own, or that of a `vanilla` conversion of the source. */

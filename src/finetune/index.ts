@@ -1,6 +1,7 @@
 /** Fine-tuning: data, AdamW, run folders, resume. tfjs is loaded when a run starts. */
 import type {FinetuneReport} from './finetune.js';
 import type {FinetuneOptions} from './options.js';
+import type {ModelConfig} from '../model/index.js';
 import type {RunPlan} from './plan.js';
 
 export type {FinetuneReport} from './finetune.js';
@@ -19,4 +20,13 @@ export async function finetune(options: FinetuneOptions): Promise<FinetuneReport
 export async function planFinetune(options: FinetuneOptions): Promise<RunPlan> {
   const {planFinetune: plan} = await import('./finetune.js');
   return plan(options);
+}
+
+/** As `planFinetune`, of a model that need not be there yet. */
+export async function planFinetuneOf(
+  config: ModelConfig,
+  options: Omit<FinetuneOptions, 'model'>,
+): Promise<RunPlan> {
+  const {planFinetuneOf: plan} = await import('./finetune.js');
+  return plan(config, options);
 }

@@ -98,7 +98,7 @@ export interface RunModel {
  * @throws UsageError naming the option and what it may be
  */
 export function runSettings(
-  options: Omit<FinetuneOptions, 'batchSize'> & {batchSize?: number},
+  options: Omit<FinetuneOptions, 'batchSize' | 'model'> & {batchSize?: number},
   {arch: {maxPositions}, arrangement}: RunModel,
 ): RunSettings {
   const steps = options.steps ?? 200;
@@ -129,7 +129,7 @@ export function runSettings(
  * sequences, the newest and the best kept, thresholds 0.2, 0.5 and 0.7, no early stopping.
  * @throws UsageError naming the option and what it may be
  */
-export function runControls(options: FinetuneOptions): RunControls {
+export function runControls(options: Omit<FinetuneOptions, 'model'>): RunControls {
   const controls = {
     saveEvery: options.saveEvery ?? 100,
     keep: options.keep ?? 1,

@@ -10,7 +10,7 @@ import {
   type RunControls,
   type RunSettings,
 } from './options.js';
-import {stepFlops} from './step-flops.js';
+import {runFlops, stepFlops} from './step-flops.js';
 import {parseTrain, trainedParameters} from './trainable.js';
 
 /** The share of the memory there is that a step may take: the rest is for the system, data and JavaScript. */
@@ -29,6 +29,7 @@ export interface RunPlan {
   tokensPerStep: number;
   /** As `stepFlops`, with all cycles. */
   flopsPerStep: number;
+  /** Of all steps, with the cycles that each runs. */
   flops: number;
   disk: {
     checkpoint: number;
@@ -68,7 +69,7 @@ export function planRun(
     steps,
     tokensPerStep: rows * seqLen,
     flopsPerStep,
-    flops: steps * flopsPerStep,
+    flops: runFlops(config, settings),
     disk: {checkpoint, checkpoints: checkpoint * (keep + 1 + (evalEvery > 0 ? 1 : 0)), model: memory.weights},
   };
 }
@@ -79,7 +80,7 @@ export function planRun(
  * @throws UsageError as `runSettings`; ZttError where not even one sequence fits
  */
 export function fittedSettings(
-  options: FinetuneOptions,
+  options: Omit<FinetuneOptions, 'model'>,
   config: ModelConfig,
   teacher?: ModelConfig,
 ): RunSettings {

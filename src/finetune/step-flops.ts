@@ -1,4 +1,5 @@
 import {rowFlops, slots, type ModelConfig} from '../model/index.js';
+import {cyclesOfStep} from './cycles.js';
 import type {RunSettings} from './options.js';
 
 /**
@@ -19,4 +20,15 @@ export function stepFlops(
   const looksAtExit = exitObjective !== 'off' && cycles === arrangement.cycles;
   const exits = exitLosses + (looksAtExit ? 1 : 0);
   return batchSize * accumulate * (whole + exits * pass(arrangement.tail));
+}
+
+/** The FLOPs of all steps of a run, each with the cycles that the schedule gives it. */
+export function runFlops(config: Pick<ModelConfig, 'arch' | 'arrangement'>, settings: RunSettings): number {
+  const {cycles} = config.arrangement;
+  if (settings.cycleSchedule === 'full') return settings.steps * stepFlops(config, settings, cycles);
+  const byCycles = Array.from({length: cycles}, (_, i) => stepFlops(config, settings, i + 1));
+  let flops = 0;
+  for (let step = 1; step <= settings.steps; step++)
+    flops += byCycles[cyclesOfStep(step, cycles, settings) - 1]!;
+  return flops;
 }

@@ -26,6 +26,7 @@ export {distillFlags, trainFlags, trainOptions} from './train-flags.js';
 export {recipeFlags, recipeOptions} from './recipe-flags.js';
 export {runFlags, runOptions} from './run-flags.js';
 export {planFacts} from './run-plan.js';
+export {comparisonTable, planTable} from './comparison.js';
 export {facts, table, type Column} from './table.js';
 export {dataFlags} from './data-flags.js';
 export {
@@ -36,4 +37,4 @@ export {
   slotThresholdFlag,
   slotThresholds,
 } from './exit-flags.js';
-export {taskFlags} from './task-flags.js';
+export {optionalTaskFlags, taskFlags} from './task-flags.js';

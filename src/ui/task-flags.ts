@@ -1,15 +1,16 @@
 import {someText, wholeNumber} from './flags.js';
 
+const TASKS = {
+  description: 'The tasks, by name or as paths of .jsonl and .parquet files.',
+  helpValue: 'T,T',
+  multiple: true,
+  multipleNonGreedy: true,
+  delimiter: ',',
+} as const;
+
 /** Which tasks, for commands that score a model on some. */
 export const taskFlags = {
-  tasks: someText({
-    description: 'The tasks, by name or as paths of .jsonl and .parquet files.',
-    helpValue: 'T,T',
-    required: true,
-    multiple: true,
-    multipleNonGreedy: true,
-    delimiter: ',',
-  }),
+  tasks: someText({...TASKS, required: true, multiple: true}),
   'task-data': someText({
     description:
       "A folder with the named tasks' datasets, in place of the Hub: each as its repo has it, in USER/NAME, NAME or TASK, or as TASK.jsonl.",
@@ -17,3 +18,6 @@ export const taskFlags = {
   }),
   limit: wholeNumber({description: 'Rows of each task to use, from the first.', min: 1, max: 1e9}),
 };
+
+/** As `taskFlags`, where there need be no task. */
+export const optionalTaskFlags = {...taskFlags, tasks: someText({...TASKS, multiple: true})};

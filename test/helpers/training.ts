@@ -9,6 +9,6 @@ const PLAIN = {layout: 'vanilla', cycles: 1} as const;
  */
 export const trainerSettings = (given: Partial<RunSettings>, model?: Pick<Model, 'config'>): RunSettings =>
   runSettings(
-    {model: '', output: '', data: ['-'], steps: 10, batchSize: 2, seqLen: 6, seed: 7, ...given},
+    {output: '', data: ['-'], steps: 10, batchSize: 2, seqLen: 6, seed: 7, ...given},
     {arch: {maxPositions: 1024}, arrangement: model?.config.arrangement ?? PLAIN},
   );

@@ -1,0 +1,210 @@
+import {Flags} from '@oclif/core';
+import type {Comparison, TimedPlan, TrainingBudget} from '../compare/index.js';
+import {AXIS_NAMES, parseAxis} from '../compare/index.js';
+import {ENGINES} from '../engine/index.js';
+import {LAYOUTS} from '../model/index.js';
+import {
+  BaseCommand,
+  comparisonTable,
+  dataFlags,
+  engineFlag,
+  format,
+  MODEL_FORMS,
+  modelArg,
+  optionalTaskFlags,
+  parseWithConfig,
+  planTable,
+  realNumber,
+  someText,
+  threadsFlag,
+  thresholdsFlag,
+  wholeNumber,
+  wordOf,
+} from '../ui/index.js';
+
+/** `ztt compare`: the paper's experiment. */
+export default class Compare extends BaseCommand {
+  static override summary = 'Compare layouts, and options of them, under one training budget.';
+  static override description = [
+    'Converts the source once for every combination of layouts, axes and seeds, trains all for the same steps, tokens ' +
+      'or FLOPs, scores all on the same tasks and held-out text, and sets them beside an equally trained vanilla and the ' +
+      'untouched source: means and errors, differences with a paired bootstrap, and what nothing cheaper beats.',
+    'The output folder has comparison.html, comparison.json, and a folder for each model. What is there already is not ' +
+      'done again: an interrupted comparison goes on, and a wider one does what is new.',
+    `Axes are flags of convert, finetune and eval: ${AXIS_NAMES.join(', ')}.`,
+  ].join('\n\n');
+  static override examples = [
+    {
+      description: 'All four layouts with 2 cycles, three seeds each',
+      command:
+        '<%= config.bin %> <%= command.id %> gpt2 --data train.txt --steps 500 --seeds 1,2,3 --tasks questions.jsonl -o comparison',
+    },
+    {
+      description: 'The same training compute for all, and what that would take',
+      command:
+        '<%= config.bin %> <%= command.id %> gpt2 --data train.txt --train-flops 1e15 --layouts htc,ztt -o comparison --dry-run',
+    },
+    {
+      description: 'How zero keys begin, and how often the middle layers run',
+      command:
+        '<%= config.bin %> <%= command.id %> gpt2 --data train.txt --steps 500 --layouts ztt --axis zero-init=normal,aligned --axis cycles=1,2,3 -o comparison',
+    },
+    {
+      description: 'Equal inference compute: half the middle layers, run twice',
+      command:
+        '<%= config.bin %> <%= command.id %> gpt2 --data train.txt --steps 500 --axis middle-layers=5 --axis share=stepwise,average -o comparison',
+    },
+  ];
+
+  static override args = {
+    source: modelArg({description: `A GPT-2 or OPT checkpoint: ${MODEL_FORMS}.`, required: true}),
+  };
+
+  static override flags = {
+    output: someText({
+      char: 'o',
+      description: "The comparison's folder; what it has already is not done again.",
+      helpValue: 'DIR',
+      required: true,
+    }),
+    data: dataFlags.data,
+    'held-out-data': dataFlags['held-out-data'],
+    layouts: Flags.option({
+      description: 'Layouts to compare; all unless given. vanilla is always among them.',
+      helpGroup: 'CELLS',
+      options: LAYOUTS,
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+    })(),
+    cycles: someText({
+      description: 'Short for --axis cycles=.',
+      helpGroup: 'CELLS',
+      helpValue: 'N,N',
+    }),
+    axis: someText({
+      description:
+        'An option of convert, finetune or eval and its values; one value is given to all, several make a row each. Values that are lists join them with +.',
+      helpGroup: 'CELLS',
+      helpValue: 'NAME=V,V',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    seeds: wholeNumber({
+      description: 'Seeds of zero keys, of the order of the data and of what is held out; 1 unless given.',
+      helpGroup: 'CELLS',
+      helpValue: 'N,N',
+      min: 0,
+      max: 2 ** 31 - 1,
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+    }),
+    steps: wholeNumber({
+      description: 'Train every model for so many steps.',
+      helpGroup: 'BUDGET',
+      min: 1,
+      max: 1e9,
+      exactlyOne: ['steps', 'train-tokens', 'train-flops'],
+    }),
+    'train-tokens': realNumber({
+      description: 'Train every model on so many tokens, as 1e6.',
+      helpGroup: 'BUDGET',
+      from: 1,
+      max: 1e18,
+    }),
+    'train-flops': realNumber({
+      description: 'Train every model for so many FLOPs, as 1e15: deeper ones take fewer steps.',
+      helpGroup: 'BUDGET',
+      from: 1,
+      max: 1e30,
+    }),
+    'save-every': wholeNumber({
+      description: 'Steps between checkpoints, which is what a kill can lose; 100 unless given.',
+      helpGroup: 'BUDGET',
+      min: 1,
+      max: 1e9,
+    }),
+    ...optionalTaskFlags,
+    threshold: thresholdsFlag,
+    jobs: wholeNumber({
+      description: 'Models at a time; as many as there are cores and memory for, unless given.',
+      min: 1,
+      max: 1000,
+    }),
+    'dry-run': Flags.boolean({
+      description: 'Print the plan: cells, compute, disk and memory; train nothing.',
+    }),
+    config: someText({
+      description: 'A YAML file of flags by name, and `source`; the command line wins.',
+      helpValue: 'FILE',
+    }),
+    engine: engineFlag(ENGINES),
+    threads: threadsFlag,
+  };
+
+  override async run(): Promise<Comparison | TimedPlan> {
+    const {args, flags} = await this.parseFlags();
+    const {compare, planComparison} = await import('../compare/index.js');
+    const signal = this.interruptible(
+      'stopped; what was trained is saved, and the same command goes on with it.',
+    );
+    const {path} = await this.fetchModel(args.source, signal);
+    const progress = await this.progress({title: 'Reading the data', amount: format.bytes});
+    const budget: TrainingBudget =
+      flags.steps !== undefined
+        ? {unit: 'steps', amount: flags.steps}
+        : flags['train-tokens'] !== undefined
+          ? {unit: 'tokens', amount: flags['train-tokens']}
+          : {unit: 'flops', amount: flags['train-flops']!};
+    const cycles = flags.cycles === undefined ? [] : [`cycles=${flags.cycles}`];
+    let training = false;
+    const options = {
+      source: path,
+      sourceName: args.source,
+      output: flags.output,
+      data: flags.data,
+      budget,
+      layouts: flags.layouts,
+      axes: [...cycles, ...(flags.axis ?? [])].map(parseAxis),
+      seeds: flags.seeds,
+      tasks: flags.tasks,
+      taskFolder: flags['task-data'],
+      limit: flags.limit,
+      thresholds: flags.threshold,
+      training: {heldOutData: flags['held-out-data'], saveEvery: flags['save-every']},
+      jobs: flags.jobs,
+      engine: flags.engine,
+      threads: flags.threads,
+      onData: (_: string, done: number, total: number) => progress.update(done, total),
+      onNote: (line: string) => this.note(line),
+      onProgress: (done: number, total: number, running: readonly string[]) => {
+        if (!training) progress.begin('Comparing', format.flops);
+        training = true;
+        progress.update(done, total, running.join(' | '));
+      },
+      onDone: (name: string, done: number, total: number) => this.note(`${done} of ${total}: ${name}`),
+      signal,
+    };
+    if (flags['dry-run']) {
+      const plan = await planComparison(options);
+      progress.stop();
+      this.log(planTable(plan));
+      return plan;
+    }
+    const comparison = await compare(options);
+    progress.stop();
+    this.log(comparisonTable(comparison));
+    this.note(`Written: ${flags.output}/comparison.html and comparison.json`);
+    return comparison;
+  }
+
+  private parseFlags() {
+    const words = [...this.argv];
+    const parse = (all: string[]) => this.parse(Compare, all);
+    const path = wordOf(words, 'config');
+    if (path === null) return parse(words);
+    const flags = Object.fromEntries(Object.entries(Compare.flags).filter(([name]) => name !== 'config'));
+    return parseWithConfig(words, path, {flags, positional: 'source'}, parse);
+  }
+}

@@ -1,0 +1,124 @@
+import {requireWhole, UsageError} from '../errors.js';
+import type {FinetuneOptions} from '../finetune/index.js';
+import {LAYOUTS, type Layout} from '../model/index.js';
+import {stageOf, type Axis} from './axes.js';
+import {checkBudget, type TrainingBudget} from './budget.js';
+import type {TrainSettings} from './variants.js';
+
+export interface CompareOptions {
+  /** A GPT-2 or OPT checkpoint's folder. */
+  source: string;
+  /** As the report names it; the folder unless given. */
+  sourceName?: string;
+  /** The comparison's folder. What it has of this comparison, or of a narrower one, is not done again. */
+  output: string;
+  /** What to train on; see `FinetuneOptions.data`. */
+  data: readonly string[];
+  budget: TrainingBudget;
+  /** Default all. `vanilla` is always among them: it is what the others are held against. */
+  layouts?: readonly Layout[];
+  axes?: readonly Axis[];
+  /** Default [1]. */
+  seeds?: readonly number[];
+  /** The harness's names and paths of files, as `ztt eval` takes them; none unless given. */
+  tasks?: readonly string[];
+  /** A folder with the datasets of named tasks, in place of the Hub. */
+  taskFolder?: string;
+  /** Rows of each task, from the first. */
+  limit?: number;
+  /** Early-exit thresholds, for ztt; default 0.2, 0.5, 0.7 and 1. */
+  thresholds?: readonly number[];
+  /** What every run is told, unless an axis says otherwise. */
+  training?: TrainSettings;
+  /** Runs at a time; as many as there are cores and memory for, unless given. */
+  jobs?: number;
+  engine?: string;
+  /** Threads of each run; the cores are shared out, unless given. */
+  threads?: number;
+  onData?: FinetuneOptions['onData'];
+  onNote?: (line: string) => void;
+  /** Training FLOPs done, of all there are to do, and what is being done. */
+  onProgress?: (done: number, total: number, running: readonly string[]) => void;
+  /** A model's outcome is there. */
+  onDone?: (name: string, done: number, total: number) => void;
+  /** Aborting it saves what is running and throws InterruptedError. */
+  signal?: AbortSignal;
+}
+
+/** A comparison's options with defaults filled in. */
+export interface ComparisonSettings {
+  source: string;
+  sourceName: string;
+  output: string;
+  data: readonly string[];
+  budget: TrainingBudget;
+  layouts: readonly Layout[];
+  axes: readonly Axis[];
+  seeds: readonly number[];
+  tasks: readonly string[];
+  taskFolder?: string;
+  limit?: number;
+  thresholds: readonly number[];
+  training: TrainSettings;
+  jobs?: number;
+  engine?: string;
+  threads?: number;
+}
+
+/** Before the first step and after the last: no run has as many. */
+const EVAL_EVERY = 1e9;
+/** Held-out sequences that every model is scored on. */
+const HELD_OUT_BLOCKS = 64;
+
+/** @throws UsageError naming the option and what it may be */
+export function comparisonSettings(options: CompareOptions): ComparisonSettings {
+  const {source, axes = [], seeds = [1], tasks = [], limit, jobs, engine, threads} = options;
+  checkBudget(options.budget);
+  const layouts = withVanilla(options.layouts ?? LAYOUTS);
+  const twice = axes.find(({name}, i) => axes.findIndex((other) => other.name === name) < i);
+  if (twice) throw new UsageError(`axis ${twice.name} is given twice; put its values into one.`);
+  const ofScoring = axes.find(({name}) => stageOf(name) === 'exits');
+  if (ofScoring && tasks.length === 0) {
+    throw new UsageError(`axis ${ofScoring.name} is about how tasks are scored, and there are no tasks.`);
+  }
+  if (seeds.length === 0) throw new UsageError('there is no seed; give at least one.');
+  for (const seed of seeds) requireWhole('seeds', seed, 0, 2 ** 31 - 1);
+  if (new Set(seeds).size < seeds.length) throw new UsageError(`seeds ${seeds.join()} has one twice.`);
+  if (jobs !== undefined) requireWhole('jobs', jobs, 1, 1000);
+  const thresholds = [...new Set([...(options.thresholds ?? [0.2, 0.5, 0.7]), 1])].sort((a, b) => a - b);
+  const outside = thresholds.find((threshold) => !(threshold > 0 && threshold <= 1));
+  if (outside !== undefined) {
+    throw new UsageError(`threshold is ${outside}; it must be above 0 and at most 1 (1 never exits).`);
+  }
+  return {
+    source,
+    sourceName: options.sourceName ?? source,
+    output: options.output,
+    data: options.data,
+    budget: options.budget,
+    layouts,
+    axes,
+    seeds,
+    tasks,
+    taskFolder: options.taskFolder,
+    limit,
+    thresholds,
+    training: {
+      ...options.training,
+      evalEvery: EVAL_EVERY,
+      evalBlocks: HELD_OUT_BLOCKS,
+      evalThresholds: thresholds,
+    },
+    jobs,
+    engine,
+    threads,
+  };
+}
+
+function withVanilla(layouts: readonly Layout[]): Layout[] {
+  const unknown = layouts.find((layout) => !LAYOUTS.includes(layout));
+  if (unknown !== undefined) {
+    throw new UsageError(`there is no layout ${unknown}; there are ${LAYOUTS.join(', ')}.`);
+  }
+  return LAYOUTS.filter((layout) => layout === 'vanilla' || layouts.includes(layout));
+}
