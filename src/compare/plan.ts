@@ -80,12 +80,12 @@ export async function planComparison(options: CompareOptions): Promise<Compariso
   for (const [index, variant] of all.entries()) {
     for (const seed of seeds) models.push(await modelOf(settings, source, {index, variant, seed}));
   }
+  const tasks = await taskIdentities(options, settings);
   const identity = {
     version: VERSION,
     source: await sourceIdentity(settings.source),
     data: await dataIdentity(options, settings, source),
   };
-  const tasks = await taskIdentities(options, settings);
   const evaluationOf = async (
     folder: string,
     variant: number | null,
