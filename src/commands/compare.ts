@@ -127,6 +127,16 @@ export default class Compare extends BaseCommand {
     }),
     ...optionalTaskFlags,
     threshold: thresholdsFlag,
+    'learn-threshold': realNumber({
+      description:
+        'Also learn the exits of ztt, on training data and with the weights as they are: a row for each penalty, in nats a token that compute of one source is worth.',
+      helpValue: 'X,X',
+      above: 0,
+      max: 1000,
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+    }),
     jobs: wholeNumber({
       description: 'Models at a time; as many as there are cores and memory for, unless given.',
       min: 1,
@@ -172,6 +182,7 @@ export default class Compare extends BaseCommand {
       taskFolder: flags['task-data'],
       limit: flags.limit,
       thresholds: flags.threshold,
+      penalties: flags['learn-threshold'],
       training: {heldOutData: flags['held-out-data'], saveEvery: flags['save-every']},
       jobs: flags.jobs,
       engine: flags.engine,

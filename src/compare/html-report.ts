@@ -57,7 +57,7 @@ function summaryTable(rows: readonly Row[]): TableOptions {
     rows: rows.flatMap((row) =>
       Object.entries(row.measures).map(([name, {difference, ...measured}]) => [
         row.model,
-        row.threshold,
+        exitsOf(row),
         row.parameters,
         row.training?.flops ?? null,
         labelOf(name, measured),
@@ -74,6 +74,10 @@ function summaryTable(rows: readonly Row[]): TableOptions {
     ),
   };
 }
+
+/** The threshold, or the penalty that thresholds were learned with. */
+const exitsOf = ({threshold, learned}: Row): string =>
+  learned ? `learned, ${numeral(learned.penalty)}` : numeral(threshold);
 
 const labelOf = (name: string, {metric}: Pick<Measured, 'metric'>): string => `${name}: ${metric}`;
 
@@ -93,8 +97,8 @@ function figures(rows: readonly Row[], name: string): Figure[] {
       title: `${label} at equal parameters`,
       caption: `Models with vanilla's parameters, to ${100 * EQUAL_PARAMETERS} %, at full depth.`,
       rows: own.filter(
-        ({threshold, parameters}) =>
-          threshold === 1 && near(parameters, vanilla.parameters, EQUAL_PARAMETERS),
+        ({threshold, learned, parameters}) =>
+          threshold === 1 && !learned && near(parameters, vanilla.parameters, EQUAL_PARAMETERS),
       ),
     },
     {
@@ -125,9 +129,18 @@ function figure(rows: readonly Row[], name: string, words: Pick<Figure, 'title' 
     picture: lineChart({xLabel, yLabel: metric, series}),
     numbers: {
       columns: ['model', 'threshold', 'parameters', xLabel, metric, 'error', 'seeds'],
-      rows: rows.map(({model, threshold, parameters, seeds, measures}) => {
+      rows: rows.map((row) => {
+        const {model, parameters, seeds, measures} = row;
         const {flopsRatio, value, error} = measures[name]!;
-        return [model, threshold, parameters, flopsRatio, value, error, model === SOURCE_ROW ? null : seeds];
+        return [
+          model,
+          exitsOf(row),
+          parameters,
+          flopsRatio,
+          value,
+          error,
+          model === SOURCE_ROW ? null : seeds,
+        ];
       }),
     },
   };

@@ -2,14 +2,16 @@ import {mkdir, rm} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {exists, writeFileWhole} from '../checkpoint/index.js';
 import {convert} from '../convert/index.js';
-import {evaluate, type EvalOptions, type Sample} from '../eval/index.js';
 import {finetune, readMetrics, type MetricsLine} from '../finetune/index.js';
 import {openDataset} from '../hub/index.js';
-import {countParameters, load, slots} from '../model/index.js';
+import {countParameters, load, slots, type Model} from '../model/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
-import type {HeldOutOutcome, Outcome, TaskOutcome} from './outcome.js';
+import {blockExits, type BlockExits} from './block-exits.js';
+import type {Outcome} from './outcome.js';
 import type {PlannedEvaluation, PlannedRun} from './plan.js';
-import type {ComparisonSettings} from './settings.js';
+import {scoreAtExits} from './score.js';
+import {HELD_OUT_BLOCKS, type ComparisonSettings} from './settings.js';
+import {openText} from './text.js';
 
 /** What a process of its own does: a run, unless it is of the source, and its evaluations that are not there. */
 export interface Job {
@@ -36,9 +38,8 @@ export async function doJob(job: Job, controls: JobControls): Promise<void> {
   const {run, settings} = job;
   if (run && !run.trained) await train(job, run, controls);
   const folder = run ? join(run.folder, 'run') : settings.source;
-  const lines = run ? await readMetrics(folder) : [];
   for (const evaluation of job.evaluations) {
-    const outcome = await score(folder, lines, job, evaluation, controls.signal);
+    const outcome = await outcomeOf(folder, job, evaluation, controls.signal);
     await mkdir(dirname(evaluation.path), {recursive: true});
     await writeFileWhole(evaluation.path, `${JSON.stringify(outcome)}\n`);
   }
@@ -71,84 +72,64 @@ async function train(
   await rm(join(output, 'checkpoints'), {recursive: true, force: true});
 }
 
-async function score(
+async function outcomeOf(
   folder: string,
-  lines: readonly MetricsLine[],
-  {settings, threads}: Job,
-  {exits, thresholds}: PlannedEvaluation,
+  {settings, threads, run}: Job,
+  {exits, thresholds, penalties}: PlannedEvaluation,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const {tasks, taskFolder, limit, engine} = settings;
+  const {engine} = settings;
   const model = await load(folder, {engine, threads});
   try {
     const {arch, arrangement} = model.config;
-    const items = new Map<string, Pick<TaskOutcome, 'metric' | 'items'>>();
-    const at = (task: string, threshold: number) => JSON.stringify([task, threshold]);
-    const options: EvalOptions = {
-      tasks,
-      taskData: {dataFolder: taskFolder, openDataset: (repo) => openDataset(repo, {signal})},
-      limit,
-      thresholds,
-      ...exits,
-      bootstrapIterations: 0,
-      timedQuestions: 0,
-      onSamples: (task, threshold, samples) => items.set(at(task, threshold), judged(samples)),
-      signal,
-    };
-    const report = tasks.length > 0 ? await evaluate(model, await Tokenizer.load(folder), options) : null;
-    const tasksAt = (threshold: number) => {
-      const costs = report?.ztt.thresholds.find((each) => each.threshold === threshold)!.tasks ?? {};
-      return Object.entries(costs).map(([task, {flops_ratio_to_source, mean_slots}]) => {
-        return [task, {...items.get(at(task, threshold))!, flops_ratio_to_source, mean_slots}] as const;
-      });
-    };
+    const text = run ? await readText(model, folder, settings, run.train, {exits, penalties, signal}) : {};
     return {
       version: 1,
       parameters: countParameters(arch, arrangement).all,
       slots: slots(arrangement).length,
       engine: `${model.engine.name}, ${model.engine.device}`,
-      training: trainingOf(lines),
-      thresholds: thresholds.map((threshold) => ({
-        threshold,
-        tasks: Object.fromEntries(tasksAt(threshold)),
-        // A run measures exits as they are by default.
-        held_out: Object.keys(exits).length > 0 ? null : heldOutAt(lines.at(-1), threshold),
-      })),
+      training: run ? trainingOf(await readMetrics(folder)) : null,
+      exits: await scoreAtExits(model, await Tokenizer.load(folder), settings, {
+        exits,
+        thresholds,
+        penalties,
+        ...text,
+        signal,
+      }),
     };
   } finally {
     model.dispose();
   }
 }
 
-/** A task's items: whether each question was answered rightly, or each document's bits of its bytes. */
-function judged(samples: readonly Sample[]): Pick<TaskOutcome, 'metric' | 'items'> {
-  if ('acc' in samples[0]!) {
-    return {metric: 'acc', items: samples.map(({acc}) => ({value: Number(acc), weight: 1}))};
+/** Sequences that thresholds are learned on. */
+const LEARNING_BLOCKS = 128;
+
+/** What a run's held-out text gives at every exit, and text to learn thresholds on where that is asked for. */
+async function readText(
+  model: Model,
+  folder: string,
+  {data}: Job['settings'],
+  training: NonNullable<Job['run']>['train'],
+  {exits, penalties, signal}: Pick<PlannedEvaluation, 'exits' | 'penalties'> & {signal: AbortSignal},
+): Promise<{heldOut: BlockExits[]; training?: BlockExits[]}> {
+  const {arch} = model.config;
+  const text = await openText({folder, arch, data, training, batchSize: LEARNING_BLOCKS, signal});
+  try {
+    const heldOut = await blockExits(model, await text.heldOut(HELD_OUT_BLOCKS), exits, signal);
+    if (penalties.length === 0) return {heldOut};
+    // Behind those that the run was trained on, where the data has more.
+    const {steps, batchSize = 1, accumulate = 1} = training;
+    const seen = Math.ceil((steps * Number(batchSize) * accumulate) / LEARNING_BLOCKS);
+    return {heldOut, training: await blockExits(model, await text.batch(seen), exits, signal)};
+  } finally {
+    await text.close();
   }
-  return {
-    metric: 'bits_per_byte',
-    items: samples.map(({bits_per_byte: pair}) => {
-      const [nats, bytes] = pair as [number, number];
-      return {value: -nats / Math.LN2, weight: bytes};
-    }),
-  };
 }
 
-/** What a run's metrics say of it; null without any. */
-function trainingOf(lines: readonly MetricsLine[]): Outcome['training'] {
-  const last = lines.at(-1);
-  if (!last) return null;
-  return {
-    steps: last.step,
-    flops: last.flops ?? 0,
-    before: heldOutAt(lines[0], 1),
-  };
-}
-
-/** The held-out text's numbers at a threshold, if that line of the metrics has them. */
-function heldOutAt(line: MetricsLine | undefined, threshold: number): HeldOutOutcome | null {
-  const exit = line?.held_out?.exits.find((each) => each.threshold === threshold);
-  if (!exit) return null;
-  const {loss, mean_slots, flops_per_token} = exit;
-  return {loss, mean_slots, flops_per_token};
+/** What a run's metrics say of it. */
+function trainingOf(lines: readonly MetricsLine[]): NonNullable<Outcome['training']> {
+  const [first, last] = [lines[0]!, lines.at(-1)!];
+  const before = first.held_out?.exits.find(({threshold}) => threshold === 1)?.loss ?? null;
+  return {steps: last.step, flops: last.flops ?? 0, before};
 }

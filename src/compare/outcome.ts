@@ -2,21 +2,14 @@ import {z} from 'zod';
 
 const item = z.object({value: z.number(), weight: z.number()});
 
-/** What a model gave on a task at a threshold. */
+/** What a model gave on a task, or on held-out text, at a threshold. */
 const taskSchema = z.object({
-  /** What it is judged by: acc, or bits_per_byte where nothing is right or wrong. */
+  /** What it is judged by: acc, bits_per_byte where nothing is right or wrong, or loss in nats a token. */
   metric: z.string(),
   /** By question or document (see `Item`). */
   items: z.array(item).min(1),
   flops_ratio_to_source: z.number(),
   mean_slots: z.number(),
-});
-
-const heldOutSchema = z.object({
-  /** Mean next-token cross-entropy of the tokens after each block's context, in nats. */
-  loss: z.number(),
-  mean_slots: z.number(),
-  flops_per_token: z.number(),
 });
 
 /** What came of one model: of the source, or of a run of a variant with a seed. */
@@ -31,20 +24,23 @@ export const outcomeSchema = z.object({
     .object({
       steps: z.number(),
       flops: z.number(),
-      /** The held-out text at full depth before the first step: for vanilla, the source's. */
-      before: heldOutSchema.nullable(),
+      /** The held-out text's loss at full depth before the first step, in nats a token: for vanilla, the source's. */
+      before: z.number().nullable(),
     })
     .nullable(),
-  thresholds: z.array(
+  exits: z.array(
     z.object({
+      /** 1 where the thresholds are learned. */
       threshold: z.number(),
+      /** The thresholds of slots that were learned with a penalty, in nats a token for the compute of one source. */
+      learned: z.object({penalty: z.number(), slot_thresholds: z.record(z.string(), z.number())}).nullable(),
       tasks: z.record(z.string(), taskSchema),
-      /** Null where no text was held out. */
-      held_out: heldOutSchema.nullable(),
+      /** By sequence; null where no text was held out. */
+      held_out: taskSchema.nullable(),
     }),
   ),
 });
 
 export type Outcome = z.output<typeof outcomeSchema>;
 export type TaskOutcome = z.output<typeof taskSchema>;
-export type HeldOutOutcome = z.output<typeof heldOutSchema>;
+export type LearnedExits = NonNullable<Outcome['exits'][number]['learned']>;

@@ -3,14 +3,13 @@ import {availableParallelism} from 'node:os';
 import {join} from 'node:path';
 import {asFileError, exists} from '../checkpoint/index.js';
 import {arrange, planConversion} from '../convert/index.js';
-import {openTrainingData} from '../data/index.js';
 import {FileError, UsageError} from '../errors.js';
 import {planFinetuneOf, type RunPlan} from '../finetune/index.js';
 import {openDataset} from '../hub/index.js';
 import {checksExits, exitRule, readModelConfig, type ModelConfig} from '../model/index.js';
-import {Tokenizer} from '../tokenizer/index.js';
 import {stepsWithin} from './budget.js';
 import {digest, sourceIdentity, taskIdentity} from './identity.js';
+import {openText} from './text.js';
 import {comparisonSettings, type CompareOptions, type ComparisonSettings} from './settings.js';
 import {
   variants,
@@ -36,6 +35,8 @@ export interface PlannedEvaluation {
   path: string;
   exits: ExitSettings;
   thresholds: readonly number[];
+  /** Penalties to learn thresholds with. */
+  penalties: readonly number[];
   done: boolean;
 }
 
@@ -92,9 +93,11 @@ export async function planComparison(options: CompareOptions): Promise<Compariso
     exits: ExitSettings,
     thresholds: readonly number[],
   ): Promise<PlannedEvaluation> => {
-    const key = digest({version: VERSION, tasks, thresholds, exits}).slice(0, KEY_DIGITS);
+    // What cannot exit has nothing to learn.
+    const penalties = thresholds.some((threshold) => threshold < 1) ? settings.penalties : [];
+    const key = digest({version: VERSION, tasks, thresholds, penalties, exits}).slice(0, KEY_DIGITS);
     const path = join(folder, `outcome-${key}.json`);
-    return {variant, path, exits, thresholds, done: await exists(path)};
+    return {variant, path, exits, thresholds, penalties, done: await exists(path)};
   };
   const cells = join(output, 'cells');
   const runs = new Map<string, PlannedRun>();
@@ -179,24 +182,10 @@ async function taskIdentities(
 /** The data's identity: its tokens. They are in the token cache then, before several runs ask for them at once. */
 async function dataIdentity(
   {onData, onNote, signal}: CompareOptions,
-  {source, data, training}: ComparisonSettings,
+  {source: folder, data, training}: ComparisonSettings,
   {arch}: ModelConfig,
 ): Promise<string> {
-  const opened = await openTrainingData({
-    sources: data,
-    heldOut: training.heldOutData ? {sources: training.heldOutData} : undefined,
-    openDataset: (repo) => openDataset(repo, {onNote, signal}),
-    isolateDocuments: training.isolateDocuments,
-    tokenizer: await Tokenizer.load(source),
-    vocabulary: arch.vocabulary,
-    separator: arch.eosTokenId ?? arch.bosTokenId,
-    seqLen: Math.min(training.seqLen ?? 256, arch.maxPositions),
-    batchSize: 1,
-    seed: 0,
-    onRead: onData,
-    onNote,
-    signal,
-  });
+  const opened = await openText({folder, arch, data, training, batchSize: 1, onRead: onData, onNote, signal});
   await opened.close();
   return opened.sha256;
 }

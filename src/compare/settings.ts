@@ -1,4 +1,4 @@
-import {requireWhole, UsageError} from '../errors.js';
+import {requireReal, requireWhole, UsageError} from '../errors.js';
 import type {FinetuneOptions} from '../finetune/index.js';
 import {LAYOUTS, type Layout} from '../model/index.js';
 import {stageOf, type Axis} from './axes.js';
@@ -28,6 +28,11 @@ export interface CompareOptions {
   limit?: number;
   /** Early-exit thresholds, for ztt; default 0.2, 0.5, 0.7 and 1. */
   thresholds?: readonly number[];
+  /**
+   * Besides fixed thresholds, exits that are trained on the data: one row for each penalty, in nats a token that compute
+   * of one source is worth. None unless given.
+   */
+  penalties?: readonly number[];
   /** What every run is told, unless an axis says otherwise. */
   training?: TrainSettings;
   /** Runs at a time; as many as there are cores and memory for, unless given. */
@@ -59,6 +64,7 @@ export interface ComparisonSettings {
   taskFolder?: string;
   limit?: number;
   thresholds: readonly number[];
+  penalties: readonly number[];
   training: TrainSettings;
   jobs?: number;
   engine?: string;
@@ -68,7 +74,9 @@ export interface ComparisonSettings {
 /** Before the first step and after the last: no run has as many. */
 const EVAL_EVERY = 1e9;
 /** Held-out sequences that every model is scored on. */
-const HELD_OUT_BLOCKS = 64;
+export const HELD_OUT_BLOCKS = 64;
+/** The share of the data that they are of, unless there is other data for them. */
+const HELD_OUT_SHARE = 0.05;
 
 /** @throws UsageError naming the option and what it may be */
 export function comparisonSettings(options: CompareOptions): ComparisonSettings {
@@ -90,6 +98,10 @@ export function comparisonSettings(options: CompareOptions): ComparisonSettings 
   if (outside !== undefined) {
     throw new UsageError(`threshold is ${outside}; it must be above 0 and at most 1 (1 never exits).`);
   }
+  const penalties = [...new Set(options.penalties ?? [])].sort((a, b) => a - b);
+  for (const penalty of penalties) {
+    requireReal('learn-threshold', penalty, penalty > 0 && penalty <= 1000, 'above 0 and at most 1000');
+  }
   return {
     source,
     sourceName: options.sourceName ?? source,
@@ -103,11 +115,13 @@ export function comparisonSettings(options: CompareOptions): ComparisonSettings 
     taskFolder: options.taskFolder,
     limit,
     thresholds,
+    penalties,
     training: {
       ...options.training,
+      heldOut: options.training?.heldOutData ? undefined : (options.training?.heldOut ?? HELD_OUT_SHARE),
       evalEvery: EVAL_EVERY,
       evalBlocks: HELD_OUT_BLOCKS,
-      evalThresholds: thresholds,
+      evalThresholds: [1],
     },
     jobs,
     engine,

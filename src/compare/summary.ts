@@ -1,5 +1,5 @@
 import {measureOf, pairedDifference, type Difference, type Item, type Seeds} from './bootstrap.js';
-import type {Outcome} from './outcome.js';
+import type {LearnedExits, Outcome, TaskOutcome} from './outcome.js';
 import type {ComparisonPlan} from './plan.js';
 
 /** What a row gave by one measure. */
@@ -8,7 +8,7 @@ export interface Measured {
   metric: string;
   /** The mean over seeds. */
   value: number;
-  /** Its standard error: over seeds, or over questions where there is one seed; null for the loss of one seed. */
+  /** Its standard error: over seeds, or over questions or sequences where there is one seed; null without either. */
   error: number | null;
   /** FLOPs, as a multiple of the source's for the same tokens. */
   flopsRatio: number;
@@ -22,7 +22,10 @@ export interface Measured {
 /** A line of the table: the source, or a variant at a threshold. */
 export interface Row {
   model: string;
+  /** 1 where thresholds are learned. */
   threshold: number;
+  /** The thresholds that were learned with a penalty, by slot, of the first seed; null where one is given. */
+  learned: LearnedExits | null;
   parameters: number;
   /** At full depth. */
   slots: number;
@@ -63,11 +66,10 @@ export function summarise({variants}: ComparisonPlan, outcomes: Outcomes): Row[]
   const trained = outcomes.variants[vanilla]!;
   const drafts: Draft[] = [];
   if (outcomes.source) drafts.push(sourceDraft(outcomes.source, trained));
-  const before = new Map([...trained].map(([seed, {training}]) => [seed, training?.before?.flops_per_token]));
   for (const [index, {name}] of variants.entries()) {
-    drafts.push(...variantDrafts(name, outcomes.variants[index]!, before));
+    drafts.push(...variantDrafts(name, outcomes.variants[index]!));
   }
-  const baseline = drafts.find(({model, threshold}) => model === variants[vanilla]!.name && threshold === 1);
+  const baseline = drafts.find(({model}) => model === variants[vanilla]!.name);
   const rows = drafts.map((draft): Row => {
     const {cells, ...row} = draft;
     const measures = [...cells].map(([name, own]) => {
@@ -81,23 +83,30 @@ export function summarise({variants}: ComparisonPlan, outcomes: Outcomes): Row[]
 }
 
 function sourceDraft(source: Outcome, vanilla: ReadonlyMap<number, Outcome>): Draft {
-  const cells = taskCells(source, 1, 0);
+  const [{tasks}] = source.exits as [Exit];
+  const cells = new Map(Object.entries(tasks).map(([name, outcome]) => [name, [cellOf(outcome, 0)]]));
+  const {parameters, slots} = source;
   const heldOut = [...vanilla].flatMap(([seed, {training}]): Cell[] => {
-    const before = training?.before;
-    if (!before) return [];
-    const {loss: value, mean_slots: meanSlots} = before;
-    return [{seed, metric: 'loss', value, items: null, flopsRatio: 1, meanSlots}];
+    const value = training?.before;
+    if (typeof value !== 'number') return [];
+    return [{seed, metric: 'loss', value, items: null, flopsRatio: 1, meanSlots: slots}];
   });
   if (heldOut.length > 0) cells.set(HELD_OUT, heldOut);
-  const {parameters, slots} = source;
-  return {model: SOURCE_ROW, threshold: 1, parameters, slots, seeds: 1, training: null, cells};
+  return {
+    model: SOURCE_ROW,
+    threshold: 1,
+    learned: null,
+    parameters,
+    slots,
+    seeds: 1,
+    training: null,
+    cells,
+  };
 }
 
-function variantDrafts(
-  model: string,
-  bySeed: ReadonlyMap<number, Outcome>,
-  sourceFlops: ReadonlyMap<number, number | undefined>,
-): Draft[] {
+type Exit = Outcome['exits'][number];
+
+function variantDrafts(model: string, bySeed: ReadonlyMap<number, Outcome>): Draft[] {
   const [first] = bySeed.values();
   if (!first) return [];
   const {parameters, slots} = first;
@@ -106,30 +115,22 @@ function variantDrafts(
     steps: mean(runs.map(({steps}) => steps)),
     flops: mean(runs.map(({flops}) => flops)),
   };
-  return first.thresholds.map(({threshold}) => {
+  return first.exits.map(({threshold, learned}, place) => {
     const cells = new Map<string, Cell[]>();
-    const add = (name: string, cell: Cell) => cells.set(name, [...(cells.get(name) ?? []), cell]);
-    for (const [seed, outcome] of bySeed) {
-      for (const [name, [cell]] of taskCells(outcome, threshold, seed)) add(name, cell!);
-      const heldOut = outcome.thresholds.find((each) => each.threshold === threshold)?.held_out;
-      const source = sourceFlops.get(seed);
-      if (!heldOut || source === undefined) continue;
-      const {loss: value, mean_slots: meanSlots, flops_per_token: flops} = heldOut;
-      add(HELD_OUT, {seed, metric: 'loss', value, items: null, flopsRatio: flops / source, meanSlots});
+    for (const [seed, {exits}] of bySeed) {
+      const {tasks, held_out: heldOut} = exits[place]!;
+      const all = heldOut ? {...tasks, [HELD_OUT]: heldOut} : tasks;
+      for (const [name, outcome] of Object.entries(all)) {
+        cells.set(name, [...(cells.get(name) ?? []), cellOf(outcome, seed)]);
+      }
     }
-    return {model, threshold, parameters, slots, seeds: bySeed.size, training, cells};
+    return {model, threshold, learned, parameters, slots, seeds: bySeed.size, training, cells};
   });
 }
 
-function taskCells(outcome: Outcome, threshold: number, seed: number): Map<string, Cell[]> {
-  const at = outcome.thresholds.find((each) => each.threshold === threshold);
-  return new Map(
-    Object.entries(at?.tasks ?? {}).map(([task, {metric, items, ...cost}]) => {
-      const value = measureOf([items]);
-      const {flops_ratio_to_source: flopsRatio, mean_slots: meanSlots} = cost;
-      return [task, [{seed, metric, value, items, flopsRatio, meanSlots}]];
-    }),
-  );
+function cellOf({metric, items, ...cost}: TaskOutcome, seed: number): Cell {
+  const {flops_ratio_to_source: flopsRatio, mean_slots: meanSlots} = cost;
+  return {seed, metric, value: measureOf([items]), items, flopsRatio, meanSlots};
 }
 
 function measured(cells: readonly Cell[], baseline: readonly Cell[] | undefined): Measured {

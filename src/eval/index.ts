@@ -1,6 +1,6 @@
 /** Tasks scored as lm-evaluation-harness 0.4.13 scores them, at early-exit thresholds, with what each costs. */
 export {calibrationThresholds} from './calibration.js';
-export {addCosts, summarise, type Cost, type CostSummary} from './cost.js';
+export {addCosts, costOf, summarise, type Cost, type CostSummary} from './cost.js';
 export {calibrate, type CalibrateOptions} from './calibrate.js';
 export {tokenBudget} from './choose.js';
 export {type EvalOptions} from './eval-options.js';

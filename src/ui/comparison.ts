@@ -6,6 +6,7 @@ interface ComparisonNumbers {
   rows: readonly {
     model: string;
     threshold: number;
+    learned: {penalty: number} | null;
     parameters: number;
     seeds: number;
     training: {steps: number; flops: number} | null;
@@ -44,7 +45,7 @@ export function comparisonTable({rows}: ComparisonNumbers): string {
   ];
   const lines = rows.map((row) => [
     row.model,
-    String(row.threshold),
+    row.learned ? `learned, ${row.learned.penalty}` : String(row.threshold),
     count(row.parameters),
     row.training ? count(Math.round(row.training.steps)) : '',
     row.training ? flops(row.training.flops) : '',

@@ -21,7 +21,7 @@ beforeAll(async () => {
   );
   job = ['compare', SOURCE, '--data', temp.path('train.txt'), '--layouts', 'htc,ztt', '--seeds', '1,2'];
   for (const axis of ['batch-size=2', 'seq-len=32', 'lr=1e-3']) job.push('--axis', axis);
-  job.push('--threshold', '0.3', '--save-every', '5', '--jobs', '2');
+  job.push('--threshold', '0.3', '--learn-threshold', '0.1', '--save-every', '5', '--jobs', '2');
 });
 afterAll(() => temp.remove());
 

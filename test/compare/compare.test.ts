@@ -36,6 +36,7 @@ beforeAll(async () => {
     tasks: [TASK],
     limit: 12,
     thresholds: [0.3, 1],
+    penalties: [0.05],
     engine: 'native',
   };
   first = await compare(options);
@@ -44,7 +45,7 @@ afterAll(() => temp.remove());
 
 const cells = async () => (await readdir(temp.path('comparison', 'cells'))).sort();
 const row = ({rows}: Comparison, model: string, threshold = 1) =>
-  rows.find((each) => each.model === model && each.threshold === threshold)!;
+  rows.find((each) => each.model === model && each.threshold === threshold && !each.learned)!;
 
 describe('a comparison', () => {
   it('has the source, vanilla and every threshold of ztt, and says so in both files', async () => {
@@ -53,6 +54,14 @@ describe('a comparison', () => {
       ['vanilla', 1],
       ['ztt', 0.3],
       ['ztt', 1],
+      ['ztt', 1],
+    ]);
+    expect(first.rows.map(({learned}) => learned?.penalty)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      0.05,
     ]);
     expect(first.cells).toEqual({all: 3, done: 3});
     expect(JSON.parse(await readFile(temp.path('comparison', 'comparison.json'), 'utf8'))).toEqual(first);
@@ -73,6 +82,7 @@ describe('a comparison', () => {
       seqLen: 32,
       lr: 1e-3,
       seed: 5,
+      heldOut: 0.05,
       evalEvery: STEPS,
       evalBlocks: 64,
       evalThresholds: [0.3, 1],
@@ -82,16 +92,25 @@ describe('a comparison', () => {
     const weights = (path: string) => readFileSync(join(path, 'model.safetensors'));
     expect(weights(temp.path('comparison', 'cells', folder!, 'run')).equals(weights(run))).toBe(true);
     const loaded = await load(run, {engine: 'native'});
-    const report = await evaluate(loaded, await Tokenizer.load(run), {
+    const tokenizer = await Tokenizer.load(run);
+    const report = await evaluate(loaded, tokenizer, {
       tasks: [TASK],
       limit: 12,
       thresholds: [0.3, 1],
     });
-    loaded.dispose();
     const metrics = (await readFile(join(run, 'metrics.jsonl'), 'utf8')).trim().split('\n').at(-1)!;
     const {held_out: heldOut} = JSON.parse(metrics) as {
-      held_out: {exits: {threshold: number; loss: number}[]};
+      held_out: {exits: {threshold: number; loss: number; mean_slots: number}[]};
     };
+    // Learned thresholds are thresholds of slots, as `ztt eval` takes them.
+    const {learned, measures: learnedMeasures} = first.rows.at(-1)!;
+    const again = await evaluate(loaded, tokenizer, {
+      tasks: [TASK],
+      limit: 12,
+      slotThresholds: learned!.slot_thresholds,
+    });
+    expect(learnedMeasures['choices']!.meanSlots).toBe(again.ztt.thresholds[0]!.mean_slots);
+    loaded.dispose();
     for (const {threshold, results, tasks} of report.ztt.thresholds) {
       const {measures, training} = row(first, 'ztt', threshold);
       expect(measures['choices']).toMatchObject({
@@ -101,9 +120,9 @@ describe('a comparison', () => {
         meanSlots: tasks['choices']!.mean_slots,
       });
       expect(measures['choices']!.error).toBeCloseTo(Number(results['choices']!['acc_stderr,none']), 10);
-      expect(measures['held-out text']!.value).toBe(
-        heldOut.exits.find((each) => each.threshold === threshold)!.loss,
-      );
+      const {loss, mean_slots: slots} = heldOut.exits.find((each) => each.threshold === threshold)!;
+      expect(measures['held-out text']!.value).toBeCloseTo(loss, 6);
+      expect(measures['held-out text']!.meanSlots).toBe(slots);
       expect(training!.steps).toBe(STEPS);
     }
   });
@@ -137,8 +156,8 @@ describe('a comparison', () => {
     expect(early!.measures['choices']!.meanSlots).toBeLessThanOrEqual(late!.measures['choices']!.meanSlots);
     const {value, flopsRatio} = row(first, 'ztt', 0.3).measures['choices']!;
     expect(late!.measures['choices']).toMatchObject({value, flopsRatio});
-    // What a run measures of held-out text is of exits as they are by default.
-    expect(late!.measures['held-out text']).toBeUndefined();
+    const heldOut = [early, late].map((each) => each!.measures['held-out text']!.meanSlots);
+    expect(heldOut[0]).toBeLessThanOrEqual(heldOut[1]!);
     expect(row(wider, 'vanilla')).toEqual(row(first, 'vanilla'));
   });
 

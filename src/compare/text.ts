@@ -1,0 +1,44 @@
+import {openTrainingData, type DataOptions, type TrainingData} from '../data/index.js';
+import {openDataset} from '../hub/index.js';
+import type {Architecture} from '../model/index.js';
+import {Tokenizer} from '../tokenizer/index.js';
+import type {ComparisonSettings} from './settings.js';
+import type {TrainSettings} from './variants.js';
+
+export interface TextOptions extends Pick<DataOptions, 'batchSize' | 'onRead' | 'onNote' | 'signal'> {
+  /** Where the tokenizer lies. */
+  folder: string;
+  arch: Architecture;
+  data: ComparisonSettings['data'];
+  /** The run that trains on it. */
+  training: TrainSettings;
+}
+
+/** The text of a run, as `finetune` shares it out over what is trained on and what is held out. */
+export async function openText({
+  folder,
+  arch,
+  data,
+  training,
+  ...options
+}: TextOptions): Promise<TrainingData> {
+  const {
+    heldOut,
+    heldOutData,
+    isolateDocuments,
+    seqLen = Math.min(256, arch.maxPositions),
+    seed = 0,
+  } = training;
+  return openTrainingData({
+    ...options,
+    sources: data,
+    heldOut: heldOutData ? {sources: heldOutData} : {share: heldOut!},
+    openDataset: (repo) => openDataset(repo, {onNote: options.onNote, signal: options.signal}),
+    isolateDocuments,
+    tokenizer: await Tokenizer.load(folder),
+    vocabulary: arch.vocabulary,
+    separator: arch.eosTokenId ?? arch.bosTokenId,
+    seqLen,
+    seed,
+  });
+}
