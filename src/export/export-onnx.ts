@@ -30,8 +30,8 @@ import {tokenizerFiles} from './tokenizer-files.js';
 /** The dtypes that a model is exported in. */
 export const EXPORT_DTYPES = ['float32', 'float16'] as const satisfies readonly DtypeName[];
 
-/** A graph has each executed layer's nodes. */
-const MAX_SLOTS = 2000;
+/** A graph has each executed layer's nodes, and the time to load it grows with more than their number. */
+const MAX_SLOTS = 500;
 
 export interface ExportOptions {
   /** A model's folder. */

@@ -100,6 +100,14 @@ describe('the folder of an export', () => {
     await expect(refused).rejects.toThrow(/an ONNX export; use the model that it was made from/);
   });
 
+  it('has no more layers than a runtime can load', async () => {
+    const deep = temp.path('deep');
+    await convert({source: join(ORACLE, 'gpt2'), output: deep, layout: 'bc', cycles: 101});
+    await expect(exportOnnx({model: deep, output: temp.path('deeper')})).rejects.toThrow(
+      '505 layers would be written out; at most 500 can be: use fewer cycles.',
+    );
+  });
+
   it('has no value that half precision cannot hold', async () => {
     const large = temp.path('large');
     await cp(join(ORACLE, 'gpt2'), large, {recursive: true});
