@@ -27,6 +27,8 @@ export function runtimeConfig(
     model_type: arch.family,
     [familyOf(arch).layersKey]: slots,
     torch_dtype: DTYPE_NAMES[dtype],
+    // The same in Transformers 5, of the source's weights.
+    dtype: undefined,
     'transformers.js_config': {
       dtype: DTYPES[dtype],
       // Of version 3; later ones ask the file.
