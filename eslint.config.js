@@ -34,9 +34,12 @@ const mayImport = {
     'engine',
     'checkpoint',
   ],
+  // What a model is, how it was made and what it gives, in one page.
+  card: ['convert', 'finetune', 'eval', 'report', 'model', 'checkpoint'],
   commands: [
     'compare',
     'hub',
+    'card',
     'convert',
     'export',
     'finetune',

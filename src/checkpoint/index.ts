@@ -46,7 +46,15 @@ export {
   type OutputOptions,
 } from './output-folder.js';
 export {besides, clearAbandoned, namesInUse} from './partial.js';
-export {flushFolder, requireFreeOutput, writeFileWhole, writeFolder} from './staging.js';
+export {
+  MAX_README_BYTES,
+  README,
+  readSourceCard,
+  sourceCardSchema,
+  splitFrontMatter,
+  type SourceCard,
+} from './source-card.js';
+export {flushFolder, requireFreeOutput, writeFilesWhole, writeFileWhole, writeFolder} from './staging.js';
 export {TorchFile} from './torch-file.js';
 export type {TensorInfo, WeightFile} from './weight-file.js';
 export {

@@ -1,6 +1,7 @@
 import {mkdir, open, readdir, rename, rm, rmdir} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {FileError} from '../errors.js';
+import {readText} from './json.js';
 import {exists} from './locate.js';
 import {asFileError, checkOutput, resolveOutput, type OutputOptions} from './output-folder.js';
 import {besides, clearAbandoned} from './partial.js';
@@ -76,6 +77,21 @@ async function removeMade(folder: string, firstMade: string | undefined): Promis
     () => false,
   );
   if (removed) await removeMade(dirname(folder), firstMade);
+}
+
+/**
+ * Puts files into a folder, as texts by name: those that are not so already, each whole or not at all.
+ * @returns the names of those that were written
+ */
+export async function writeFilesWhole(folder: string, files: ReadonlyMap<string, string>): Promise<string[]> {
+  const written: string[] = [];
+  for (const [name, text] of files) {
+    const path = join(folder, name);
+    if ((await exists(path)) && (await readText(path)) === text) continue;
+    await writeFileWhole(path, text);
+    written.push(name);
+  }
+  return written;
 }
 
 /** Replaces one file all or nothing: written beside, flushed, renamed. */

@@ -1,6 +1,6 @@
 import {Args, Flags} from '@oclif/core';
 import type {PushPhase, PushProgress, PushReport} from '../hub/index.js';
-import {BaseCommand, format, someText, table, type Progress} from '../ui/index.js';
+import {BaseCommand, cardFlags, cardOptions, format, someText, table, type Progress} from '../ui/index.js';
 
 const PHASES: Record<PushPhase, string> = {
   checking: 'Checking',
@@ -16,7 +16,8 @@ export default class Push extends BaseCommand {
   static override summary = 'Upload a model folder to the Hugging Face Hub.';
   static override description =
     'Creates the repo if there is none and sends config, weights, tokenizer, README and code in one ' +
-    'commit; everything else in the folder stays behind. What the Hub has already is not sent again, and ' +
+    'commit; everything else in the folder stays behind. A model card is made from what the folder holds and ' +
+    'written into its README.md, around what you wrote there. What the Hub has already is not sent again, and ' +
     'what it has in the end is checked by its hashes. The token is HF_TOKEN, or what `hf auth login` saved; ' +
     'HF_ENDPOINT names another Hub.';
   static override examples = [
@@ -25,6 +26,11 @@ export default class Push extends BaseCommand {
       command: '<%= config.bin %> <%= command.id %> gpt2-ztt user/gpt2-ztt --dry-run',
     },
     '<%= config.bin %> <%= command.id %> gpt2-ztt user/gpt2-ztt --private',
+    {
+      description: 'With the results of an evaluation in the card',
+      command:
+        '<%= config.bin %> <%= command.id %> gpt2-ztt user/gpt2-ztt --results results/gpt2-ztt/results_2026-01-01T00-00-00.000.json',
+    },
     {
       description: 'To a branch, and as a pull request',
       command: '<%= config.bin %> <%= command.id %> gpt2-ztt user/gpt2-ztt --revision half-depth',
@@ -53,21 +59,33 @@ export default class Push extends BaseCommand {
       description: "The commit's title; further lines are its description.",
       helpValue: 'TEXT',
     }),
-    'dry-run': Flags.boolean({description: 'Only say what would go; the Hub is not reached.'}),
+    ...cardFlags,
+    card: Flags.boolean({
+      description: "Make the model card, in the folder's README.md, before it is pushed.",
+      allowNo: true,
+      default: true,
+    }),
+    'dry-run': Flags.boolean({
+      description: 'Only say what would go, and print the card; the Hub is not reached.',
+    }),
   };
 
   override async run(): Promise<PushReport> {
     const {args, flags} = await this.parse(Push);
-    const {push} = await import('../hub/index.js');
+    const [{push}, {makeCard}] = await Promise.all([import('../hub/index.js'), import('../card/index.js')]);
+    const {dir: folder, repo} = args;
+    const addFiles = async (remote: string | null) =>
+      (await makeCard({folder, repo, ...cardOptions(flags), remote})) ?? new Map<string, string>();
     const progress = await this.progress({title: PHASES.checking, amount: format.bytes});
     const report = await push({
-      dir: args.dir,
-      repo: args.repo,
+      dir: folder,
+      repo,
       private: flags.private,
       revision: flags.revision,
       createPr: flags['create-pr'],
       message: flags.message,
       dryRun: flags['dry-run'],
+      addFiles: flags.card ? addFiles : undefined,
       onProgress: (event) => show(event, progress),
       onNote: (line) => progress.note(line),
       signal: this.interruptible('stopped; the Hub has the whole commit or nothing of it.'),
@@ -87,6 +105,7 @@ export default class Push extends BaseCommand {
     const amount = `${format.plural(files.length, 'file')}, ${format.bytes(bytes)}`;
     const where = revision === 'main' ? url : `${url}, ${revision}`;
     if (dryRun) {
+      if (report.card) this.log(`\nREADME.md would be:\n\n${report.card}`);
       this.log(`\nWould push ${amount} to ${where}; nothing was sent.`);
       return;
     }

@@ -1,5 +1,11 @@
 import {basename, resolve} from 'node:path';
-import {planWeights, type WeightFiles, type WeightPlan, dtypeNamed} from '../checkpoint/index.js';
+import {
+  planWeights,
+  readSourceCard,
+  type WeightFiles,
+  type WeightPlan,
+  dtypeNamed,
+} from '../checkpoint/index.js';
 import {UnsupportedError} from '../errors.js';
 import {
   countParameters,
@@ -107,7 +113,13 @@ async function decide(reader: SourceReader, options: PlanOptions): Promise<Conve
     arrangement,
     share,
     zeroInit,
-    source: {...origin, sha256: {}, prefix: map.prefix, dropped: [...map.dropped.keys()]},
+    source: {
+      ...origin,
+      sha256: {},
+      prefix: map.prefix,
+      dropped: [...map.dropped.keys()],
+      card: await readSourceCard(checkpoint.folder),
+    },
   });
   const summary = summarize({output: options.output, origin, arch, arrangement, share, ledger, files});
   return {reader, config, map, arrangement, planned, ledger, files, summary, ztt};

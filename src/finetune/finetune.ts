@@ -1,5 +1,5 @@
 import {basename, resolve} from 'node:path';
-import {Checkpoint, requireFreeOutput} from '../checkpoint/index.js';
+import {Checkpoint, readSourceCard, requireFreeOutput} from '../checkpoint/index.js';
 import {openTrainingData, type HeldOut, type TrainingData} from '../data/index.js';
 import {FileError} from '../errors.js';
 import {
@@ -232,7 +232,14 @@ async function outputConfig(options: FinetuneOptions, model: Model): Promise<Rec
     const {prefix, dropped} = mapTensors(checkpoint, await readModelConfig(checkpoint.folder));
     const source = options.source ?? {name: basename(resolve(options.model)), revision: null};
     const sha256 = await checkpoint.sha256();
-    const entry = vanillaConfig(model.config, {...source, sha256, prefix, dropped: [...dropped.keys()]});
+    const card = await readSourceCard(checkpoint.folder);
+    const entry = vanillaConfig(model.config, {
+      ...source,
+      sha256,
+      prefix,
+      dropped: [...dropped.keys()],
+      card,
+    });
     return modelConfigJson(base, {...entry, lora}, 'float32');
   } finally {
     await checkpoint.close();

@@ -5,7 +5,8 @@
  * share and gives `{path, name, revision}`, of which `path` goes wherever a local folder does, and name and
  * revision (the commit, or null for a local path) into `ztt.source`. `openModel` takes the same and downloads no
  * weights: its `files` go into `Checkpoint.open`, and `files.folder` holds config.json. Both take local paths, which
- * they hand back. `openDataset` lists a dataset repo and fetches files of it. Out: `push`.
+ * they hand back. `openDataset` lists a dataset repo and fetches files of it. `pull` copies a whole model into a folder.
+ * Out: `push`.
  */
 export type {Environment} from './environment.js';
 export {fetchModel, type FetchedModel, type FetchModelOptions} from './fetch-model.js';
@@ -14,6 +15,7 @@ export {findModel, type ModelSource} from './model-source.js';
 export {openDataset, type HubDataset} from './open-dataset.js';
 export {openModel, type ModelWeights} from './open-model.js';
 export {planPush, type LeftOut, type PlannedFile, type PushPlan} from './plan.js';
+export {pull, type PullOptions, type PullReport} from './pull.js';
 export {push, type PushOptions, type PushPhase, type PushProgress, type PushReport} from './push.js';
 export {parseRepoId, type RepoId} from './repo-id.js';
 export type {HubOptions} from './session.js';

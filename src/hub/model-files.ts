@@ -1,4 +1,12 @@
-import {CARRIED_FILES, DiskFile, locate, otherFormat, type WeightFiles} from '../checkpoint/index.js';
+import {
+  CARRIED_FILES,
+  DiskFile,
+  locate,
+  MAX_README_BYTES,
+  otherFormat,
+  README,
+  type WeightFiles,
+} from '../checkpoint/index.js';
 import {HubError, UnsupportedError} from '../errors.js';
 import type {OpenRepo} from './open-repo.js';
 
@@ -16,7 +24,7 @@ const OURS = /^ztt_\w[\w.-]*$/;
 const MAX_SMALL_BYTES = 256 << 20;
 
 /**
- * The small files of a repo's model: config, tokenizer, certificates, the weights' index.
+ * The small files of a repo's model: config, tokenizer, certificates, the weights' index, the model card.
  * @throws UnsupportedError if the repo holds no model; HubError for a file that is announced too large to be small
  */
 export function smallFiles(open: OpenRepo): string[] {
@@ -28,6 +36,8 @@ export function smallFiles(open: OpenRepo): string[] {
     );
   }
   const small = [...names].filter((name) => SMALL.has(name) || OURS.test(name));
+  // License and languages stand in the card; one that is too long to be read is not worth a download.
+  if (names.has(README) && (open.listed(README)?.size ?? 0) <= MAX_README_BYTES) small.push(README);
   for (const name of small) {
     const size = open.listed(name)?.size ?? 0;
     if (size <= MAX_SMALL_BYTES) continue;

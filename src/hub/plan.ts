@@ -2,7 +2,7 @@ import type {Dirent} from 'node:fs';
 import {readdir, realpath, stat} from 'node:fs/promises';
 import {join, sep} from 'node:path';
 import {z} from 'zod';
-import {CARRIED_FILES, Checkpoint, readJson} from '../checkpoint/index.js';
+import {CARRIED_FILES, Checkpoint, readJson, README} from '../checkpoint/index.js';
 import {FileError} from '../errors.js';
 import {findSecret} from './secrets.js';
 
@@ -40,7 +40,10 @@ const NAMES = new Set([
   CONFIG,
   ...CARRIED_FILES,
   'ztt_certificate.json',
-  'README.md',
+  'ztt_results.json',
+  'ztt_run.json',
+  'ztt_accuracy.svg',
+  README,
   'LICENSE',
   'LICENSE.md',
   'LICENSE.txt',
@@ -107,6 +110,12 @@ async function weightNames(dir: string, entries: readonly Dirent[]): Promise<Rea
   return new Set([INDEX, ...Object.values(weightMap)]);
 }
 
+/** Whether a file is one that a model repo holds at its top. */
+export const isModelFile = (name: string, weights: ReadonlySet<string>): boolean =>
+  weights.has(name) ||
+  NAMES.has(name) ||
+  (CODE.test(name) && (CODE_EXCEPTION.test(name) || !SECRET_CODE.test(name)));
+
 /** Why an entry stays behind, or null if it goes. */
 function whyLeftOut(entry: Dirent, weights: ReadonlySet<string>): string | null {
   const {name} = entry;
@@ -115,8 +124,7 @@ function whyLeftOut(entry: Dirent, weights: ReadonlySet<string>): string | null 
     return name.startsWith('.') ? 'hidden' : 'a folder; only files at the top are pushed';
   }
   if (!entry.isFile() && !entry.isSymbolicLink()) return 'no regular file';
-  if (weights.has(name) || NAMES.has(name)) return null;
-  if (CODE.test(name) && (CODE_EXCEPTION.test(name) || !SECRET_CODE.test(name))) return null;
+  if (isModelFile(name, weights)) return null;
   if (SECRET.test(name)) return 'looks like a secret';
   if (/(\.(partial|part|tmp|incomplete)|~)$/i.test(name)) return 'an unfinished file';
   if (name.startsWith('.')) return 'hidden';

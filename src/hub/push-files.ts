@@ -1,15 +1,18 @@
+import {MAX_README_BYTES, README, writeFilesWhole} from '../checkpoint/index.js';
 import {HubError} from '../errors.js';
+import {readBody} from './body.js';
+import {contentHash} from './content-hash.js';
 import {differences, LocalHashes} from './differences.js';
 import {HttpFailure} from './http-failure.js';
-import type {PlannedFile, PushPlan} from './plan.js';
-import type {PushPhase, PushProgress} from './push.js';
+import {planPush, type PlannedFile, type PushPlan} from './plan.js';
+import type {PushOptions, PushPhase, PushProgress} from './push.js';
 import type {RepoId} from './repo-id.js';
 import type {HubRepo, RepoFile} from './repo-info.js';
 import {openSession, type HubOptions, type HubSession} from './session.js';
 import {streamUploads} from './stream-uploads.js';
 import type {UploadPhase, Uploaded} from './upload.js';
 
-export interface PushFilesOptions extends HubOptions {
+export interface PushFilesOptions extends HubOptions, Pick<PushOptions, 'dir' | 'addFiles'> {
   repo: RepoId;
   revision: string;
   message: string;
@@ -20,6 +23,8 @@ export interface PushFilesOptions extends HubOptions {
 
 /** What became of a push's files. */
 export interface PushedFiles extends Uploaded {
+  plan: PushPlan;
+  card: string | null;
   created: {repo: boolean; branch: boolean};
   /** The names of the files that the revision did not hold as they are. */
   changed: ReadonlySet<string>;
@@ -31,14 +36,15 @@ export interface PushedFiles extends Uploaded {
 const ROUNDS = 3;
 
 /**
- * Brings the files of a plan into a repo, and checks that they are there.
+ * Brings a folder's files into a repo, and checks that they are there.
  * @throws as `push`, and HttpFailure where the Hub refuses
  */
-export async function pushFiles(plan: PushPlan, options: PushFilesOptions): Promise<PushedFiles> {
+export async function pushFiles(options: PushFilesOptions): Promise<PushedFiles> {
   let counted = 0;
+  let total = 0;
   const count = (bytes: number) => {
     counted += bytes;
-    options.onProgress?.({event: 'bytes', sent: counted, total: plan.bytes});
+    options.onProgress?.({event: 'bytes', sent: counted, total});
   };
   const fetch = streamUploads(options.fetch ?? globalThis.fetch, count);
   const session = await openSession({...options, fetch}, 'push again');
@@ -48,7 +54,12 @@ export async function pushFiles(plan: PushPlan, options: PushFilesOptions): Prom
   const list = (commit: string) => listTop(session, repo, commit);
   const hashes = new LocalHashes(options.signal);
   const {created, head} = await openTarget({...options, session});
-  const sent = await new Sending(plan, session, options, hashes, list, count).run(head);
+  const before = await list(head);
+  const added = await options.addFiles?.(await readmeOf(session, repo, head, before));
+  if (added) await writeFilesWhole(options.dir, added);
+  const plan = await planPush(options.dir);
+  total = plan.bytes;
+  const sent = await new Sending(plan, session, options, hashes, list, count).run(head, before);
   // Small files went within the commit.
   count(plan.bytes - counted);
   options.onProgress?.({event: 'phase', phase: 'verifying'});
@@ -61,7 +72,26 @@ export async function pushFiles(plan: PushPlan, options: PushFilesOptions): Prom
   }
   const pushed = new Set(plan.files.map((file) => file.path));
   const alsoInRepo = listing.map(({path}) => path).filter((path) => !pushed.has(path));
-  return {...sent, created, alsoInRepo};
+  return {...sent, plan, card: added?.get(README) ?? null, created, alsoInRepo};
+}
+
+/** The README.md of a repo at a commit; null if it has none. */
+async function readmeOf(
+  session: HubSession,
+  repo: HubRepo,
+  commit: string,
+  listing: readonly RepoFile[],
+): Promise<string | null> {
+  const file = listing.find(({path}) => path === README);
+  if (!file) return null;
+  const {fileUrl} = await import('./fetch-into-cache.js');
+  const response = await session.fetch(fileUrl(session, repo, commit, file), {signal: session.signal});
+  const content = await readBody(response, MAX_README_BYTES, session.stallMs);
+  const hash = contentHash(file.hash, file.size).update(content).digest('hex');
+  if (hash === file.etag) return content.toString('utf8');
+  throw new HubError(
+    `${README} of ${repo.name} came with another ${file.hash} than the Hub lists; push again.`,
+  );
 }
 
 /** The part of a push that sends: what the revision does not hold, in one commit. */
@@ -78,11 +108,14 @@ class Sending {
     private readonly count: (bytes: number) => void,
   ) {}
 
-  /** @param head - the revision's commit */
-  async run(head: string): Promise<Omit<PushedFiles, 'created' | 'alsoInRepo'>> {
+  /** @param head - the revision's commit, and `listing` what it holds */
+  async run(
+    head: string,
+    listing: readonly RepoFile[],
+  ): Promise<Pick<PushedFiles, keyof Uploaded | 'changed' | 'bytesNotSent'>> {
     for (let round = 1; ; round++) {
       this.begin('comparing');
-      const found = await differences(this.plan.files, await this.list(head), this.hashes);
+      const found = await differences(this.plan.files, listing, this.hashes);
       const files = found.map(({file}) => file);
       for (const {path} of files) this.changed.add(path);
       const keep = (bytes: number) => {
@@ -102,6 +135,7 @@ class Sending {
         const {resolveCommit} = await import('./repo-info.js');
         const {repo, revision} = this.options;
         head = await resolveCommit(this.session, {type: 'model', name: repo.id}, revision);
+        listing = await this.list(head);
       }
     }
   }

@@ -1,8 +1,10 @@
+import {join} from 'node:path';
+import {README} from '../checkpoint/index.js';
 import {HubError, InterruptedError, UsageError, ZttError} from '../errors.js';
 import {findEndpoint, requireOnline, requireToken, type Token} from './environment.js';
 import {explainPush} from './explain-push.js';
 import {HttpFailure, redact} from './http-failure.js';
-import {planPush, type LeftOut} from './plan.js';
+import {planPush, type LeftOut, type PushPlan} from './plan.js';
 import {pushFiles} from './push-files.js';
 import {isRevision, parseRepoId, type RepoId} from './repo-id.js';
 import type {HubOptions} from './session.js';
@@ -35,6 +37,11 @@ export interface PushOptions extends Omit<HubOptions, 'cache'> {
   dryRun?: boolean;
   /** The commit's title in the first line, and what else it says below. */
   message?: string;
+  /**
+   * Gives files to write into the folder before it is pushed, as texts by name: a model card, which needs the README.md
+   * that the repo has. Called before the Hub is reached as well, with null: what cannot be is told then.
+   */
+  addFiles?: (readme: string | null) => Promise<ReadonlyMap<string, string>>;
   onProgress?: (progress: PushProgress) => void;
 }
 
@@ -56,6 +63,8 @@ export interface PushReport {
   files: {path: string; bytes: number; unchanged: boolean | null}[];
   /** Entries of the folder that stay behind, with the reason for each. */
   leftOut: LeftOut[];
+  /** README.md, as it was made for the push; null if it was not. */
+  card: string | null;
   /** Names of files that the repo also holds, from before; null after a dry run. */
   alsoInRepo: string[] | null;
   /** Bytes of all files together. */
@@ -86,7 +95,9 @@ export async function push(options: PushOptions): Promise<PushReport> {
   if (options.message?.trim() === '') throw new UsageError('the message is empty; a commit needs one.');
   const endpoint = findEndpoint(options.endpoint, env);
   options.onProgress?.({event: 'phase', phase: 'checking'});
-  const plan = await planPush(options.dir);
+  const onDisk = await planPush(options.dir);
+  const added = (await options.addFiles?.(null)) ?? new Map<string, string>();
+  const plan = withAdded(onDisk, added);
   const report: PushReport = {
     repo: repo.id,
     url: `${endpoint}/${repo.id}`,
@@ -97,6 +108,7 @@ export async function push(options: PushOptions): Promise<PushReport> {
     created: null,
     files: plan.files.map(({path, bytes}) => ({path, bytes, unchanged: null})),
     leftOut: plan.leftOut,
+    card: added.get(README) ?? null,
     alsoInRepo: null,
     bytes: plan.bytes,
     bytesNotSent: null,
@@ -107,8 +119,8 @@ export async function push(options: PushOptions): Promise<PushReport> {
   try {
     options.signal?.throwIfAborted();
     const {message = DEFAULT_MESSAGE, createPr = false, private: isPrivate = false} = options;
-    const pushed = await pushFiles(plan, {...options, repo, revision, message, createPr, private: isPrivate});
-    const {commit, pullRequest, created, changed, alsoInRepo, bytesNotSent} = pushed;
+    const pushed = await pushFiles({...options, repo, revision, message, createPr, private: isPrivate});
+    const {plan, card, commit, pullRequest, created, changed, alsoInRepo, bytesNotSent} = pushed;
     return {
       ...report,
       dryRun: false,
@@ -116,13 +128,26 @@ export async function push(options: PushOptions): Promise<PushReport> {
       commit,
       pullRequest: pullRequest === null ? null : `${report.url}/discussions/${pullRequest}`,
       created,
-      files: report.files.map((file) => ({...file, unchanged: !changed.has(file.path)})),
+      files: plan.files.map(({path, bytes}) => ({path, bytes, unchanged: !changed.has(path)})),
+      leftOut: plan.leftOut,
+      card,
       alsoInRepo,
+      bytes: plan.bytes,
       bytesNotSent,
     };
   } catch (error) {
     throw asPushError(error, repo, token, endpoint, options.signal);
   }
+}
+
+/** A plan with files that are not on disk yet. */
+function withAdded(plan: PushPlan, added: ReadonlyMap<string, string>): PushPlan {
+  const texts = [...added].map(([path, text]) => {
+    return {path, bytes: Buffer.byteLength(text), source: join(plan.dir, path)};
+  });
+  const files = [...plan.files.filter(({path}) => !added.has(path)), ...texts];
+  files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return {...plan, files, bytes: files.reduce((sum, {bytes}) => sum + bytes, 0)};
 }
 
 function asPushError(

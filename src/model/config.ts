@@ -1,6 +1,13 @@
 import {join} from 'node:path';
 import {z} from 'zod';
-import {exists, parseWith, readJson, writeFileWhole, type DtypeName} from '../checkpoint/index.js';
+import {
+  exists,
+  parseWith,
+  readJson,
+  sourceCardSchema,
+  writeFileWhole,
+  type DtypeName,
+} from '../checkpoint/index.js';
 import {FileError, FormatError} from '../errors.js';
 import {blockLinears, type Architecture} from './architecture.js';
 import {calibrationSchema, type Calibration} from './calibration.js';
@@ -56,6 +63,8 @@ const zttSchema = z.object({
     prefix: z.string(),
     /** Buffers of the source that were left out. */
     dropped: z.array(z.string()),
+    /** What its model card said; absent where that was nothing. */
+    card: sourceCardSchema.optional(),
   }),
 });
 

@@ -1,5 +1,6 @@
-import {html, type Html} from './html.js';
+import {html, Html} from './html.js';
 import {numeral, scaleOf, type Scale} from './scale.js';
+import {CHART_STYLE} from './style.js';
 
 export interface Point {
   x: number;
@@ -38,7 +39,47 @@ const SIZE = {width: 480, height: 300};
 const FRAME = {left: 70, right: 468, top: 12, bottom: 256};
 
 /** Lines over two axes, as SVG, with a legend where there are several. Values that are no finite numbers are gaps. */
-export function lineChart({xLabel, yLabel, series, logX, logY}: LineChartOptions): Html {
+export function lineChart(options: LineChartOptions): Html {
+  const {series} = options;
+  return html`<svg viewBox="0 0 ${SIZE.width} ${SIZE.height}" role="img" aria-label="${labelOf(options)}">
+      ${drawing(options)}
+    </svg>
+    ${series.length > 1 ? legend(series) : []}`;
+}
+
+/** The same as an SVG document that needs nothing else; its legend stands below the axes. */
+export function chartFile(options: LineChartOptions): string {
+  const {series} = options;
+  const height = SIZE.height + (series.length > 1 ? LEGEND_ROW * series.length + 8 : 0);
+  const rows = series.map(({name, colour, style}, i) => {
+    const y = SIZE.height + LEGEND_ROW * i + 8;
+    return html`<g class="${seriesClass(colour ?? i, style)}">
+        <path d="M${FRAME.left} ${y}h24" />
+      </g>
+      <text class="name" x="${FRAME.left + 32}" y="${y + 4}">${name}</text>`;
+  });
+  const document = html`<svg
+    xmlns="http://www.w3.org/2000/svg"
+    width="${SIZE.width}"
+    height="${height}"
+    viewBox="0 0 ${SIZE.width} ${height}"
+    role="img"
+    aria-label="${labelOf(options)}"
+  >
+    <style>
+      ${new Html(CHART_STYLE)}
+    </style>
+    <rect class="paper" width="${SIZE.width}" height="${height}" />
+    ${drawing(options)} ${series.length > 1 ? rows : []}
+  </svg>`;
+  return `${document.markup}\n`;
+}
+
+const LEGEND_ROW = 18;
+
+const labelOf = ({xLabel, yLabel}: LineChartOptions): string => `${yLabel} by ${xLabel}`;
+
+function drawing({xLabel, yLabel, series, logX, logY}: LineChartOptions): Html {
   const points = series.flatMap((each) => each.points);
   const heights = points.flatMap(({y, low, high}) => [y, low ?? y, high ?? y]);
   const x = scaleOf(
@@ -46,11 +87,7 @@ export function lineChart({xLabel, yLabel, series, logX, logY}: LineChartOptions
     {range: [FRAME.left, FRAME.right], log: logX},
   );
   const y = scaleOf(heights, {range: [FRAME.bottom, FRAME.top], log: logY});
-  const label = `${yLabel} by ${xLabel}`;
-  return html`<svg viewBox="0 0 ${SIZE.width} ${SIZE.height}" role="img" aria-label="${label}">
-      ${axes(x, y, xLabel, yLabel)} ${series.map((each, i) => line(each, i, x, y))}
-    </svg>
-    ${series.length > 1 ? legend(series) : []}`;
+  return html`${axes(x, y, xLabel, yLabel)} ${series.map((each, i) => line(each, i, x, y))}`;
 }
 
 function axes(x: Scale, y: Scale, xLabel: string, yLabel: string): Html {

@@ -1,6 +1,7 @@
 /** The terminal: the base of all commands, flags, progress, tables and wording. Nothing else writes to it. */
 export {DepthText, showsColours} from './depth-text.js';
 export {BaseCommand} from './base-command.js';
+export {cardFlags, cardOptions} from './card-flags.js';
 export {parseWithConfig, wordOf} from './config-file.js';
 export {
   byteSize,

@@ -1,5 +1,5 @@
 import type {ChildProcess} from 'node:child_process';
-import {cp, readFile} from 'node:fs/promises';
+import {cp, readdir, readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import type {PushReport} from '../../src/hub/index.js';
@@ -66,6 +66,38 @@ describe('ztt push', () => {
     expect(filesAt().size).toBe(1);
     const again = await cliOk([...words, '--revision', 'half'], {env});
     expect(again.stdout).toMatch(/holds all of it already .* nothing was sent\./);
+  });
+
+  it('makes the card, pushes it with the rest byte for byte, and takes over what was written on the Hub', async () => {
+    const ztt = temp.path('ztt');
+    await cliOk(['convert', model, '-o', ztt, '--cycles', '2']);
+    const dry = await cliOk(['push', ztt, 'ann/model', '--dry-run'], {env});
+    expect(dry.stdout).toMatch(/README\.md would be:\n\n---\nlibrary_name: transformers\n/);
+    expect(dry.stdout).toMatch(/^README\.md +\d/m);
+    expect(await readdir(ztt)).not.toContain('README.md');
+    expect(server.api.requests).toEqual([]);
+    const {card, files} = await cliJson<PushReport>(['push', ztt, 'ann/model'], {env});
+    expect(await readFile(join(ztt, 'README.md'), 'utf8')).toBe(card);
+    expect(files.map(({path}) => path)).toEqual((await readdir(ztt)).sort());
+    for (const {path} of files) {
+      expect(
+        filesAt()
+          .get(path)!
+          .content.equals(await readFile(join(ztt, path))),
+        path,
+      ).toBe(true);
+    }
+    server.addFiles('ann/model', {'README.md': `${card}\nWritten on the Hub.\n`});
+    await cliOk(['push', ztt, 'ann/model'], {env});
+    expect(await readFile(join(ztt, 'README.md'), 'utf8')).toContain('\nWritten on the Hub.\n');
+    expect(server.repos.get('ann/model')!.commits).toHaveLength(4);
+    await cliOk(['push', ztt, 'ann/model'], {env});
+    expect(server.repos.get('ann/model')!.commits).toHaveLength(4);
+    server.addFiles('ann/model', {'README.md': `${card}\nMore.\n`});
+    await writeFile(join(ztt, 'README.md'), `${card}\nLess.\n`);
+    expectFailure(await cli(['push', ztt, 'ann/model'], {env}), 1, /both have words of their own/);
+    await cliOk(['push', ztt, 'ann/model', '--no-card'], {env});
+    expect(filesAt().get('README.md')!.content.toString()).toBe(`${card}\nLess.\n`);
   });
 
   it('says what is wrong in one line', async () => {

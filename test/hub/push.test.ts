@@ -31,6 +31,7 @@ describe('push', () => {
       files: await Promise.all(
         GPT2.map(async (path) => ({path, bytes: await bytesOf(dir, [path]), unchanged: false})),
       ),
+      card: null,
       leftOut: [{path: 'expected.safetensors', reason: "none of this checkpoint's weight files"}],
       alsoInRepo: ['.gitattributes'],
       bytes: await bytesOf(dir, GPT2),
