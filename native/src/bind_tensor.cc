@@ -58,6 +58,30 @@ napi_value arg_max(const Call& call) {
   return nullptr;
 }
 
+const int32_t* row_ids(const Call& call, int i, int64_t n, int64_t rows) {
+  const int32_t* ids = call.ints(i, n);
+  for (int64_t j = 0; j < n; j++) {
+    if (ids[j] < 0 || ids[j] >= rows) throw Refusal{"an index outside of the table", i + 1};
+  }
+  return ids;
+}
+
+// (rows, n, logits, places, targets, logProbabilities, best)
+napi_value token_scores_(const Call& call) {
+  TokenScores s{};
+  s.rows = call.size(0, INT32_MAX);
+  s.n = call.size(1, INT32_MAX);
+  s.count = call.length(5);
+  if (s.n == 0) throw Refusal{"scores of nothing", 2};
+  s.logits = call.floats(2, times(s.rows, s.n));
+  s.places = row_ids(call, 3, s.count, s.rows);
+  s.targets = row_ids(call, 4, s.count, s.n);
+  s.log_probabilities = call.floats(5, s.count);
+  s.best = call.ints(6, s.rows);
+  token_scores(s);
+  return nullptr;
+}
+
 // (x)
 napi_value sum_squares(const Call& call) {
   napi_value result;
@@ -104,14 +128,6 @@ napi_value copy(const Call& call) {
   return nullptr;
 }
 
-const int32_t* row_ids(const Call& call, int i, int64_t n, int64_t rows) {
-  const int32_t* ids = call.ints(i, n);
-  for (int64_t j = 0; j < n; j++) {
-    if (ids[j] < 0 || ids[j] >= rows) throw Refusal{"an index outside of the table", i + 1};
-  }
-  return ids;
-}
-
 // (n, rows, size, table, ids, y)
 napi_value gather(const Call& call) {
   const int64_t n = call.size(0), rows = call.size(1), size = call.size(2);
@@ -132,10 +148,11 @@ const Entry kEntries[] = {
     {"unary", 3, unary},        {"binary", 5, binary},          {"reduce", 5, reduce},      {"softmax", 4, softmax},
     {"argMax", 4, arg_max},     {"sumSquares", 1, sum_squares}, {"columnSums", 4, columns}, {"fill", 2, fill_},
     {"copy", 3, copy},          {"gatherRows", 6, gather},      {"scatterAdd", 6, scatter},
+    {"tokenScores", 7, token_scores_},
 };
 
 }  // namespace
 
-void define_tensor_kernels(napi_env env, napi_value exports) { define(env, exports, kEntries, 11); }
+void define_tensor_kernels(napi_env env, napi_value exports) { define(env, exports, kEntries, 12); }
 
 }  // namespace ztt

@@ -29,6 +29,7 @@ export {
 } from './results.js';
 export {
   prepareTask,
+  taskGroups,
   scoreTask,
   taskMetrics,
   type PreparedTask,

@@ -91,7 +91,7 @@ export class Blocks {
   attentionRows(x: tf.Tensor2D, run: BlockRun): AttentionRows {
     const {qkv} = this.arch.block;
     // A tensor of its own, also where no norm comes first.
-    const input = tf.clone(this.attentionInput(x, run));
+    const input = this.arch.normFirst ? this.attentionInput(x, run) : tf.clone(x);
     const lora = 'fused' in qkv ? this.loraOf(run, qkv.fused) : null;
     if (!lora) return {input};
     return {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {logProbabilities} from '../ops/index.js';
+import {tokenScores} from '../ops/index.js';
 import {rowsAtATime} from './max-logits.js';
 import type {Network} from './network.js';
 
@@ -58,16 +58,13 @@ export async function scorePredictions(
   const rows = [...byRow.keys()];
   await headOver(network, hidden, rows, async (logits, start, end) => {
     const asked = rows.slice(start, end).flatMap((row, at) => byRow.get(row)!.map((i) => ({i, at})));
-    const {scores, best} = tf.tidy(() => {
+    const scores = tf.tidy(() => {
       const targets = asked.map(({i}) => predictions[i]!.target);
       const places = asked.map(({at}) => at);
-      return {
-        scores: logProbabilities(logits, tf.tensor1d(targets, 'int32'), tf.tensor1d(places, 'int32')),
-        best: tf.argMax(logits, -1),
-      };
+      return tokenScores(logits, tf.tensor1d(targets, 'int32'), tf.tensor1d(places, 'int32'));
     });
-    const [values, ids] = [await scores.data(), await best.data()];
-    tf.dispose([scores, best]);
+    const [values, ids] = [await scores.logProbabilities.data(), await scores.best.data()];
+    tf.dispose([scores.logProbabilities, scores.best]);
     for (const [k, {i, at}] of asked.entries()) {
       logProbs[i] = values[k]!;
       greedy[i] = ids[at] === predictions[i]!.target;

@@ -20,7 +20,7 @@ import {byHead, stackLogits} from './logits-result.js';
 import {Network} from './network.js';
 import {checkIds, contextsOf, idsTensor} from './rows.js';
 import {runPass} from './run-pass.js';
-import {scoreExits, scoreRows, strandsOf, type ExitScores} from './score.js';
+import {scoreExits, scoreRows, strandsOf, type ExitScores, type ScoredRows} from './score.js';
 import type {LossMask} from './targets.js';
 import type {Weights} from './weights.js';
 
@@ -103,8 +103,7 @@ export class Model {
    * @throws UsageError as `logits`
    */
   async score(rows: readonly ScoreRow[], options: ScoreOptions = {}): Promise<RowScore[]> {
-    await this.ready(rows);
-    return scoreRows(this.network, rows, options);
+    return scoreRows(this.network, await this.ready(rows), options);
   }
 
   /**
@@ -114,8 +113,7 @@ export class Model {
    * @throws UsageError as `score`
    */
   async scoreExits(rows: readonly ScoreRow[], options: ExitsOptions = {}): Promise<ExitScores[]> {
-    await this.ready(rows);
-    return scoreExits(this.network, rows, options);
+    return scoreExits(this.network, await this.ready(rows), options);
   }
 
   /**
@@ -189,14 +187,15 @@ export class Model {
     this.weights.dispose();
   }
 
-  /** Checks rows that are to be scored. */
-  private async ready(rows: readonly ScoreRow[]): Promise<void> {
+  /** Rows that are to be scored, checked and as strands. */
+  private async ready(rows: readonly ScoreRow[]): Promise<ScoredRows> {
     await activate(this.engine);
-    strandsOf(rows);
+    const strands = strandsOf(rows);
     checkIds(
       rows.map(({ids}) => ids.slice(0, -1)),
       1,
       this.config.arch,
     );
+    return {rows, strands};
   }
 }

@@ -50,6 +50,7 @@ export abstract class Pass {
   protected live: number[];
   protected x: tf.Tensor2D;
   protected slots: readonly NetworkSlot[] = [];
+  private among: {live: readonly number[]; view: KeyView} | null = null;
 
   constructor(
     protected readonly network: Network,
@@ -118,12 +119,19 @@ export abstract class Pass {
     live: readonly number[],
   ): {k: Columns; v: Columns; view: KeyView} {
     const {strands, options} = this;
-    const starts = startsOf(strands, live);
-    if (!options.cache) {
-      return {k, v, view: causalView(strands, live, (strand) => rangesAmong(strands, strand, starts))};
-    }
+    if (!options.cache) return {k, v, view: this.viewAmong(live)};
     const rangesOf = this.addToCache(index, k, v, live);
     return {...options.cache.columns(index), view: causalView(strands, live, rangesOf)};
+  }
+
+  /** Who sees which keys where the keys are those of the rows of these strands: the same in every slot. */
+  protected viewAmong(live: readonly number[]): KeyView {
+    if (this.among?.live !== live) {
+      const starts = startsOf(this.strands, live);
+      const view = causalView(this.strands, live, (strand) => rangesAmong(this.strands, strand, starts));
+      this.among = {live, view};
+    }
+    return this.among.view;
   }
 
   /** Adds the keys and values of the rows of these strands to the cache. @returns where all that a strand sees lies */

@@ -12,14 +12,20 @@ import {startsOf, type Strand} from './strands.js';
 
 // Shapes: N rows of states (the tokens of all rows that are their own), D width, H heads.
 
+/** Rows that are to be scored, and what of them is run. */
+export interface ScoredRows {
+  rows: readonly ScoreRow[];
+  /** As `strandsOf` gives them. */
+  strands: readonly Strand[];
+}
+
 /** Scores the ends of rows; see `Model.score`, which has checked their ids. */
 export async function scoreRows(
   network: Network,
-  rows: readonly ScoreRow[],
+  {rows, strands}: ScoredRows,
   options: ScoreOptions,
 ): Promise<RowScore[]> {
   const rule = exitRule(network.config, options);
-  const strands = strandsOf(rows);
   const result = await runPass(network, strands, {rule, keepZeroAttention: options.exitScores ?? false});
   try {
     return await scoresOf(network, rows, strands, result, rule.runs.filter(Boolean).length);
@@ -38,11 +44,10 @@ export interface ExitScores {
 /** Scores the ends of rows at every exit that there could be; see `Model.scoreExits`. */
 export async function scoreExits(
   network: Network,
-  rows: readonly ScoreRow[],
+  {rows, strands}: ScoredRows,
   options: ExitsOptions,
 ): Promise<ExitScores[]> {
   const rule = exitRule(network.config, {...options, threshold: 1});
-  const strands = strandsOf(rows);
   const depth = rule.runs.filter(Boolean).length;
   const exits: ExitScores[] = [];
   const pass = new ExitsPass(network, strands, {rule, keepZeroAttention: true}, async (slot, result) => {

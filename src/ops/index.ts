@@ -35,4 +35,5 @@ export {
   type StrandWeights,
 } from './strand-attention.js';
 export {add, mergeHeads, reshape, splitHeads, takeRows, withGradient} from './structure.js';
+export {tokenScores} from './token-scores.js';
 export {zeroCrossEntropy} from './zero-cross-entropy.js';

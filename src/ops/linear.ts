@@ -25,10 +25,10 @@ export function linear<T extends tf.Tensor>(
 ): T {
   const io = orientation === 'io';
   const outputs = io ? weight.shape[1]! : weight.shape[0];
-  const flat = reshape(x, [-1, x.shape.at(-1)!]);
+  const flat = x.rank === 2 ? x : reshape(x, [-1, x.shape.at(-1)!]);
   const op = hasKernel('ZttLinear') ? fused(io, through, gradientsWanted()) : composed(io);
   const y = customOp(bias ? [flat, weight, bias] : [flat, weight], op);
-  const shaped: T = reshape(y, [...x.shape.slice(0, -1), outputs]);
+  const shaped = x.rank === 2 ? (y as T) : reshape<T>(y, [...x.shape.slice(0, -1), outputs]);
   return through && !hasKernel('ZttLinear') ? activation(shaped, through) : shaped;
 }
 

@@ -208,6 +208,8 @@ describe('the addon refuses, without touching memory,', () => {
       'queries of no strand',
       (b) => b.strandValues(2, 1, 4, 1, i(1, 1), i(0, 2), i(1, 1), 4, 4, f(16), i(1, 1), f(16), f(2), f(8)),
     ],
+    ['a target outside of the vocabulary', (b) => b.tokenScores(1, 4, f(4), i(0), i(4), f(1), i(0))],
+    ['a target of no row', (b) => b.tokenScores(1, 4, f(4), i(1), i(3), f(1), i(0))],
     ['sizes that overflow', (b) => b.reduce(0, 2 ** 40, 2 ** 40, f(1), f(1))],
     ['sizes that are no whole numbers', (b) => b.softmax(1.5, 2, f(4), f(4))],
     ['a negative size', (b) => b.softmax(-1, 2, f(4), f(4))],

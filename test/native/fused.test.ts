@@ -10,8 +10,10 @@ import {
   headCrossEntropy,
   layerNorm,
   linear,
+  tokenScores,
   type ActivationName,
 } from '../../src/ops/index.js';
+import {expectClose} from '../helpers/close.js';
 import {evaluate, expectAsComposed, values, type Op} from './compare.js';
 
 const ACTIVATIONS: ActivationName[] = ['gelu_new', 'gelu', 'relu', 'silu'];
@@ -87,6 +89,30 @@ describe('a fused operation, value and gradients, is as its composed reference',
       [V, 24],
     ]);
     targets.dispose();
+  });
+
+  it.each([
+    [1, 1],
+    [3, 50257],
+    [40, 131],
+  ])('scores of tokens, of %d rows of a vocabulary of %d', async (N, V) => {
+    const logits = values(N * V, 3).map((value) => 20 * value - 100);
+    // Two rows that are alike, one target twice, and a row with two largest logits.
+    const rows = Int32Array.from({length: N + 1}, (_, i) => (i * 7) % N);
+    const targets = rows.map((row) => (row * 7919) % V);
+    if (V > 9) logits.fill(50, 4, 6);
+    const run = async (engine: string) => {
+      await useEngine({engine});
+      const found = tf.tidy(() =>
+        tokenScores(tf.tensor2d(logits, [N, V]), tf.tensor1d(targets, 'int32'), tf.tensor1d(rows, 'int32')),
+      );
+      const read = [await found.logProbabilities.data(), await found.best.data()] as const;
+      tf.dispose([found.logProbabilities, found.best]);
+      return read;
+    };
+    const [cpu, native] = [await run('cpu'), await run('native')];
+    expectClose(native[0], cpu[0], 1e-4, 'log-probability');
+    expect(native[1]).toEqual(cpu[1]);
   });
 
   it('embeddings whose rows come more than once', async () => {

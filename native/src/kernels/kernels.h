@@ -73,6 +73,8 @@ struct Kernels {
   void (*adamw)(const AdamW& options, float* parameter, float* mean, float* square, const float* gradient, int64_t n);
   // The loss of one row of logits; with `weight`, the row becomes its gradient times *weight.
   float (*cross_entropy)(float* logits, int64_t n, int64_t target, const float* weight);
+  // The sum of e^(x - offset).
+  float (*sum_exponentials)(const float* x, float offset, int64_t n);
   int64_t (*attention_scratch)(int64_t tokens, int64_t size, bool gradient);  // in floats
   void (*attention)(const AttentionHead& head, float* scratch);
   void (*attention_grad)(const AttentionHead& head, float* scratch);

@@ -20,6 +20,16 @@ void map_binary(Binary op, const Broadcast& shape, const float* a, const float* 
 void reduce_rows(Reduction op, int64_t rows, int64_t n, const float* x, float* y);
 void softmax_rows(int64_t rows, int64_t n, const float* x, float* y);
 void arg_max_rows(int64_t rows, int64_t n, const float* x, int32_t* y);
+// Of rows of logits [rows, n]: best [rows], where the largest is; and for each of `count` targets, in the row `places`
+// says, log_probabilities [count].
+struct TokenScores {
+  int64_t rows, n, count;
+  const float* logits;
+  const int32_t *places, *targets;
+  float* log_probabilities;
+  int32_t* best;
+};
+void token_scores(const TokenScores& scores);
 double sum_of_squares(int64_t n, const float* x);
 void column_sums(int64_t rows, int64_t n, const float* x, float* y);
 

@@ -138,6 +138,15 @@ static void layer_norm_sums(const float* x, const float* stats, const float* dy,
   }
 }
 
+// The sum of e^(x - offset).
+static float sum_exponentials(const float* x, float offset, int64_t n) {
+  vf total = {};
+  FOR_VECTORS(n, total += exponential(load(x + i) - offset),
+              const vf e = exponential(load_part(x + i, rest, 0) - offset);
+              float lanes[LANES] = {}; store_part(lanes, e, rest); total += load(lanes));
+  return sum_lanes(total);
+}
+
 static float cross_entropy(float* logits, int64_t n, int64_t target, const float* weight) {
   const float most = max(logits, n);
   const float wanted = logits[target] - most;

@@ -1,11 +1,23 @@
 // Elementwise operations, reductions and copies.
+#include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <vector>
 
 #include "ops.h"
 #include "parallel.h"
 
 namespace ztt {
+namespace {
+
+// Where a row has its largest value first; 0 where that is NaN.
+int32_t place_of(float most, const float* row, int64_t n) {
+  int64_t at = 0;
+  while (at < n - 1 && row[at] != most) at++;
+  return static_cast<int32_t>(row[at] == most ? at : 0);
+}
+
+}  // namespace
 
 void map_unary(Unary op, int64_t n, const float* x, float* y) {
   parallel(n, kGrain, [=](int64_t begin, int64_t end, int) { kernels().unary(op, x + begin, y + begin, end - begin); });
@@ -43,14 +55,26 @@ void softmax_rows(int64_t rows, int64_t n, const float* x, float* y) {
 
 void arg_max_rows(int64_t rows, int64_t n, const float* x, int32_t* y) {
   parallel(rows, row_grain(n), [=](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; i++) y[i] = place_of(kernels().max(x + i * n, n), x + i * n, n);
+  });
+}
+
+void token_scores(const TokenScores& s) {
+  // Of each row the largest logit, and the logarithm of the sum of all over it.
+  std::vector<float> most(static_cast<size_t>(s.rows)), log_sums(static_cast<size_t>(s.rows));
+  parallel(s.rows, row_grain(s.n), [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++) {
-      const float* row = x + i * n;
-      const float most = kernels().max(row, n);
-      int64_t at = 0;
-      while (at < n - 1 && row[at] != most) at++;
-      y[i] = static_cast<int32_t>(row[at] == most ? at : 0);
+      const float* row = s.logits + i * s.n;
+      const float largest = kernels().max(row, s.n);
+      s.best[i] = place_of(largest, row, s.n);
+      most[static_cast<size_t>(i)] = largest;
+      log_sums[static_cast<size_t>(i)] = std::log(kernels().sum_exponentials(row, largest, s.n));
     }
   });
+  for (int64_t i = 0; i < s.count; i++) {
+    const auto row = static_cast<size_t>(s.places[i]);
+    s.log_probabilities[i] = s.logits[s.places[i] * s.n + s.targets[i]] - most[row] - log_sums[row];
+  }
 }
 
 double sum_of_squares(int64_t n, const float* x) {

@@ -55,6 +55,16 @@ export interface Binding {
   reduce(op: number, rows: number, n: number, x: Floats, y: Floats): void;
   softmax(rows: number, n: number, x: Floats, y: Floats): void;
   argMax(rows: number, n: number, x: Floats, y: Int32Array): void;
+  /** For each target, in the row of logits [rows, n] that `places` says, its log-probability; for each row its largest. */
+  tokenScores(
+    rows: number,
+    n: number,
+    logits: Floats,
+    places: Int32Array,
+    targets: Int32Array,
+    logProbabilities: Floats,
+    best: Int32Array,
+  ): void;
   sumSquares(x: Floats): number;
   columnSums(rows: number, n: number, x: Floats, y: Floats): void;
   fill(value: number, y: Floats): void;

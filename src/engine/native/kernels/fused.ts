@@ -148,6 +148,16 @@ const attentionGradient: Kernel = (inputs, attributes, backend) => {
   return [...grads, ...dZero];
 };
 
+const tokenScores: Kernel = (inputs, _attributes, backend) => {
+  const {logits, targets, rows} = inputs as Record<'logits' | 'targets' | 'rows', Info>;
+  const [count, n] = logits.shape as [number, number];
+  const found = backend.output(targets.shape);
+  const best = new Int32Array(count);
+  const [places, wanted] = [backend.ints(rows), backend.ints(targets)];
+  backend.binding.tokenScores(count, n, backend.floats(logits), places, wanted, backend.floats(found), best);
+  return [found, backend.makeTensorInfo([count], 'int32', best)];
+};
+
 const headLoss: Kernel = (inputs, {gradient, weightGradient}, backend) => {
   const {state, weight, targets, weights} = inputs as Record<
     'state' | 'weight' | 'targets' | 'weights',
@@ -203,6 +213,7 @@ export const FUSED: Record<string, Kernel> = {
   ZttAttention: attention,
   ZttAttentionGradient: attentionGradient,
   ZttHeadLoss: headLoss,
+  ZttTokenScores: tokenScores,
   ZttSumSquares: ({x}, _attributes, backend) => {
     const y = backend.output([]);
     backend.floats(y)[0] = backend.binding.sumSquares(backend.floats(x!));
