@@ -18,7 +18,7 @@ const mayImport = {
   model: ['ops', 'engine', 'checkpoint'],
   data: ['tokenizer', 'checkpoint', 'synthetic'],
   hub: ['checkpoint', 'model'],
-  convert: ['model', 'tokenizer', 'engine', 'checkpoint'],
+  convert: ['model', 'tokenizer', 'engine', 'checkpoint', 'synthetic'],
   export: ['model', 'tokenizer', 'checkpoint'],
   finetune: ['model', 'data', 'report', 'tokenizer', 'ops', 'engine', 'checkpoint'],
   eval: ['report', 'model', 'data', 'tokenizer', 'checkpoint', 'engine', 'synthetic'],
@@ -48,6 +48,7 @@ const mayImport = {
     'tokenizer',
     'engine',
     'checkpoint',
+    'synthetic',
     'ui',
   ],
 };

@@ -1,5 +1,6 @@
 import {Flags} from '@oclif/core';
 import type {InitReport} from '../convert/index.js';
+import {LETTER_TOKENIZER} from '../synthetic/index.js';
 import {LAYOUTS} from '../model/index.js';
 import {
   BaseCommand,
@@ -11,6 +12,9 @@ import {
   someText,
   wholeNumber,
 } from '../ui/index.js';
+
+const size = (description: string, min: number, max: number) =>
+  wholeNumber({description, helpGroup: 'GPT-2 SIZES', min, max, exclusive: ['base-config']});
 
 /** `ztt init`: a random model of any layout. */
 export default class Init extends BaseCommand {
@@ -29,20 +33,29 @@ export default class Init extends BaseCommand {
       command:
         '<%= config.bin %> <%= command.id %> --base-config small.json --tokenizer openai-community/gpt2 --layout htc --seed 1 -o small-htc',
     },
+    {
+      description: 'A small GPT-2 for the synthetic tasks, without any file',
+      command:
+        '<%= config.bin %> <%= command.id %> --layers 3 --width 64 --heads 2 --positions 64 --tokenizer synthetic:letters -o letters',
+    },
   ];
 
   static override flags = {
     'base-config': someText({
-      description: `A GPT-2 or OPT config.json, or a model that has one: ${MODEL_FORMS}.`,
+      description: `A GPT-2 or OPT config.json, or a model that has one: ${MODEL_FORMS}. Or give sizes.`,
       helpValue: 'FILE|MODEL',
-      required: true,
     }),
     output: outputFlag,
     tokenizer: someText({
       description:
-        'A model whose tokenizer is taken; its vocabulary goes into the config. Default: that of --base-config.',
+        'A model whose tokenizer is taken, or synthetic:letters, made for the synthetic tasks; its vocabulary goes ' +
+        'into the config. Default: that of --base-config.',
       helpValue: 'MODEL',
     }),
+    layers: size('Layers; 12 unless given.', 1, 10_000),
+    width: size('Width; 768 unless given.', 1, 1_000_000),
+    heads: size('Attention heads; as many as make each about 64 wide unless given.', 1, 1_000_000),
+    positions: size('Longest input in tokens; 1024 unless given.', 2, 10_000_000),
     layout: Flags.option({
       description: 'How the layers are arranged; ztt unless given.',
       helpGroup: 'LAYOUT',
@@ -82,11 +95,16 @@ export default class Init extends BaseCommand {
     const {flags} = await this.parse(Init);
     const {init} = await import('../convert/index.js');
     const signal = this.interruptible('stopped; nothing was written.');
-    const baseConfig = await this.folderOf(flags['base-config'], signal);
-    const tokenizer = flags.tokenizer && (await this.folderOf(flags.tokenizer, signal));
+    const {layers, width, heads, positions} = flags;
+    const sized = [layers, width, heads, positions].some((value) => value !== undefined);
+    const given = flags['base-config'];
+    const baseConfig = given && (await this.folderOf(given, signal));
+    const ownTokenizer = flags.tokenizer !== undefined && flags.tokenizer !== LETTER_TOKENIZER;
+    const tokenizer = ownTokenizer ? await this.folderOf(flags.tokenizer!, signal) : flags.tokenizer;
     const progress = await this.progress({title: 'Making', amount: format.bytes});
     const report = await init({
       baseConfig,
+      sizes: sized ? {layers, width, heads, positions} : undefined,
       output: flags.output,
       tokenizer,
       layout: flags.layout,

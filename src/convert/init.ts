@@ -1,16 +1,13 @@
-import {stat} from 'node:fs/promises';
-import {join} from 'node:path';
 import {z} from 'zod';
 import {
   elementBytes,
   elementCount,
   fromFloat32,
-  readJson,
   requireFreeOutput,
   writeFolder,
   writeModelFiles,
 } from '../checkpoint/index.js';
-import {FileError, FormatError, UsageError} from '../errors.js';
+import {UsageError} from '../errors.js';
 import {
   countParameters,
   flopsPerToken,
@@ -23,7 +20,7 @@ import {
   type TensorSpec,
   type ZeroInit,
 } from '../model/index.js';
-import {Tokenizer} from '../tokenizer/index.js';
+import {withBaseConfig, type BaseConfig, type BaseConfigOptions} from './base-config.js';
 import {randomTensor, type InitialValues} from './random-tensors.js';
 import {arrange, type ArrangeOptions} from './share.js';
 import {ZERO_INIT_BETA, zeroKeys, type ZeroKeyInit} from './zero-keys.js';
@@ -32,23 +29,16 @@ import {zttEntry} from './ztt-entry.js';
 /** Transformers' default of `initializer_range` and `init_std`. */
 const DEFAULT_STD = 0.02;
 
-const configSchema = z.looseObject({
-  model_type: z.string(),
-  base_config: z.looseObject({}).optional(),
-});
 const initSchema = z.looseObject({
   initializer_range: z.number().positive().optional(),
   init_std: z.number().positive().optional(),
   pad_token_id: z.number().int().nonnegative().nullish(),
 });
 
-export interface InitOptions extends Pick<ArrangeOptions, 'layout' | 'cycles' | 'head' | 'tail'> {
-  /** A GPT-2 or OPT config.json, or a folder that has one; a ZTT model's stands for its source's. */
-  baseConfig: string;
+export interface InitOptions
+  extends BaseConfigOptions, Pick<ArrangeOptions, 'layout' | 'cycles' | 'head' | 'tail'> {
   /** The folder to write; it must not exist, or be empty. */
   output: string;
-  /** A folder with the tokenizer, which then decides the vocabulary. Default: the base config's own folder. */
-  tokenizer?: string;
   /** How the zero keys begin; default `normal`. */
   zeroInit?: Exclude<ZeroInit, 'aligned'>;
   /** Seed of all random values; default 0. */
@@ -78,13 +68,17 @@ export interface InitReport {
 /**
  * Makes a model of any layout with random weights, as Transformers begins its family, in float32. Values are made as
  * they are written; the output appears whole or not at all.
- * @throws UsageError for options that cannot be; FileError, FormatError or UnsupportedError for the config or tokenizer
+ * @throws UsageError for options that cannot be; as `withBaseConfig`, FileError, FormatError or UnsupportedError for the config or tokenizer
  */
 export async function init(options: InitOptions): Promise<InitReport> {
-  const {zeroInit = 'normal', seed = 0, output, onProgress, signal} = options;
+  const {seed = 0, output} = options;
   if (!Number.isSafeInteger(seed)) throw new UsageError(`seed is ${seed}; it must be a whole number.`);
   await requireFreeOutput(output);
-  const {base, carryFrom, where} = await configAndTokenizer(options);
+  return withBaseConfig(options, (config) => write(options, config));
+}
+
+async function write(options: InitOptions, {base, carryFrom, where}: BaseConfig): Promise<InitReport> {
+  const {zeroInit = 'normal', seed = 0, output, onProgress, signal} = options;
   const arch = parseArchitecture(base, where);
   const {arrangement} = arrange(arch.layers, options);
   const zeroKeyInit = {kind: zeroInit, seed, beta: ZERO_INIT_BETA};
@@ -127,41 +121,4 @@ function initialValues(base: Record<string, unknown>): InitialValues {
   const {model_type: type, ...config} = initSchema.parse(base);
   const std = (type === 'opt' ? config.init_std : config.initializer_range) ?? DEFAULT_STD;
   return {std, paddingRow: type === 'opt' ? (config.pad_token_id ?? null) : null};
-}
-
-/** The base config, with the tokenizer's vocabulary where one was named, and the folder of the tokenizer. */
-async function configAndTokenizer({baseConfig, tokenizer: folder}: InitOptions) {
-  const {path, folder: own} = await configFile(baseConfig);
-  const raw = await readJson(path, configSchema);
-  const base: Record<string, unknown> = raw.base_config ?? raw;
-  const carryFrom = folder ?? own;
-  const tokenizer = await Tokenizer.load(carryFrom).catch((error: unknown) => {
-    if (folder !== undefined || !(error instanceof FileError)) throw error;
-    throw new FileError(`${own} has no tokenizer; name a folder that has one with --tokenizer.`, {
-      cause: error,
-    });
-  });
-  const where = raw.base_config ? `${path} (base_config)` : path;
-  const {size, bos, eos, pad} = tokenizer.vocabulary();
-  if (folder !== undefined) {
-    const vocabulary = {vocab_size: size, bos_token_id: bos, eos_token_id: eos, pad_token_id: pad};
-    return {base: {...base, ...vocabulary}, carryFrom, where};
-  }
-  const {vocabulary} = parseArchitecture(base, where);
-  if (size > vocabulary) {
-    throw new FormatError(
-      `${where}: the vocabulary of ${vocabulary} is too small for the ${size} tokens of the tokenizer in ${own}.`,
-    );
-  }
-  return {base, carryFrom, where};
-}
-
-async function configFile(path: string): Promise<{path: string; folder: string}> {
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    const why = error.code === 'ENOENT' ? 'does not exist' : `cannot be read (${error.code})`;
-    throw new FileError(`${path} ${why}; give a config.json or a folder that has one.`, {cause: error});
-  });
-  return found.isDirectory()
-    ? {path: join(path, 'config.json'), folder: path}
-    : {path, folder: join(path, '..')};
 }

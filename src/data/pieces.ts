@@ -22,7 +22,10 @@ export function readPieces(file: DataFile, wordsApart: boolean): AsyncGenerator<
 }
 
 /** The pieces of documents that come in parts; see `readPieces`. @throws FormatError */
-export async function* cutPieces(parts: AsyncIterable<Part>, wordsApart: boolean): AsyncGenerator<Part> {
+export async function* cutPieces(
+  parts: AsyncIterable<Part> | Iterable<Part>,
+  wordsApart: boolean,
+): AsyncGenerator<Part> {
   /** What may still be a part of a longer word. */
   let pending: Part = {text: '', begins: false, trained: true, place: ''};
   for await (const part of parts) {

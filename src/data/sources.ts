@@ -1,6 +1,7 @@
 import {readdir, readFile, stat} from 'node:fs/promises';
 import {join, sep} from 'node:path';
 import {FileError, FormatError, UsageError} from '../errors.js';
+import {isSynthetic, openSynthetic, type Split, type SyntheticTask} from '../synthetic/index.js';
 import {datasetFiles} from './dataset-files.js';
 import {hasColumns} from './documents.js';
 import type {DataFile} from './parts.js';
@@ -16,16 +17,21 @@ export interface DatasetRepo {
 /** Opens `user/name` or `user/name@revision`. */
 export type OpenDataset = (repo: string) => Promise<DatasetRepo>;
 
-/** One source of text, as it was given, and the files behind it. */
+/** One source of text, as it was given, and what is behind it. */
 export interface DataSource {
   /** What was named, without the weight. */
   name: string;
+  /** Its files; none of a synthetic task. */
   files: DataFile[];
+  synthetic?: SyntheticTask;
   /** Its share of what is drawn, relative to others; undefined if none was given. */
   weight?: number;
 }
 
 const WEIGHT = /^(.+)=(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** A synthetic task's own `key=value` is no weight. */
+const SYNTHETIC_WEIGHT = /^([^?=]+|[^?]+\?.*=[^=&]*)=(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /** `user/name` or `name`, perhaps with `@revision`. */
 const REPO = /^([A-Za-z0-9][\w.-]*\/)?[A-Za-z0-9][\w.-]*(@[\w./-]+)?$/;
@@ -34,21 +40,27 @@ const README = 'README.md';
 const MAX_README_BYTES = 16 << 20;
 
 /**
- * What a source names: `FILE`, `FILE:COLUMN`, a dataset as `DATASET[:CONFIG][:SPLIT]`, each perhaps followed by
- * `=WEIGHT`. A dataset is a folder, or a repo of the Hub. What exists under a whole name is that, whatever is in the
- * name.
+ * What a source names: `FILE`, `FILE:COLUMN`, a dataset as `DATASET[:CONFIG][:SPLIT]`, a synthetic task as
+ * `synthetic:NAME[?key=value&…]`, each perhaps followed by `=WEIGHT`. A dataset is a folder, or a repo of the Hub.
+ * What exists under a whole name is that, whatever is in the name.
  * @param openDataset - opens repos of the Hub; without it there are none
- * @throws FileError if there is nothing of that name, UsageError or FormatError for a column, config or split that
- *   cannot be
+ * @param split - of a synthetic task that names none
+ * @throws FileError if there is nothing of that name, UsageError or FormatError for a column, config, split or
+ *   synthetic task that cannot be
  */
-export async function findSource(spec: string, openDataset?: OpenDataset): Promise<DataSource> {
+export async function findSource(
+  spec: string,
+  openDataset?: OpenDataset,
+  split: Split = 'train',
+): Promise<DataSource> {
   if (await isThere(spec)) return {name: spec, files: await filesAt(spec, [])};
-  const weighed = WEIGHT.exec(spec);
+  const weighed = (isSynthetic(spec) ? SYNTHETIC_WEIGHT : WEIGHT).exec(spec);
   const name = weighed ? weighed[1]! : spec;
   const weight = weighed ? Number(weighed[2]! + (weighed[3] ?? '')) : undefined;
   if (weight !== undefined && !(weight > 0 && Number.isFinite(weight))) {
     throw new UsageError(`${spec}: the weight must be a number above 0.`);
   }
+  if (isSynthetic(name)) return {name, weight, files: [], synthetic: openSynthetic(name, split)};
   return {name, weight, files: await findFiles(name, openDataset)};
 }
 

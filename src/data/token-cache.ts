@@ -2,13 +2,12 @@ import {createHash} from 'node:crypto';
 import {rm} from 'node:fs/promises';
 import {availableParallelism, homedir} from 'node:os';
 import {join} from 'node:path';
-import {clearAbandoned, DiskFile, exists, writeFolder} from '../checkpoint/index.js';
+import {clearAbandoned, exists, writeFolder} from '../checkpoint/index.js';
 import {FileError, FormatError, InterruptedError} from '../errors.js';
 import type {Tokenizer} from '../tokenizer/index.js';
 import {pruneCache, type CacheBounds} from './cache-bounds.js';
+import {openContent, type Content, type OpenedContent} from './contents.js';
 import {encodePieces, type EncodedPiece} from './encode-pieces.js';
-import type {DataFile, Part} from './parts.js';
-import {readPieces} from './pieces.js';
 import {BEGINS, TokenFile, TokenWriter, UNTRAINED} from './token-file.js';
 
 /** Counts up when what is written for the same text changes. */
@@ -50,19 +49,19 @@ export function cacheFolder(env: Readonly<Record<string, string | undefined>> = 
 }
 
 /**
- * The tokens of files, from the cache if they are there: kept by the files' content, their columns, the tokenizer and
- * the separator, whatever the files are called. What is broken there is made anew.
- * @param name - as notes name the files
- * @throws FileError or FormatError for a file that cannot be read or has tokens that the model has not,
- *   InterruptedError after an abort
+ * The tokens of files or of a synthetic task, from the cache if they are there: kept by the files' content, their
+ * columns, the tokenizer and the separator, whatever the files are called. What is broken there is made anew.
+ * @param name - as notes name the content
+ * @throws FileError or FormatError for a file that cannot be read or has tokens that the model has not, UsageError for
+ *   a synthetic task with too few questions, InterruptedError after an abort
  */
 export async function cachedTokens(
   name: string,
-  files: readonly DataFile[],
+  content: Content,
   options: TokenOptions,
 ): Promise<TokenFile> {
   const {tokenizer, vocabulary = Infinity} = options;
-  const tokens = await findOrWrite(name, files, options);
+  const tokens = await findOrWrite(name, content, options);
   try {
     tokenizer.requireRows([tokens.largestId], vocabulary, name);
     return tokens;
@@ -72,19 +71,13 @@ export async function cachedTokens(
   }
 }
 
-async function findOrWrite(
-  name: string,
-  files: readonly DataFile[],
-  options: TokenOptions,
-): Promise<TokenFile> {
+async function findOrWrite(name: string, content: Content, options: TokenOptions): Promise<TokenFile> {
   const {tokenizer, separator} = options;
-  const sizes = await Promise.all(files.map(({path}) => sizeOf(path)));
-  const reading = progressOf(sizes, options);
-  const contents: string[] = [];
-  for (const {path} of files) contents.push(await sha256Of(path, reading.phase('checking')));
-  const rows = files.map(({path, column}, i) => [contents[i], kindOf(path), column ?? null]);
+  const opened = await openContent(content);
+  const reading = progressOf(opened.bytes, options);
+  const identity = await opened.identity(reading.phase('checking'));
   const key = createHash('sha256')
-    .update(JSON.stringify([VERSION, rows, tokenizer.sha256(), separator]))
+    .update(JSON.stringify([VERSION, identity, tokenizer.sha256(), separator]))
     .digest('hex');
   const cache = join(options.cache ?? cacheFolder(), 'tokens');
   await clearAbandoned(cache);
@@ -100,13 +93,7 @@ async function findOrWrite(
       await rm(folder, {recursive: true, force: true});
     }
   }
-  const onRead = reading.phase('tokenising');
-  await writeTokens(
-    folder,
-    files.map((file) => ({...file, onRead})),
-    options,
-    threadsFor(sizes, options.threads),
-  );
+  await writeTokens(folder, opened, reading.phase('tokenising'), options);
   const tokens = await TokenFile.open(folder);
   const gone = await pruneCache(cache, options.cacheBounds);
   if (gone.entries > 0) {
@@ -118,15 +105,16 @@ async function findOrWrite(
 
 async function writeTokens(
   folder: string,
-  files: readonly DataFile[],
-  {tokenizer, separator}: TokenOptions,
-  threads: number,
+  content: OpenedContent,
+  onRead: (bytes: number) => void,
+  {tokenizer, separator, threads}: TokenOptions,
 ): Promise<void> {
   await writeFolder(folder, async (stage) => {
     const writer = await TokenWriter.create(stage);
     try {
-      const pieces = readAll(files, tokenizer.wordsApart);
-      await writeDocuments(encodePieces(pieces, tokenizer, threads), writer, marksOf(tokenizer, separator));
+      const pieces = content.pieces(tokenizer.wordsApart, onRead);
+      const encoded = encodePieces(pieces, tokenizer, threadsFor(content.bytes, threads));
+      await writeDocuments(encoded, writer, marksOf(tokenizer, content.separated ? separator : null));
       await writer.finish();
     } finally {
       await writer.close();
@@ -137,17 +125,9 @@ async function writeTokens(
   });
 }
 
-/** How many threads are worth starting for files of these sizes. */
-function threadsFor(
-  sizes: readonly number[],
-  atMost = Math.min(availableParallelism(), MAX_THREADS),
-): number {
-  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+/** How many threads are worth starting for so much text. */
+function threadsFor(bytes: number, atMost = Math.min(availableParallelism(), MAX_THREADS)): number {
   return bytes < LARGE || atMost < 2 ? 0 : atMost;
-}
-
-async function* readAll(files: readonly DataFile[], wordsApart: boolean): AsyncGenerator<Part> {
-  for (const file of files) yield* readPieces(file, wordsApart);
 }
 
 /** The ids that tell documents apart: before the first of all, before each and behind each. */
@@ -183,32 +163,8 @@ async function writeDocuments(
   if (begun) await writer.add(marks.after, 0);
 }
 
-/** What decides how a file is read, of its name. */
-const kindOf = (path: string): string => /(\.\w+)?(\.gz)?$/i.exec(path)![0].toLowerCase();
-
-async function sizeOf(path: string): Promise<number> {
-  const file = await DiskFile.open(path);
-  await file.close();
-  return file.size;
-}
-
-async function sha256Of(path: string, onRead: (bytes: number) => void): Promise<string> {
-  const hash = createHash('sha256');
-  const file = await DiskFile.open(path);
-  try {
-    for await (const chunk of file.chunks(0, file.size)) {
-      hash.update(chunk);
-      onRead(chunk.length);
-    }
-  } finally {
-    await file.close();
-  }
-  return hash.digest('hex');
-}
-
-/** Counts what is read of files in each phase, and stops at an abort. */
-function progressOf(sizes: readonly number[], {onRead, signal}: TokenOptions) {
-  const total = sizes.reduce((sum, size) => sum + size, 0);
+/** Counts what is read in each phase, and stops at an abort. */
+function progressOf(total: number, {onRead, signal}: TokenOptions) {
   return {
     phase(phase: 'checking' | 'tokenising') {
       let done = 0;

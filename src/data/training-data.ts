@@ -1,6 +1,7 @@
 import {createHash} from 'node:crypto';
 import {UsageError} from '../errors.js';
 import {batchOf, Blocks, BlockBatches, shuffled, type Batch, type Block, type Pool} from './blocks.js';
+import type {Split} from '../synthetic/index.js';
 import {findSource, type DataSource, type OpenDataset} from './sources.js';
 import {cachedTokens, type TokenOptions} from './token-cache.js';
 import type {TokenFile} from './token-file.js';
@@ -55,11 +56,11 @@ export async function openTrainingData(options: DataOptions): Promise<TrainingDa
   if (share !== undefined && !(share > 0 && share < 1)) {
     throw new UsageError(`held-out is ${share}; it must be a share above 0 and below 1.`);
   }
-  const findAll = async (specs: readonly string[]) =>
-    Promise.all(specs.map((spec) => findSource(spec, openDataset)));
+  const findAll = async (specs: readonly string[], split: Split) =>
+    Promise.all(specs.map((spec) => findSource(spec, openDataset, split)));
   // All of them first: a wrong name is told before hours of tokenising.
-  const sources = await findAll(options.sources);
-  const others = await findAll(held && 'sources' in held ? held.sources : []);
+  const sources = await findAll(options.sources, 'train');
+  const others = await findAll(held && 'sources' in held ? held.sources : [], 'validation');
   const files: TokenFile[] = [];
   const close = async () => {
     for (const file of files) await file.close();
@@ -108,10 +109,11 @@ async function openPool(
   {seqLen, isolateDocuments = false, ...options}: DataOptions,
 ): Promise<Pool> {
   const own: TokenFile[] = [];
-  for (const {name, files: paths} of sources) {
-    const file = await cachedTokens(name, paths, options);
+  for (const {name, files: paths, synthetic} of sources) {
+    const file = await cachedTokens(name, synthetic ?? paths, options);
     files.push(file);
     own.push(file);
+    if (synthetic) noteCut(name, file, seqLen, options.onNote);
   }
   const blocks = new Blocks(own, {length: seqLen, isolateDocuments});
   if (blocks.count === 0) {
@@ -121,6 +123,21 @@ async function openPool(
     );
   }
   return {blocks, numbers: allNumbers(blocks.count), weight: sources[0]!.weight ?? 1};
+}
+
+/** Tells where sequences end within the questions of a synthetic task, which are all equally long. */
+function noteCut(
+  name: string,
+  {tokens, documents}: TokenFile,
+  seqLen: number,
+  onNote?: (line: string) => void,
+) {
+  const length = tokens / documents;
+  if (seqLen % length === 0) return;
+  const whole = Math.max(1, Math.floor(seqLen / length)) * length;
+  onNote?.(
+    `${name}: sequences of ${seqLen} tokens cut questions of ${length} in two; --seq-len ${whole} cuts none.`,
+  );
 }
 
 const allNumbers = (count: number): Uint32Array => Uint32Array.from({length: count}, (_, i) => i);

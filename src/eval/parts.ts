@@ -1,6 +1,5 @@
 import {UsageError} from '../errors.js';
-import {openTask, type Task, type TaskOptions} from './tasks.js';
-import {TASKS} from './task-table.js';
+import {calibrationSplit, openTask, type Task, type TaskOptions} from './tasks.js';
 
 /** Tasks to measure on, and to choose thresholds on beforehand: no question is in both. */
 export interface TaskParts {
@@ -17,7 +16,7 @@ export async function openTasks(specs: readonly string[], options: TaskOptions):
     const twin = tasks.find(({name}) => name === task.name);
     if (twin) {
       throw new UsageError(
-        `${twin.dataset.files.join(', ')} and ${spec} would both be ${task.name} in the results; rename one, or evaluate them apart.`,
+        `${twin.dataset.files.join(', ') || twin.name} and ${spec} would both be ${task.name} in the results; rename one, or evaluate them apart.`,
       );
     }
     tasks.push(task);
@@ -40,7 +39,7 @@ export async function openParts(
   const parts: TaskParts = {test: [], calibration: []};
   for (const [i, task] of whole.entries()) {
     const spec = specs[i]!;
-    const split = Object.hasOwn(TASKS, spec) ? TASKS[spec]!.dataset.calibration : undefined;
+    const split = calibrationSplit(spec);
     if (split === undefined && task.rows.length < 2) {
       throw new UsageError(`${task.name} has one row; calibration and test need one each.`);
     }

@@ -2,7 +2,9 @@ import {stat} from 'node:fs/promises';
 import {parse as parsePath} from 'node:path';
 import {readRows, type TableRow} from '../data/index.js';
 import {FileError, FormatError, requireWhole, UsageError} from '../errors.js';
+import {isSynthetic, SYNTHETIC_NAMES, type Split} from '../synthetic/index.js';
 import type {Questions, TaskKind} from './questions.js';
+import {syntheticCalibration, syntheticTask} from './synthetic-task.js';
 import {findTaskFiles, type TaskFileOptions} from './task-files.js';
 import {FILE_TASKS, TASKS, type TaskDefinition} from './task-table.js';
 
@@ -19,7 +21,7 @@ export interface TaskRow<Question> {
 
 interface TaskOf<Kind extends TaskKind> {
   kind: Kind;
-  /** The harness's name, or a file's without its extension: the task's key in results. */
+  /** The harness's name, a file's without its extension, or a synthetic task's spec: the task's key in results. */
   name: string;
   definition: TaskDefinition<Kind>;
   /** What was read, for the results' `configs`. */
@@ -45,16 +47,17 @@ export interface TaskOptions extends TaskFileOptions {
 export const TASK_NAMES: readonly string[] = Object.keys(TASKS);
 
 /**
- * Opens a task: one of the harness by its name, whose rows come from its dataset, or a file by its path. A file's
- * first row decides its kind: `query`, `choices` and `gold`; `text`; or `page`. Other columns are ignored, and so
+ * Opens a task: one of the harness by its name, whose rows come from its dataset, a synthetic one by its spec, as
+ * `syntheticTask`, or a file by its path. A file's first row decides its kind: `query`, `choices` and `gold`; `text`; or `page`. Other columns are ignored, and so
  * are blank lines. Every row must fit, whatever the limit.
- * @param spec - a name of `TASK_NAMES`, or the path of a .jsonl or .parquet file
- * @throws UsageError for what is neither, or a limit that cannot be; FileError, FormatError naming the place of a
+ * @param spec - a name of `TASK_NAMES`, `synthetic:NAME?key=value&…`, or the path of a .jsonl or .parquet file
+ * @throws UsageError for what is none of them, or a limit that cannot be; FileError, FormatError naming the place of a
  *   row that does not fit, or no rows at all; as `findTaskFiles` for a dataset
  */
 export async function openTask(spec: string, options: TaskOptions = {}): Promise<Task> {
   const {limit} = options;
   if (limit !== undefined) requireWhole('limit', limit, 1, Number.MAX_SAFE_INTEGER);
+  if (isSynthetic(spec)) return syntheticTask(spec, limit, options.split as Split | undefined);
   const named = Object.hasOwn(TASKS, spec) ? TASKS[spec]! : null;
   const files = named ? await findTaskFiles(spec, named.dataset, options) : [await taskFile(spec)];
   const rows = await readAll(files);
@@ -84,14 +87,21 @@ export async function openTask(spec: string, options: TaskOptions = {}): Promise
   return task;
 }
 
+/** The split that thresholds for a task are chosen on; undefined for a part of the rows that are measured. */
+export function calibrationSplit(spec: string): string | undefined {
+  if (isSynthetic(spec)) return syntheticCalibration(spec);
+  return Object.hasOwn(TASKS, spec) ? TASKS[spec]!.dataset.calibration : undefined;
+}
+
 async function taskFile(path: string): Promise<string> {
   const found = await stat(path).catch((error: unknown) => error as NodeJS.ErrnoException);
   if (found instanceof Error) {
     if (found.code !== 'ENOENT' && found.code !== 'ENOTDIR') {
       throw new FileError(`${path} cannot be read: ${found.code}.`, {cause: found});
     }
+    const synthetic = SYNTHETIC_NAMES.map((name) => `synthetic:${name}`);
     throw new UsageError(
-      `there is no task ${path}: no such file, and not one of ${TASK_NAMES.join(', ')}. A file has rows with "query", "choices" and "gold", or "text", or "page".`,
+      `there is no task ${path}: no such file, and not one of ${[...TASK_NAMES, ...synthetic].join(', ')}. A file has rows with "query", "choices" and "gold", or "text", or "page".`,
       {cause: found},
     );
   }

@@ -33,7 +33,8 @@ export interface FinetuneOptions extends Omit<Partial<RunSettings>, 'batchSize'>
   output: string;
   /**
    * What to train on: text, .jsonl and .parquet files, as `FILE` or `FILE:COLUMN`, and datasets, as
-   * `DATASET[:CONFIG][:SPLIT]`, each perhaps with `=WEIGHT` behind.
+   * `DATASET[:CONFIG][:SPLIT]`, and synthetic tasks, as `synthetic:NAME?key=value&…`, each perhaps with `=WEIGHT`
+   * behind.
    */
   data: readonly string[];
   /**

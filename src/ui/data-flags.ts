@@ -6,7 +6,8 @@ export const dataFlags = {
   data: someText({
     description:
       'What to train on: text, .jsonl and .parquet files, as FILE or FILE:COLUMN; datasets, as ' +
-      'DATASET[:CONFIG][:SPLIT], folders or repos of the Hub; each perhaps with =WEIGHT behind.',
+      'DATASET[:CONFIG][:SPLIT], folders or repos of the Hub; synthetic tasks, as synthetic:p-hop?n=16&p=4; each ' +
+      'perhaps with =WEIGHT behind.',
     helpValue: 'DATA',
     required: true,
     multiple: true,

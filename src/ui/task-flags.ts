@@ -1,7 +1,8 @@
 import {someText, wholeNumber} from './flags.js';
 
 const TASKS = {
-  description: 'The tasks, by name or as paths of .jsonl and .parquet files.',
+  description:
+    'The tasks, by name, as paths of .jsonl and .parquet files, or synthetic, as synthetic:p-hop?n=16&p=4.',
   helpValue: 'T,T',
   multiple: true,
   multipleNonGreedy: true,

@@ -49,6 +49,27 @@ describe('a source', () => {
     expect((await findSource(temp.path(spec))).weight).toBe(weight);
   });
 
+  it.each([
+    ['synthetic:brackets', 'synthetic:brackets', undefined],
+    ['synthetic:p-hop?n=16&p=4', 'synthetic:p-hop?n=16&p=4', undefined],
+    ['synthetic:p-hop?p=4', 'synthetic:p-hop?p=4', undefined],
+    ['synthetic:p-hop?n=16&p=4=0.5', 'synthetic:p-hop?n=16&p=4', 0.5],
+    ['synthetic:p-hop?p=4=2', 'synthetic:p-hop?p=4', 2],
+    ['synthetic:brackets=3', 'synthetic:brackets', 3],
+  ])('may be a synthetic task: %s', async (spec, name, weight) => {
+    const found = await findSource(spec);
+    expect(found).toMatchObject({name, synthetic: {spec: name, split: 'train'}, files: []});
+    expect(found.weight).toBe(weight);
+  });
+
+  it.each<[string, new (message: string) => Error, RegExp]>([
+    ['synthetic:p-hop?p=x', UsageError, /p \(hops\) is "x"/],
+    ['synthetic:p-hop=0', UsageError, /the weight must be a number above 0/],
+  ])('that cannot be synthetic is told: %s', async (spec, kind, message) => {
+    await expect(findSource(spec)).rejects.toThrow(message);
+    await expect(findSource(spec)).rejects.toBeInstanceOf(kind);
+  });
+
   it.each<[string, new (message: string) => Error, RegExp]>([
     ['missing.txt', FileError, /missing\.txt cannot be read: no such file/],
     ['missing.jsonl:text=2', FileError, /missing\.jsonl:text cannot be read: no such file/],
