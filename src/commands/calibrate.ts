@@ -1,5 +1,6 @@
 import {Args} from '@oclif/core';
 import type {Calibration} from '../model/index.js';
+import {UsageError} from '../errors.js';
 import {ENGINES} from '../engine/index.js';
 import {EXIT_GRANULARITIES, EXIT_SCORES} from '../model/index.js';
 import {
@@ -51,12 +52,21 @@ export default class Calibrate extends BaseCommand {
   override async run(): Promise<Calibration> {
     const {args, flags} = await this.parse(Calibrate);
     const signal = this.interruptible('stopped; the model is as it was.');
-    const [{calibrate}, {load, storeCalibration}, {Tokenizer}, {Checkpoint}] = await Promise.all([
-      import('../eval/index.js'),
-      import('../model/index.js'),
-      import('../tokenizer/index.js'),
-      import('../checkpoint/index.js'),
-    ]);
+    const [{calibrate}, {load, storeCalibration}, {Tokenizer}, {Checkpoint}, {findModel}] = await Promise.all(
+      [
+        import('../eval/index.js'),
+        import('../model/index.js'),
+        import('../tokenizer/index.js'),
+        import('../checkpoint/index.js'),
+        import('../hub/index.js'),
+      ],
+    );
+    const {kind} = await findModel(args.model);
+    if (kind === 'hub') {
+      throw new UsageError(
+        `calibrate writes into a model's folder, and ${args.model} is none; bring it into one first: ztt pull ${args.model} --output DIR`,
+      );
+    }
     const checkpoint = await Checkpoint.open(args.model);
     await checkpoint.close();
     const tokenizer = await Tokenizer.load(checkpoint.folder);

@@ -98,6 +98,18 @@ describe('ztt push', () => {
     expectFailure(await cli(['push', ztt, 'ann/model'], {env}), 1, /both have words of their own/);
     await cliOk(['push', ztt, 'ann/model', '--no-card'], {env});
     expect(filesAt().get('README.md')!.content.toString()).toBe(`${card}\nLess.\n`);
+    const pulled = temp.path('pulled');
+    await cliOk(['pull', 'ann/model', '-o', pulled], {env});
+    expect((await readdir(pulled)).sort()).toEqual((await readdir(ztt)).sort());
+    expect((await cliOk(['push', pulled, 'ann/model', '--no-card'], {env})).stdout).toContain(
+      'nothing was sent',
+    );
+    const calibrate = ['calibrate', 'ann/model', '--tasks', 'x.jsonl', '--budget', '1.2'];
+    expectFailure(
+      await cli(calibrate, {env}),
+      2,
+      /bring it into one first: ztt pull ann\/model --output DIR/,
+    );
   });
 
   it('says what is wrong in one line', async () => {

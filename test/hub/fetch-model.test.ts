@@ -60,15 +60,9 @@ describe('fetchModel', () => {
       'special_tokens_map.json': '{"c": 3}',
       'added_tokens.json': '{"d": 4}',
       'ztt_certificate.json': '{"e": 5}',
+      'README.md': '---\nlicense: mit\n---\n',
     };
-    const left = [
-      'README.md',
-      'LICENSE',
-      '.env',
-      'ztt.py',
-      'pytorch_model.bin',
-      'pytorch_model.bin.index.json',
-    ];
+    const left = ['LICENSE', '.env', 'ztt.py', 'pytorch_model.bin', 'pytorch_model.bin.index.json'];
     const others = [
       'tf_model.h5',
       'flax_model.msgpack',
