@@ -1,7 +1,7 @@
 import {stat} from 'node:fs/promises';
 import {basename, join} from 'node:path';
 import {datasetInFolder, fetchDataset, type OpenDataset} from '../data/index.js';
-import {FileError, FormatError, UsageError} from '../errors.js';
+import {FileError, FormatError, HubError, UsageError} from '../errors.js';
 import type {TaskDataset} from './task-table.js';
 
 export interface TaskFileOptions {
@@ -39,8 +39,11 @@ export async function findTaskFiles(
   try {
     return await fetchDataset(dataset.repo, words, openDataset);
   } catch (error) {
-    if (!(error instanceof FormatError)) throw error;
-    return fetchDataset(`${dataset.repo}@${PARQUET_BRANCH}`, words, openDataset);
+    const copy = () => fetchDataset(`${dataset.repo}@${PARQUET_BRANCH}`, words, openDataset);
+    if (error instanceof FormatError) return copy();
+    // Offline, the cache may have the copy alone. Where it has neither, the repo itself is what is missing.
+    if (error instanceof HubError) return copy().catch(() => Promise.reject(error));
+    throw error;
   }
 }
 
