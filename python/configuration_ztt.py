@@ -62,9 +62,6 @@ class ZttConfig(PretrainedConfig):
         # Without either, as Transformers makes one to compare with: GPT-2 as it is.
         base_config = GPT2Config().to_dict() if base_config is None else base_config
         ztt = _vanilla(base_config) if ztt is None else ztt
-        family = base_config.get("model_type")
-        if family not in _SIZES:
-            raise ValueError(f"base_config is of model_type {family!r}; 'gpt2' and 'opt' are supported.")
         if ztt.get("version") != 1 or ztt.get("layout") not in _LAYOUTS:
             raise ValueError(
                 f"ztt has version {ztt.get('version')!r} and layout {ztt.get('layout')!r}; this code reads version 1 "
@@ -73,18 +70,32 @@ class ZttConfig(PretrainedConfig):
         self.base_config = copy.deepcopy(base_config)
         self.ztt = copy.deepcopy(ztt)
         self.use_cache = use_cache
-        for name, own in _SIZES[family].items():
+        for name, own in _SIZES[self.family].items():
             kwargs[name] = base_config[own]
-        for name in _SHARED:
-            kwargs.setdefault(name, self._base(name))
+        for name, default in _SHARED.items():
+            kwargs.setdefault(name, self.base(name, default))
         kwargs["num_hidden_layers"] = len(self.slots())
         super().__init__(**kwargs)
+
+    @property
+    def family(self) -> str:
+        """ "gpt2" or "opt"; where the base config has no model_type yet, its class says it."""
+        name = self.base("model_type") or (self.base("architectures") or [""])[0]
+        for family in _SIZES:
+            if name.lower().startswith(family):
+                return family
+        raise ValueError(f"base_config is of {name!r}; models of GPT-2 and OPT are supported.")
+
+    def base(self, name: str, default=None):
+        """A value of the base config; the default where it has none, or null."""
+        value = self.base_config.get(name)
+        return default if value is None else value
 
     def to_dict(self) -> dict:
         """With what was changed at the top level (by `resize_token_embeddings`, say) in `base_config` too."""
         entries = super().to_dict()
-        for name in _SHARED:
-            if getattr(self, name) != self._base(name):
+        for name, default in _SHARED.items():
+            if getattr(self, name) != self.base(name, default):
                 entries["base_config"][name] = getattr(self, name)
         return entries
 
@@ -100,18 +111,14 @@ class ZttConfig(PretrainedConfig):
             for index, (part, cycle, place) in enumerate(layers)
         ]
 
-    def _base(self, name: str):
-        value = self.base_config.get(name)
-        return _SHARED[name] if value is None else value
-
     def _scale(self, part: str, place: int) -> float:
         base, ztt = self.base_config, self.ztt
-        if base["model_type"] == "opt":
+        if self.family == "opt":
             return (base["hidden_size"] // base["num_attention_heads"]) ** -0.5
-        scale = (base["n_embd"] // base["n_head"]) ** -0.5 if base.get("scale_attn_weights", True) else 1.0
+        scale = (base["n_embd"] // base["n_head"]) ** -0.5 if self.base("scale_attn_weights", True) else 1.0
         # Averaged layers have the source layers' scales in their weights.
         folded = part == "middle" and ztt["share"] == "average"
-        if not base.get("scale_attn_by_inverse_layer_idx") or folded:
+        if not self.base("scale_attn_by_inverse_layer_idx") or folded:
             return scale
         source = {
             "head": place,

@@ -261,9 +261,9 @@ class ZttGpt2Block(ZttBlock):
     mlp_norm, up, down = "ln_2", "mlp.c_fc", "mlp.c_proj"
 
     def __init__(self, config: ZttConfig):
-        base, D = config.base_config, config.hidden_size
-        super().__init__(config, base.get("activation_function", "gelu_new"), norm_first=True)
-        inner, epsilon = base.get("n_inner") or 4 * D, base.get("layer_norm_epsilon", 1e-5)
+        super().__init__(config, config.base("activation_function", "gelu_new"), norm_first=True)
+        D, epsilon = config.hidden_size, config.base("layer_norm_epsilon", 1e-5)
+        inner = config.base("n_inner", 4 * D)
         self.ln_1 = nn.LayerNorm(D, epsilon)
         self.attn = nn.ModuleDict({"c_attn": Conv1D(3 * D, D), "c_proj": Conv1D(D, D)})
         self.ln_2 = nn.LayerNorm(D, epsilon)
@@ -280,24 +280,20 @@ class ZttOptBlock(ZttBlock):
     mlp_norm, up, down = "final_layer_norm", "fc1", "fc2"
 
     def __init__(self, config: ZttConfig):
-        base, D = config.base_config, config.hidden_size
-        super().__init__(config, base.get("activation_function", "relu"), _flag(base, "do_layer_norm_before"))
-        bias, affine = _flag(base, "enable_bias"), _flag(base, "layer_norm_elementwise_affine")
+        super().__init__(
+            config, config.base("activation_function", "relu"), config.base("do_layer_norm_before", True)
+        )
+        D, inner = config.hidden_size, config.base_config["ffn_dim"]
+        bias, affine = config.base("enable_bias", True), config.base("layer_norm_elementwise_affine", True)
         maps = ("q_proj", "k_proj", "v_proj", "out_proj")
         self.self_attn = nn.ModuleDict({name: nn.Linear(D, D, bias) for name in maps})
         self.self_attn_layer_norm = nn.LayerNorm(D, elementwise_affine=affine)
-        self.fc1 = nn.Linear(D, base["ffn_dim"], bias)
-        self.fc2 = nn.Linear(base["ffn_dim"], D, bias)
+        self.fc1 = nn.Linear(D, inner, bias)
+        self.fc2 = nn.Linear(inner, D, bias)
         self.final_layer_norm = nn.LayerNorm(D, elementwise_affine=affine)
 
     def qkv(self, x, lora):
         return tuple(self.linear(f"self_attn.{name}_proj", x, lora) for name in "qkv")
-
-
-def _flag(base: dict, name: str) -> bool:
-    """A flag that is true unless the config says otherwise."""
-    value = base.get(name)
-    return True if value is None else value
 
 
 class ZttForCausalLM(PreTrainedModel, GenerationMixin):
@@ -315,21 +311,21 @@ class ZttForCausalLM(PreTrainedModel, GenerationMixin):
 
     def __init__(self, config: ZttConfig):
         super().__init__(config)
-        base, ztt, D, V = config.base_config, config.ztt, config.hidden_size, config.vocab_size
+        ztt, D, V = config.ztt, config.hidden_size, config.vocab_size
         self.slots = config.slots()
-        if base["model_type"] == "gpt2":
+        if config.family == "gpt2":
             block = ZttGpt2Block
             self.names = {"tokens": "wte", "positions": "wpe", "final_norm": "ln_f"}
-            E, first_position, epsilon, affine = D, 0, base.get("layer_norm_epsilon", 1e-5), True
+            E, first_position, epsilon, affine = D, 0, config.base("layer_norm_epsilon", 1e-5), True
         else:
             block = ZttOptBlock
             self.names = {"tokens": "embed_tokens", "positions": "embed_positions"}
-            E, first_position, epsilon = base.get("word_embed_proj_dim") or D, 2, 1e-5
-            affine = _flag(base, "layer_norm_elementwise_affine")
+            E, first_position, epsilon = config.base("word_embed_proj_dim", D), 2, 1e-5
+            affine = config.base("layer_norm_elementwise_affine", True)
             if E != D:
                 self.project_in = nn.Linear(E, D, bias=False)
                 self.project_out = nn.Linear(D, E, bias=False)
-            if _flag(base, "do_layer_norm_before") and not base.get("_remove_final_layer_norm"):
+            if config.base("do_layer_norm_before", True) and not config.base("_remove_final_layer_norm"):
                 self.names["final_norm"] = "final_layer_norm"
         self.first_position = first_position
         self.add_module(self.names["tokens"], nn.Embedding(V, E))
@@ -342,7 +338,7 @@ class ZttForCausalLM(PreTrainedModel, GenerationMixin):
         if ztt["layout"] == "ztt":
             heads = config.num_attention_heads
             self.zero_tokens = ZeroTokens(len(self.slots), heads, D // heads)
-        self.lora = self._make_lora(block(config)) if ztt.get("lora") else None
+        self.lora = self._make_lora(ztt["lora"]) if ztt.get("lora") else None
         self.lm_head = nn.Linear(E, V, bias=False)
         self._tied_weights_keys = {"lm_head.weight": f"{self.names['tokens']}.weight"}
         self.post_init()
@@ -365,8 +361,7 @@ class ZttForCausalLM(PreTrainedModel, GenerationMixin):
         return tree
 
     def _init_weights(self, module):
-        base = self.config.base_config
-        std = base.get("init_std" if base["model_type"] == "opt" else "initializer_range", _STD)
+        std = self.config.base("init_std" if self.config.family == "opt" else "initializer_range", _STD)
         if isinstance(module, (nn.Linear, Conv1D, nn.Embedding)):
             nn.init.normal_(module.weight, std=std)
             if getattr(module, "bias", None) is not None:
