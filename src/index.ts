@@ -8,6 +8,7 @@
  * const {logits, slots} = await model.logits([[464, 3290]], {threshold: 0.5});
  * ```
  */
+export {makeCard, type Card, type CardOptions} from './card/index.js';
 export {Checkpoint, SafetensorsFile, writeSafetensors} from './checkpoint/index.js';
 export {
   AXIS_NAMES,
@@ -48,12 +49,15 @@ export {
   openDataset,
   openModel,
   planPush,
+  pull,
   push,
   type FetchedModel,
   type FetchModelOptions,
   type HubDataset,
   type HubOptions,
   type ModelWeights,
+  type PullOptions,
+  type PullReport,
   type PushOptions,
   type PushPlan,
   type PushReport,
