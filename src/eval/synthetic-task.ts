@@ -10,7 +10,7 @@ import type {ChoiceTask} from './tasks.js';
  * @param split - the questions that are meant where the spec names no split
  * @throws UsageError for a spec that cannot be
  */
-export function syntheticTask(spec: string, limit = Infinity, split: Split = 'test'): ChoiceTask {
+export function syntheticTask(spec: string, limit = Infinity, split = 'test'): ChoiceTask {
   const task = openSynthetic(spec, split);
   const definition = {...FILE_TASKS.query, version: task.version, metrics: ['acc']};
   const rows: ChoiceTask['rows'] = [];

@@ -2,7 +2,7 @@ import {stat} from 'node:fs/promises';
 import {parse as parsePath} from 'node:path';
 import {readRows, type TableRow} from '../data/index.js';
 import {FileError, FormatError, requireWhole, UsageError} from '../errors.js';
-import {isSynthetic, SYNTHETIC_NAMES, type Split} from '../synthetic/index.js';
+import {isSynthetic, SYNTHETIC_NAMES} from '../synthetic/index.js';
 import type {Questions, TaskKind} from './questions.js';
 import {syntheticCalibration, syntheticTask} from './synthetic-task.js';
 import {findTaskFiles, type TaskFileOptions} from './task-files.js';
@@ -57,7 +57,7 @@ export const TASK_NAMES: readonly string[] = Object.keys(TASKS);
 export async function openTask(spec: string, options: TaskOptions = {}): Promise<Task> {
   const {limit} = options;
   if (limit !== undefined) requireWhole('limit', limit, 1, Number.MAX_SAFE_INTEGER);
-  if (isSynthetic(spec)) return syntheticTask(spec, limit, options.split as Split | undefined);
+  if (isSynthetic(spec)) return syntheticTask(spec, limit, options.split);
   const named = Object.hasOwn(TASKS, spec) ? TASKS[spec]! : null;
   const files = named ? await findTaskFiles(spec, named.dataset, options) : [await taskFile(spec)];
   const rows = await readAll(files);

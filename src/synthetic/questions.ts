@@ -35,7 +35,7 @@ const MAX_DRAWS = 100_000;
  * @param split - the questions that are meant where the spec names no split
  * @throws UsageError for a spec that is wrong, naming the part that is
  */
-export function openSynthetic(spec: string, split: Split): SyntheticTask {
+export function openSynthetic(spec: string, split: string): SyntheticTask {
   const {definition, ...parsed} = parseSpec(spec, split);
   return {
     ...parsed,

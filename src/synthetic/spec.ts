@@ -44,7 +44,7 @@ export const isSynthetic = (spec: string): boolean => spec.startsWith(PREFIX);
  * @param split - which questions are meant where the spec names no split
  * @throws UsageError naming the part that is wrong and what it may be
  */
-export function parseSpec(spec: string, split: Split): SyntheticSpec {
+export function parseSpec(spec: string, split: string): SyntheticSpec {
   const [, name, query] = /^synthetic:([^?]*)(?:\?(.*))?$/s.exec(spec) ?? [];
   const definition = name !== undefined && Object.hasOwn(TASKS, name) ? TASKS[name] : undefined;
   if (name === undefined || !definition) {
@@ -53,7 +53,7 @@ export function parseSpec(spec: string, split: Split): SyntheticSpec {
     );
   }
   const given = pairs(spec, query);
-  const named = splitNamed(spec, given.get('split')) ?? split;
+  const named = splitNamed(spec, given.get('split') ?? split);
   given.delete('split');
   const known: Readonly<Record<string, Parameter>> = {...definition.parameters, ...COMMON};
   for (const key of given.keys()) {
@@ -92,9 +92,9 @@ function pairs(spec: string, query: string | undefined): Map<string, string> {
   return given;
 }
 
-function splitNamed(spec: string, value: string | undefined): Split | undefined {
+function splitNamed(spec: string, value: string): Split {
   const found = SPLITS.find((split) => split === value);
-  if (value === undefined || found) return found;
+  if (found) return found;
   throw new UsageError(
     `${quoted(spec)}: there is no split ${quoted(value)}; there are ${SPLITS.join(', ')}.`,
   );
