@@ -307,7 +307,6 @@ class ZttForCausalLM(PreTrainedModel, GenerationMixin):
     _no_split_modules = ["ZttGpt2Block", "ZttOptBlock"]
     _skip_keys_device_placement = ["past_key_values"]
     _supports_sdpa = True
-    _keep_in_fp32_modules_strict = ["zero_tokens"]
 
     def __init__(self, config: ZttConfig):
         super().__init__(config)
@@ -338,6 +337,7 @@ class ZttForCausalLM(PreTrainedModel, GenerationMixin):
         if ztt["layout"] == "ztt":
             heads = config.num_attention_heads
             self.zero_tokens = ZeroTokens(len(self.slots), heads, D // heads)
+            self._keep_in_fp32_modules_strict = ["zero_tokens"]
         self.lora = self._make_lora(ztt["lora"]) if ztt.get("lora") else None
         self.lm_head = nn.Linear(E, V, bias=False)
         self._tied_weights_keys = {"lm_head.weight": f"{self.names['tokens']}.weight"}

@@ -1,0 +1,113 @@
+"""Runs models that ztt wrote through Transformers, for test/python/transformers.test.ts.
+
+  python run_models.py JOBS.json                needs torch, transformers, safetensors
+
+A job is a model's folder and what to do with it; what comes of it goes to the safetensors file `results`. See Job in
+transformers.test.ts.
+"""
+import json
+import sys
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging
+
+logging.disable_progress_bar()
+# The models are tiny: threads would wait for each other.
+torch.set_num_threads(1)
+
+
+def load(folder, dtype=torch.float32):
+    return AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True, dtype=dtype)
+
+
+@torch.no_grad()
+def plain(folder, rows):
+    """The logits of a model that Transformers knows, without any code of its own."""
+    return {"logits": AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False)(torch.tensor(rows)).logits}
+
+
+def padded(rows):
+    """Rows of token ids, padded on the left, and their attention mask, both [B, T]."""
+    length = max(map(len, rows))
+    ids = torch.tensor([[1] * (length - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows])
+    return ids, mask
+
+
+@torch.no_grad()
+def forward(model, call):
+    """The logits of all tokens that are no padding, row after row, and the slots that ran for each."""
+    ids, mask = padded(call["rows"])
+    whole = bool(mask.all())
+    first = ids.shape[1] - call["steps"]
+
+    def run(start, end, past):
+        own_mask = None if whole else mask[:, :end]
+        kept = {"past_key_values": past, "use_cache": call["steps"] > 0}
+        observed = {"output_zero_attentions": call.get("observe", False)}
+        return model(ids[:, start:end], own_mask, **kept, **observed, **call["options"])
+
+    outputs = [run(0, first, None)]
+    for end in range(first + 1, ids.shape[1] + 1):
+        outputs.append(run(end - 1, end, outputs[-1].past_key_values))
+    real = mask.bool()
+    logits, slots = (torch.cat([out[name] for out in outputs], 1)[real] for name in ("logits", "slots_per_token"))
+    result = {"logits": logits, "slots": slots.float()}
+    if outputs[0].zero_attentions is not None:
+        result["zero_attentions"] = torch.stack(outputs[0].zero_attentions)
+    return result
+
+
+def generate(model, call):
+    """The tokens that follow each row, [B, tokens]."""
+    ids, mask = padded(call["rows"])
+    greedy = {"do_sample": False, "pad_token_id": 1, "max_new_tokens": call["tokens"]}
+    out = model.generate(input_ids=ids, attention_mask=mask, **greedy, **call["options"])
+    return {"ids": out[:, ids.shape[1] :].float()}
+
+
+def train(folder, call):
+    """The loss and gradients of one batch, and every parameter after a step of AdamW."""
+    model = load(folder).train()
+    if call["checkpointing"]:
+        model.gradient_checkpointing_enable()
+    ids = torch.tensor(call["rows"])
+    named = dict(model.named_parameters())
+    embeddings = ("wte", "wpe", "embed_tokens", "embed_positions")
+    decays = {name: p.dim() == 2 and not any(part in name for part in embeddings) for name, p in named.items()}
+    groups = [
+        {"params": [p for name, p in named.items() if decays[name] == kind], "weight_decay": decay}
+        for kind, decay in ((True, call["weight_decay"]), (False, 0.0))
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=call["lr"], betas=call["betas"], eps=call["epsilon"])
+    loss = model(ids, labels=ids).loss
+    loss.backward()
+    result = {"loss": loss.detach()} | {f"gradient.{name}": p.grad.clone() for name, p in named.items()}
+    torch.nn.utils.clip_grad_norm_(named.values(), call["clip_norm"])
+    optimizer.step()
+    return result | {f"after.{name}": p.detach() for name, p in named.items()}
+
+
+def save(folder, call):
+    """Saves the model in its own dtype; what was saved gives the same logits, to the bit."""
+    model = load(folder, "auto")
+    model.save_pretrained(call["folder"])
+    again = load(call["folder"], "auto")
+    ids = torch.tensor(call["rows"])
+    with torch.no_grad():
+        return {"same": (model(ids).logits == again(ids).logits).all()[None].float()}
+
+
+for job in json.load(open(sys.argv[1])):
+    if "plain" in job:
+        save_file(plain(job["folder"], job["plain"]), job["results"])
+        continue
+    model = load(job["folder"]).eval()
+    work = {name: forward(model, call) for name, call in job["forward"].items()}
+    work |= {name: generate(model, call) for name, call in job["generate"].items()}
+    work |= {name: train(job["folder"], call) for name, call in job["train"].items()}
+    work["save"] = save(job["folder"], job["save"])
+    results = {f"{name}.{key}": value for name, values in work.items() for key, value in values.items()}
+    save_file({key: value.contiguous().clone() for key, value in results.items()}, job["results"])
