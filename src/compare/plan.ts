@@ -85,7 +85,7 @@ export async function planComparison(options: CompareOptions): Promise<Compariso
   const identity = {
     version: VERSION,
     source: await sourceIdentity(settings.source),
-    data: await dataIdentity(options, settings, source),
+    data: await dataIdentity(options, settings, source, models[0]!.train),
   };
   const evaluationOf = async (
     folder: string,
@@ -182,8 +182,9 @@ async function taskIdentities(
 /** The data's identity: its tokens. They are in the token cache then, before several runs ask for them at once. */
 async function dataIdentity(
   {onData, onNote, signal}: CompareOptions,
-  {source: folder, data, training}: ComparisonSettings,
+  {source: folder, data}: ComparisonSettings,
   {arch}: ModelConfig,
+  training: TrainSettings,
 ): Promise<string> {
   const opened = await openText({folder, arch, data, training, batchSize: 1, onRead: onData, onNote, signal});
   await opened.close();
