@@ -53,6 +53,9 @@ const mayImport = {
   ],
 };
 
+/** From a folder's files to another folder, and from those of a folder in it. */
+const UP = ['../', '../../'];
+
 const direction = Object.entries(mayImport).map(([folder, allowed]) => {
   const forbidden = Object.keys(mayImport).filter((name) => name !== folder && !allowed.includes(name));
   return {
@@ -65,7 +68,7 @@ const direction = Object.entries(mayImport).map(([folder, allowed]) => {
             ...(forbidden.length > 0
               ? [
                   {
-                    group: forbidden.map((name) => `../${name}/*`),
+                    group: forbidden.flatMap((name) => UP.map((up) => `${up}${name}/*`)),
                     message: `src/${folder} may not import it.`,
                   },
                 ]
@@ -73,7 +76,9 @@ const direction = Object.entries(mayImport).map(([folder, allowed]) => {
             ...(allowed.length > 0
               ? [
                   {
-                    group: allowed.flatMap((name) => [`../${name}/*`, `!../${name}/index.js`]),
+                    group: allowed.flatMap((name) =>
+                      UP.flatMap((up) => [`${up}${name}/*`, `!${up}${name}/index.js`]),
+                    ),
                     message: 'Import another folder through its index.ts.',
                   },
                 ]

@@ -17,8 +17,8 @@ export {
 } from './config.js';
 export {familyOf, parseArchitecture, type Family} from './families/index.js';
 export {flopsPerToken, rowFlops, type RowCost} from './flops.js';
-export {sampler, type Sampler, type SamplingOptions} from './sampling.js';
-export {generate, type GeneratedToken, type GenerateOptions} from './generate.js';
+export {sampler, type Sampler, type SamplingOptions} from './inference/sampling.js';
+export {generate, type GeneratedToken, type GenerateOptions} from './inference/generate.js';
 export {
   blocks,
   checkArrangement,
@@ -42,7 +42,7 @@ export type {
   ScoreOptions,
   ScoreRow,
 } from './forward.js';
-export type {CachedModel, CachedOptions, CachedStep, Continuation} from './cached.js';
+export type {CachedModel, CachedOptions, CachedStep, Continuation} from './inference/cached.js';
 export {
   checksExits,
   EXIT_GRANULARITIES,
@@ -53,13 +53,13 @@ export {
   type ExitGranularity,
   type ExitScore,
 } from './exit-rule.js';
-export type {ExitScores} from './score.js';
-export {cachedTokenBytes} from './cached-bytes.js';
-export type {CachedTokens} from './strands.js';
+export type {ExitScores} from './inference/score.js';
+export {cachedTokenBytes} from './inference/cached-bytes.js';
+export type {CachedTokens} from './inference/strands.js';
 export type {Model} from './model.js';
 export {MAX_LOGITS} from './max-logits.js';
 export {countParameters, mapTensors, modelTensors, ZERO_KEYS, type TensorMap} from './tensors.js';
-export type {ExitMeasure, ExitObjective, ExitUnit} from './exit-objective.js';
-export type {GradientOptions, LossGradients} from './gradients.js';
-export type {HookFor} from './stretches.js';
-export type {LossMask} from './targets.js';
+export type {ExitMeasure, ExitObjective, ExitUnit} from './training/exit-objective.js';
+export type {GradientOptions, LossGradients} from './training/gradients.js';
+export type {HookFor} from './training/stretches.js';
+export type {LossMask} from './training/targets.js';

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {activate, type Engine} from '../engine/index.js';
 import {UsageError} from '../errors.js';
 import type {ModelConfig} from './config.js';
-import {CachedModel, type CachedOptions} from './cached.js';
+import {CachedModel, type CachedOptions} from './inference/cached.js';
 import {checksExits, exitRule} from './exit-rule.js';
 import type {
   BatchOptions,
@@ -13,15 +13,20 @@ import type {
   ScoreOptions,
   ScoreRow,
 } from './forward.js';
-import {lossGradients, nextTokenLoss, type GradientOptions, type LossGradients} from './gradients.js';
+import {
+  lossGradients,
+  nextTokenLoss,
+  type GradientOptions,
+  type LossGradients,
+} from './training/gradients.js';
 import {hasZeroTokens} from './layout.js';
 import {logitsOf} from './lm-head.js';
-import {byHead, stackLogits} from './logits-result.js';
+import {byHead, stackLogits} from './inference/logits-result.js';
 import {Network} from './network.js';
-import {checkIds, contextsOf, idsTensor} from './rows.js';
-import {runPass} from './run-pass.js';
-import {scoreExits, scoreRows, strandsOf, type ExitScores, type ScoredRows} from './score.js';
-import type {LossMask} from './targets.js';
+import {checkIds, contextsOf, idsTensor} from './inference/rows.js';
+import {runPass} from './inference/run-pass.js';
+import {scoreExits, scoreRows, strandsOf, type ExitScores, type ScoredRows} from './inference/score.js';
+import type {LossMask} from './training/targets.js';
 import type {Weights} from './weights.js';
 
 // Shapes: B batch, T tokens, D width, H heads, S slots, V vocabulary.

@@ -17,7 +17,7 @@ import {Blocks, norm, type BlockRun} from './block.js';
 import type {ModelConfig} from './config.js';
 import {hasZeroTokens, slots, type Slot} from './layout.js';
 import {loraScale} from './lora.js';
-import {stretchSlots, type PassOptions, type Stretch} from './stretches.js';
+import {stretchSlots, type PassOptions, type Stretch} from './training/stretches.js';
 import {ZERO_KEYS} from './tensors.js';
 import type {Weights} from './weights.js';
 import {rowsAtATime} from './max-logits.js';

@@ -1,6 +1,6 @@
 import {describe, expect, it} from 'vitest';
 import {sampler} from '../../src/index.js';
-import {probabilities} from '../../src/model/sampling.js';
+import {probabilities} from '../../src/model/inference/sampling.js';
 
 const LOGITS = Float32Array.of(1, 3, -2, 0.5, 3, 2);
 

@@ -5,10 +5,10 @@ import {
   strandWeights,
   type Columns,
   type StrandWeights,
-} from '../ops/index.js';
-import type {AttentionRows} from './block.js';
-import {tokenScores} from './exit-rule.js';
-import type {NetworkSlot} from './network.js';
+} from '../../ops/index.js';
+import type {AttentionRows} from '../block.js';
+import {tokenScores} from '../exit-rule.js';
+import type {NetworkSlot} from '../network.js';
 import {Pass} from './pass.js';
 import {keysSeen, startsOf, takeAttentionRows, takeRows} from './strands.js';
 

@@ -1,10 +1,10 @@
-import {UsageError} from '../errors.js';
-import {exitRule} from './exit-rule.js';
+import {UsageError} from '../../errors.js';
+import {exitRule} from '../exit-rule.js';
 import {ExitsPass} from './exits-pass.js';
-import {rowFlops} from './flops.js';
-import type {ExitsOptions, RowScore, ScoreOptions, ScoreRow} from './forward.js';
-import {scorePredictions, type Prediction} from './lm-head.js';
-import type {Network} from './network.js';
+import {rowFlops} from '../flops.js';
+import type {ExitsOptions, RowScore, ScoreOptions, ScoreRow} from '../forward.js';
+import {scorePredictions, type Prediction} from '../lm-head.js';
+import type {Network} from '../network.js';
 import type {PassResult, StrandDepth} from './pass.js';
 import {runPass} from './run-pass.js';
 import {contextsOf} from './rows.js';

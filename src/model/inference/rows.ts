@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {UsageError} from '../errors.js';
-import type {Architecture} from './architecture.js';
+import {UsageError} from '../../errors.js';
+import type {Architecture} from '../architecture.js';
 
 // Shapes: B batch, T tokens of the longest row.
 

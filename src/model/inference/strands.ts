@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {KeyRange, KeyView} from '../ops/index.js';
-import type {AttentionRows} from './block.js';
+import type {KeyRange, KeyView} from '../../ops/index.js';
+import type {AttentionRows} from '../block.js';
 
 // Shapes: N rows (the tokens of all strands, below each other, without padding), D width, H heads.
 

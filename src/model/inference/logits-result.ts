@@ -1,4 +1,4 @@
-import type {LogitsResult} from './forward.js';
+import type {LogitsResult} from '../forward.js';
 
 // Shapes: B rows, T tokens, H heads, V vocabulary.
 

@@ -6,9 +6,9 @@ import {
   type Columns,
   type KeyView,
   type StrandWeights,
-} from '../ops/index.js';
-import {tokenScores} from './exit-rule.js';
-import type {NetworkSlot} from './network.js';
+} from '../../ops/index.js';
+import {tokenScores} from '../exit-rule.js';
+import type {NetworkSlot} from '../network.js';
 import {Pass} from './pass.js';
 import {keysSeen, startsOf, takeAttentionRows, takeRows} from './strands.js';
 

@@ -1,10 +1,10 @@
-import {activate, type Engine} from '../engine/index.js';
-import {UsageError} from '../errors.js';
-import {exitRule, type ExitRule} from './exit-rule.js';
-import type {ForwardOptions} from './forward.js';
+import {activate, type Engine} from '../../engine/index.js';
+import {UsageError} from '../../errors.js';
+import {exitRule, type ExitRule} from '../exit-rule.js';
+import type {ForwardOptions} from '../forward.js';
 import {KeyCache} from './key-cache.js';
-import {logitsOf} from './lm-head.js';
-import type {Network} from './network.js';
+import {logitsOf} from '../lm-head.js';
+import type {Network} from '../network.js';
 import {checkIds, contextsOf} from './rows.js';
 import {runPass} from './run-pass.js';
 import {joined, startsOf, type CachedTokens, type Strand} from './strands.js';

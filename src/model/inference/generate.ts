@@ -1,10 +1,10 @@
 import {setImmediate} from 'node:timers/promises';
-import {requireWhole, UsageError} from '../errors.js';
+import {requireWhole, UsageError} from '../../errors.js';
 import type {CachedModel, CachedStep} from './cached.js';
-import {requireExits} from './exit-rule.js';
-import type {ForwardOptions} from './forward.js';
-import type {Arrangement} from './layout.js';
-import type {Model} from './model.js';
+import {requireExits} from '../exit-rule.js';
+import type {ForwardOptions} from '../forward.js';
+import type {Arrangement} from '../layout.js';
+import type {Model} from '../model.js';
 import {sampler, type SamplingOptions} from './sampling.js';
 
 /** Tokens exit by themselves. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Network, NetworkSlot} from './network.js';
+import type {Network, NetworkSlot} from '../network.js';
 import type {PassOptions, PassResult} from './pass.js';
 import {SequencePass} from './sequence-pass.js';
 import type {Strand} from './strands.js';

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {UsageError} from '../errors.js';
+import {UsageError} from '../../errors.js';
 
 // Shapes: B batch, T tokens.
 

@@ -1,6 +1,6 @@
-import {RowPool, type Columns} from '../ops/index.js';
-import type {ModelConfig} from './config.js';
-import {slots} from './layout.js';
+import {RowPool, type Columns} from '../../ops/index.js';
+import type {ModelConfig} from '../config.js';
+import {slots} from '../layout.js';
 
 /** The keys and values of tokens, slot by slot, to be added to and never changed. */
 export class KeyCache {

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type {Columns, KeyRange, KeyView, StrandScores} from '../ops/index.js';
-import type {ExitGranularity, ExitRule} from './exit-rule.js';
+import type {Columns, KeyRange, KeyView, StrandScores} from '../../ops/index.js';
+import type {ExitGranularity, ExitRule} from '../exit-rule.js';
 import type {KeyCache} from './key-cache.js';
-import type {Network, NetworkSlot} from './network.js';
+import type {Network, NetworkSlot} from '../network.js';
 import {causalView, joined, rangesAmong, startsOf, tokensBefore, type Strand} from './strands.js';
 
 // Shapes: N rows (the tokens of all strands), D width, H heads.

@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type {BranchHook} from './block.js';
-import type {Part, Slot} from './layout.js';
+import type {BranchHook} from '../block.js';
+import type {Part, Slot} from '../layout.js';
 
 /**
  * The hook for a stretch of the forward pass. It is made anew whenever the stretch runs, so that one that is computed

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {add, addGradients, reshape, withGradient, type TeacherHead} from '../ops/index.js';
+import {add, addGradients, reshape, withGradient, type TeacherHead} from '../../ops/index.js';
 import {ExitCosts, type ExitMeasure, type ExitObjective} from './exit-objective.js';
-import type {Network} from './network.js';
+import type {Network} from '../network.js';
 import type {PassOptions, Stretch} from './stretches.js';
 import {targetsOf, type LossMask, type Targets} from './targets.js';
 

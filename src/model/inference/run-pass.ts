@@ -1,4 +1,4 @@
-import type {Network} from './network.js';
+import type {Network} from '../network.js';
 import type {PassOptions, PassResult} from './pass.js';
 import {SequencePass} from './sequence-pass.js';
 import type {Strand} from './strands.js';

@@ -1,6 +1,6 @@
 import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import {FormatError, requireWhole, UsageError} from '../errors.js';
+import {FormatError, requireWhole, UsageError} from '../../errors.js';
 
 export interface SamplingOptions {
   /**

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {withoutGradient, zeroCrossEntropy} from '../ops/index.js';
-import type {Network} from './network.js';
+import {withoutGradient, zeroCrossEntropy} from '../../ops/index.js';
+import type {Network} from '../network.js';
 import type {PassedSlot} from './stretches.js';
 import type {Targets} from './targets.js';
 
