@@ -19,7 +19,6 @@ import {
   threadsFlag,
   thresholdsFlag,
   wholeNumber,
-  wordOf,
 } from '../ui/index.js';
 
 /** `ztt compare`: the paper's experiment. */
@@ -211,11 +210,7 @@ export default class Compare extends BaseCommand {
   }
 
   private parseFlags() {
-    const words = [...this.argv];
-    const parse = (all: string[]) => this.parse(Compare, all);
-    const path = wordOf(words, 'config');
-    if (path === null) return parse(words);
-    const flags = Object.fromEntries(Object.entries(Compare.flags).filter(([name]) => name !== 'config'));
-    return parseWithConfig(words, path, {flags, positional: 'source'}, parse);
+    const parse = (words: string[]) => this.parse(Compare, words);
+    return parseWithConfig(this.argv, {flags: Compare.flags, positional: 'source'}, parse);
   }
 }

@@ -21,7 +21,6 @@ import {
   thresholdsFlag,
   threadsFlag,
   wholeNumber,
-  wordOf,
   type Column,
 } from '../ui/index.js';
 
@@ -188,12 +187,8 @@ export default class Eval extends BaseCommand {
   }
 
   private parseFlags() {
-    const words = [...this.argv];
-    const parse = (all: string[]) => this.parse(Eval, all);
-    const path = wordOf(words, 'config');
-    if (path === null) return parse(words);
-    const flags = Object.fromEntries(Object.entries(Eval.flags).filter(([name]) => name !== 'config'));
-    return parseWithConfig(words, path, {flags, positional: 'model'}, parse);
+    const parse = (words: string[]) => this.parse(Eval, words);
+    return parseWithConfig(this.argv, {flags: Eval.flags, positional: 'model'}, parse);
   }
 }
 

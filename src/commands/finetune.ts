@@ -215,15 +215,9 @@ export default class Finetune extends BaseCommand {
 
   /** The command line with the flags of --config, or of the run that is resumed, where it does not give them. */
   private async parseFlags() {
-    const words = [...this.argv];
-    const parse = (all: string[]) => this.parse(Finetune, all);
-    const path = wordOf(words, 'config') ?? (await this.configOfRun(words));
-    if (path === null) return parse(words);
-    const flags = Object.entries(Finetune.flags).filter(
-      ([name]) => !['config', 'resume', 'dry-run'].includes(name),
-    );
-    const target = {flags: Object.fromEntries(flags), positional: 'model'};
-    return parseWithConfig(words, path, target, parse);
+    const path = wordOf(this.argv, 'config') ?? (await this.configOfRun(this.argv));
+    const target = {flags: Finetune.flags, but: ['resume', 'dry-run'], positional: 'model', path};
+    return parseWithConfig(this.argv, target, (words) => this.parse(Finetune, words));
   }
 
   private async configOfRun(words: string[]): Promise<string | null> {

@@ -15,10 +15,13 @@ export interface FlagShape {
 }
 
 export interface ConfigFor {
-  /** The flags that the file may set, by name. */
+  /** The command's flags, by name: the file may set them, but for `config` and those in `but`. */
   flags: Readonly<Record<string, FlagShape>>;
+  but?: readonly string[];
   /** The positional argument that the file may set. */
   positional: string;
+  /** The file, for where it is not what --config says; null for none. */
+  path?: string | null;
 }
 
 /** A command line, and the positional argument of the file, for where it has none. */
@@ -28,16 +31,19 @@ interface ConfiguredWords {
 }
 
 /**
- * Parses a command line with the flags of a YAML file added where it does not give them: the command line wins.
+ * Parses a command line with the flags of the YAML file that its --config names, if it names one, added where it does not
+ * give them: the command line wins.
  * @param parse - the command's own parser
  * @throws FileError if the file cannot be read; UsageError naming a key or value that cannot be, and the known keys
  */
 export async function parseWithConfig<T>(
   words: readonly string[],
-  path: string,
-  target: ConfigFor,
+  {flags, but = [], positional: argument, path = wordOf(words, 'config')}: ConfigFor,
   parse: (words: string[]) => Promise<T>,
 ): Promise<T> {
+  if (path === null) return parse([...words]);
+  const settable = Object.entries(flags).filter(([name]) => name !== 'config' && !but.includes(name));
+  const target = {flags: Object.fromEntries(settable), positional: argument};
   const {words: all, positional} = await withConfigFile(words, path, target);
   try {
     return await parse(all);
@@ -63,7 +69,7 @@ function mentioning(error: unknown, path: string): unknown {
 async function withConfigFile(
   words: readonly string[],
   path: string,
-  {flags, positional}: ConfigFor,
+  {flags, positional}: Pick<ConfigFor, 'flags' | 'positional'>,
 ): Promise<ConfiguredWords> {
   const values = await readMapping(path);
   const known = [positional, ...Object.keys(flags)].sort();
