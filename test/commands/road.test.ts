@@ -178,10 +178,10 @@ describe('push', () => {
     const server = await HubServer.start({token, namespaces: ['ann']});
     const env = {HF_TOKEN: token, HF_ENDPOINT: server.endpoint};
     const report = await cliJson<PushReport>(['push', GPT2, 'ann/gpt2', '--private'], {env});
-    expect(report).toMatchObject({repo: 'ann/gpt2', created: true, dryRun: false});
+    expect(report).toMatchObject({repo: 'ann/gpt2', created: {repo: true, branch: false}, dryRun: false});
     expect(server.repos.get('ann/gpt2')).toMatchObject({private: true});
     const {stdout} = await cliOk(['push', GPT2, 'ann/gpt2'], {env});
-    expect(stdout).toMatch(/\nPushed 3 files, .* to .*\/ann\/gpt2 as commit \w+\.\n$/);
+    expect(stdout).toMatch(/nothing was sent\.\n$/);
     const refused = await cli(['push', GPT2, 'bob/gpt2'], {env});
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/^Error: [^\n]*bob\/gpt2[^\n]*\n$/);
