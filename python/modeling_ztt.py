@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from transformers import GenerationMixin, PreTrainedModel
-from transformers.cache_utils import Cache, DynamicCache
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.pytorch_utils import Conv1D
@@ -183,6 +183,28 @@ class Exits:
         self.active[self.rows] = self.active[self.rows] & ~leaves
         if not self.by_token:
             self.gone[self.rows] = torch.where(leaves.any(1), slot.index, self.gone[self.rows])
+
+
+class ExitLayer(DynamicLayer):
+    """
+    Where each sequence of a cache left (`Exits.gone`), as one layer more behind those of the slots: what reorders,
+    selects or repeats a cache's rows, as beam search does, does it in every layer.
+    """
+
+    def crop(self, *args, **kwargs) -> None:
+        """It has no tokens: a sequence that is cut has left where it left."""
+
+
+def remember_exits(cache: Cache, slots: int, gone: torch.Tensor) -> None:
+    """Puts an `ExitLayer` behind the slots' layers, of which a cache may have made only those that ran."""
+    cache.layers += [DynamicLayer() for _ in range(slots - len(cache.layers))] + [ExitLayer()]
+    gone = gone[:, None, None, None]
+    cache.layers[slots].update(gone, gone)
+
+
+def remembered_exits(cache: Cache, slots: int) -> torch.Tensor | None:
+    """[B], what `remember_exits` put into a cache; None where nothing did."""
+    return cache.layers[slots].keys[:, 0, 0, 0] if len(cache.layers) > slots else None
 
 
 class ZttBlock(GradientCheckpointingLayer):
@@ -447,6 +469,9 @@ class ZttForCausalLM(PreTrainedModel, GenerationMixin):
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
         past = 0 if past_key_values is None else past_key_values.get_seq_length()
+        if past_key_values is not None and past == 0:
+            # What an emptied cache remembers of its exits.
+            del past_key_values.layers[len(self.slots) :]
         real = torch.ones(B, past + T, dtype=torch.bool, device=x.device)
         if attention_mask is not None:
             if attention_mask.shape != real.shape:
@@ -471,16 +496,22 @@ class ZttForCausalLM(PreTrainedModel, GenerationMixin):
         for slot in self.slots:
             if slot.part == "middle" and slot.cycle > cycles:
                 continue
-            hidden_states += (x,)
+            if output_hidden_states:
+                hidden_states += (x,)
             x, weights, ran = self._run_slot(slot, x, mask, past_key_values, exits, eager)
             slots_per_token += ran
             if output_attentions:
                 attentions += (weights if self.zero_tokens is None else weights[..., 1:],)
             if output_zero_attentions and self.zero_tokens is not None:
-                zero_attentions += (weights[..., 0],)
+                # A copy, lest it keep all weights.
+                zero_attentions += (weights[..., 0].clone(),)
+        if exits is not None and not exits.by_token and past_key_values is not None and past == 0:
+            # A sequence that goes on from this cache leaves where its first tokens did.
+            remember_exits(past_key_values, len(self.slots), exits.gone)
         if "final_norm" in self.names:
             x = self.get_submodule(self.names["final_norm"])(x)
-        hidden_states += (x,)
+        if output_hidden_states:
+            hidden_states += (x,)
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         x = x[:, kept]
         logits = self.lm_head(self.project_out(x) if hasattr(self, "project_out") else x)
@@ -491,7 +522,7 @@ class ZttForCausalLM(PreTrainedModel, GenerationMixin):
             loss=loss,
             logits=logits,
             past_key_values=past_key_values if use_cache else None,
-            hidden_states=hidden_states if output_hidden_states else None,
+            hidden_states=hidden_states or None,
             attentions=attentions or None,
             zero_attentions=zero_attentions or None,
             slots_per_token=slots_per_token,
@@ -553,7 +584,7 @@ class ZttForCausalLM(PreTrainedModel, GenerationMixin):
             for value, slot in zip(per_slot, self.slots)
         ]
         past = 0 if past_key_values is None else past_key_values.get_seq_length()
-        gone = getattr(past_key_values, "ztt_gone", None) if past > 0 else None
+        gone = remembered_exits(past_key_values, S) if past > 0 else None
         if min(thresholds) >= 1 and gone is None:
             return None
         if not zero_tokens:
@@ -566,10 +597,6 @@ class ZttForCausalLM(PreTrainedModel, GenerationMixin):
             context = real & (seen <= torch.as_tensor(context_length, device=real.device).reshape(-1, 1))
         if past > 0 and granularity == "sequence" and gone is None:
             gone = torch.full(real.shape[:1], S, device=real.device)
-        exits = Exits(
+        return Exits(
             thresholds, granularity == "token", score == "length-normalised", seen[:, past:], context[:, past:], gone
         )
-        if past_key_values is not None and granularity == "sequence":
-            # A sequence that goes on from this cache leaves where its first tokens did.
-            past_key_values.ztt_gone = exits.gone
-        return exits

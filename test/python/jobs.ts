@@ -24,6 +24,16 @@ export interface Generate {
   options: {threshold?: number};
 }
 
+/** Beam search. */
+export interface Beams {
+  rows: number[][];
+  tokens: number;
+  options: BatchOptions;
+}
+
+/** All but the last tokens at once, then those out of the cache, whose rows were moved. */
+export type Reordered = Pick<Forward, 'rows'>;
+
 export interface Train {
   rows: number[][];
   checkpointing: boolean;
@@ -41,6 +51,8 @@ export interface Job {
   results: string;
   forward: Record<string, Forward>;
   generate: Record<string, Generate>;
+  reordered: Record<string, Reordered>;
+  beams: Record<string, Beams>;
   train: Record<string, Train>;
   /** Where it saves the model, with rows to see that it computes the same. */
   save: {folder: string; rows: number[][]};

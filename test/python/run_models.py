@@ -5,10 +5,13 @@
 A job is a model's folder and what to do with it; what comes of it goes to the safetensors file `results`. See Job in
 transformers.test.ts.
 """
+import copy
 import json
 import sys
+import weakref
 
 import torch
+from torch.nn import functional as F
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
@@ -68,6 +71,73 @@ def generate(model, call):
     return {"ids": out[:, ids.shape[1] :].float()}
 
 
+@torch.no_grad()
+def reordered(model, call):
+    """
+    The slots that ran for the last tokens, [B, 1], and for each way to change a cache's rows the largest difference of
+    the last tokens' logits from those of the rows that they were, out of the cache as it was.
+    """
+    ids, mask = padded(call["rows"])
+    before, last, B = (ids[:, :-1], mask[:, :-1]), ids[:, -1:], len(ids)
+    # Some rows leave before the first middle slot, the others later or never.
+    z = model(*before, output_zero_attentions=True).zero_attentions[model.config.ztt["head"]].mean(1)
+    exits = {"threshold": ((z * before[1]).sum(1) / before[1].sum(1)).mean().item(), "exit_from_cycle": 1}
+    cache = model(*before, use_cache=True, **exits).past_key_values
+    indices = torch.arange(B).flip(0)
+    ways = {
+        "reorder_cache": (indices, indices),
+        "batch_select_indices": (indices[:1], indices[:1]),
+        "batch_repeat_interleave": (2, torch.arange(B).repeat_interleave(2)),
+    }
+
+    def after(rows, cache):
+        return model(last[rows], mask[rows], past_key_values=cache, **exits)
+
+    expected = after(torch.arange(B), copy.deepcopy(cache))
+    result = {"slots": expected.slots_per_token.float()}
+    for way, (argument, rows) in ways.items():
+        changed = copy.deepcopy(cache)
+        getattr(changed, way)(argument)
+        result[way] = (after(rows, changed).logits - expected.logits[rows]).abs().max()[None]
+    return result
+
+
+@torch.no_grad()
+def beams(model, call):
+    """
+    What beam search finds with a cache and without, [B, tokens], and the mean log-probability of each that it says and
+    that a forward pass gives, [B].
+    """
+    ids, mask = padded(call["rows"])
+    search = {"num_beams": 3, "do_sample": False, "pad_token_id": 1, "eos_token_id": None}
+    search |= {"max_new_tokens": call["tokens"], "return_dict_in_generate": True, "output_scores": True}
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    cached, whole = (model.generate(**inputs, **search, **call["options"], use_cache=use) for use in (True, False))
+    N = ids.shape[1]
+    exits = {"exit_granularity": "token"} | call["options"]
+    logits = model(cached.sequences, F.pad(mask, (0, call["tokens"]), value=1), use_cache=False, **exits).logits
+    found = cached.sequences[:, N:, None]
+    scores = logits[:, N - 1 : -1].log_softmax(-1).gather(-1, found)[..., 0].mean(1)
+    sequences = {"cached": cached.sequences, "whole": whole.sequences}
+    result = {name: value[:, N:].float() for name, value in sequences.items()}
+    return result | {"says": cached.sequences_scores, "scores": scores}
+
+
+@torch.no_grad()
+def kept(model, rows):
+    """How many slots' outputs are still there when the LM head runs."""
+    outputs, alive = [], []
+    blocks = [block for part in (model.head, model.middle, model.tail) for block in part]
+    note = lambda block, inputs, output: outputs.append(weakref.ref(output[0]))
+    hooks = [block.register_forward_hook(note) for block in blocks]
+    count = lambda head, inputs: alive.append(sum(output() is not None for output in outputs))
+    hooks.append(model.lm_head.register_forward_pre_hook(count))
+    model(torch.tensor(rows))
+    for hook in hooks:
+        hook.remove()
+    return {"outputs": torch.tensor(alive).float()}
+
+
 def train(folder, call):
     """The loss and gradients of one batch, and every parameter after a step of AdamW."""
     model = load(folder).train()
@@ -107,7 +177,10 @@ for job in json.load(open(sys.argv[1])):
     model = load(job["folder"]).eval()
     work = {name: forward(model, call) for name, call in job["forward"].items()}
     work |= {name: generate(model, call) for name, call in job["generate"].items()}
+    work |= {name: reordered(model, call) for name, call in job["reordered"].items()}
+    work |= {name: beams(model, call) for name, call in job["beams"].items()}
     work |= {name: train(job["folder"], call) for name, call in job["train"].items()}
+    work["kept"] = kept(model, job["save"]["rows"])
     work["save"] = save(job["folder"], job["save"])
     results = {f"{name}.{key}": value for name, values in work.items() for key, value in values.items()}
     save_file({key: value.contiguous().clone() for key, value in results.items()}, job["results"])

@@ -128,6 +128,28 @@ describe.skipIf(!PYTHON)(`Transformers, of the folders that ztt writes${WHY}`, (
       }
     });
 
+    it('goes on from a cache whose rows were moved, where they left', () => {
+      for (const what of Object.keys(job.reordered)) {
+        const of = (key: string) => theirs.get(`${what}.${key}`)!;
+        expect(new Set(of('slots')).size, `slots, ${what}`).toBeGreaterThan(1);
+        for (const way of ['reorder_cache', 'batch_select_indices', 'batch_repeat_interleave']) {
+          expectClose(of(way), [0], 1e-4, `logits after ${way}, ${what}`);
+        }
+      }
+    });
+
+    it('searches by beams, with a cache as without', () => {
+      for (const what of Object.keys(job.beams)) {
+        const of = (key: string) => theirs.get(`${what}.${key}`)!;
+        expect([...of('cached')], what).toEqual([...of('whole')]);
+        expectClose(of('says'), of('scores'), 1e-5, `score, ${what}`);
+      }
+    });
+
+    it('keeps nothing of a slot that nobody asked for', () => {
+      expect(theirs.get('kept.outputs')![0]).toBeLessThanOrEqual(1);
+    });
+
     it('saves the same bytes, which ztt reads', async () => {
       const {folder} = job.save;
       expect([...theirs.get('save.same')!]).toEqual([1]);
@@ -231,6 +253,17 @@ function jobOf(folder: string, rows: number[][], {train = false, exits = false} 
     results: `${folder}.results.safetensors`,
     forward,
     generate: {greedy: generated(), ...(exits && {'greedy at 0.2': generated(0.2)})},
+    reordered: exits ? {reordered: {rows: ragged}} : {},
+    beams: {
+      beams: {...generated(), options: {}},
+      ...(exits && {
+        'beams by token': {...generated(), options: {threshold: 0.2}},
+        'beams by sequence': {
+          ...generated(),
+          options: {threshold: 0.2, exitGranularity: 'sequence', contextLength: 4},
+        },
+      }),
+    },
     train: {
       ...(train && {step: {...step, checkpointing: false}}),
       ...(exits && {checkpointed: {...step, checkpointing: true}}),
