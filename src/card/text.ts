@@ -120,7 +120,7 @@ function use({repo, hasCode, model}: CardFacts): string {
   const python = [
     'In Python:',
     '```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n' +
-      `tokenizer = AutoTokenizer.from_pretrained("${repo}")\n` +
+      `tokenizer = AutoTokenizer.from_pretrained("${repo}", trust_remote_code=True)\n` +
       `model = AutoModelForCausalLM.from_pretrained("${repo}", trust_remote_code=True)\n` +
       'inputs = tokenizer("It was a dark and stormy night", return_tensors="pt")\n' +
       'print(tokenizer.decode(model.generate(**inputs, max_new_tokens=20)[0]))\n```',
