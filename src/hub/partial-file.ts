@@ -65,9 +65,11 @@ export class PartialFile {
           throw error;
         });
         // Two that began at the same moment see each other here; both step back, and one comes first then.
-        if (!(await watch.survey(blob)).alive) return partial;
+        const alone = !(await watch.survey(blob)).alive;
+        // Whoever was at it may have ended between the first look and this.
+        if (alone && !(await isDone())) return partial;
         await partial.release();
-        await sleep(Math.random() * POLL_MS);
+        if (!alone) await sleep(Math.random() * POLL_MS);
       } else {
         if (waits === 0) onWait();
         await sleep(POLL_MS);
@@ -122,8 +124,13 @@ export class PartialFile {
     await this.handle.sync();
     const mine = await this.isMine();
     await this.close();
-    if (!mine) throw new PartialLost();
-    await rename(this.path, this.blob);
+    try {
+      if (!mine) throw new PartialLost();
+      await rename(this.path, this.blob);
+    } finally {
+      // Not before: this process's own file counts as left by nobody once it is not active.
+      active.delete(this.blob);
+    }
   }
 
   /** Lets go of the file, for another to go on with, unless it has been finished. */
@@ -135,12 +142,12 @@ export class PartialFile {
       else await rm(this.path, {force: true});
     }
     await this.close();
+    active.delete(this.blob);
   }
 
   private async close(): Promise<void> {
     this.closed = true;
     clearInterval(this.heartbeat);
-    active.delete(this.blob);
     await this.handle.close();
   }
 

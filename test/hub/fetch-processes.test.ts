@@ -150,6 +150,32 @@ describe('processes that fetch the same at once', () => {
 });
 
 describe('an unfinished file', () => {
+  it('that ends between the look and the claim is not begun again, nor taken while it gets its name', async () => {
+    const temp = await makeTempFolder();
+    const turn = async (number: number) => {
+      const blob = temp.path(`blob-${number}`);
+      let begun = 0;
+      const fetchOne = async () => {
+        // As slow as a look into a cache that is far away.
+        const isDone = async () => {
+          const done = existsSync(blob);
+          await new Promise((resolve) => setTimeout(resolve, 60 * Math.random()));
+          return done;
+        };
+        const partial = await PartialFile.claim(blob, {isDone, onWait: () => {}});
+        if (!partial) return;
+        begun += 1;
+        await partial.write(Buffer.from('whole'), 0);
+        await partial.finish();
+      };
+      await Promise.all([fetchOne(), fetchOne(), fetchOne()]);
+      expect(readFileSync(blob, 'utf8')).toBe('whole');
+      expect(begun).toBe(1);
+    };
+    await Promise.all(Array.from({length: 60}, (_, number) => turn(number)));
+    await temp.remove();
+  });
+
   const claim = (blob: string, deadMs: number) =>
     PartialFile.claim(blob, {isDone: () => Promise.resolve(false), onWait: () => {}, deadMs});
 
