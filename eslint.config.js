@@ -35,7 +35,7 @@ const mayImport = {
     'checkpoint',
   ],
   // What a model is, how it was made and what it gives, in one page.
-  card: ['convert', 'finetune', 'eval', 'report', 'model', 'checkpoint'],
+  card: ['convert', 'finetune', 'eval', 'report', 'data', 'model', 'checkpoint'],
   commands: [
     'compare',
     'hub',

@@ -2,6 +2,7 @@ import {basename, join} from 'node:path';
 import {parse} from 'yaml';
 import {z} from 'zod';
 import {exists, parseWith, readJson, readText} from '../checkpoint/index.js';
+import {splitWeight} from '../data/index.js';
 import {FormatError} from '../errors.js';
 import {readMetrics} from '../finetune/index.js';
 
@@ -64,7 +65,7 @@ async function fromRunFolder(folder: string): Promise<RunRecord> {
   const lines = (await exists(join(folder, 'metrics.jsonl'))) ? await readMetrics(folder) : [];
   const trained = lines.filter(({loss}) => loss !== undefined).at(-1);
   const evaluated = lines.filter(({held_out: heldOut}) => heldOut);
-  const sources = config.data.map((spec) => spec.replace(/=[\d.]+(e[+-]?\d+)?$/i, ''));
+  const sources = config.data.map((spec) => splitWeight(spec).name);
   const datasets: string[] = [];
   const files: string[] = [];
   for (const spec of sources) {

@@ -3,7 +3,7 @@ export type {Batch} from './blocks.js';
 export {readDocuments} from './documents.js';
 export type {DataFile, Part} from './parts.js';
 export type {TableRow} from './rows.js';
-export {datasetInFolder, fetchDataset, type DatasetRepo, type OpenDataset} from './sources.js';
+export {datasetInFolder, fetchDataset, splitWeight, type DatasetRepo, type OpenDataset} from './sources.js';
 export {readRows} from './table.js';
 export {cacheFolder, type DataProgress} from './token-cache.js';
 export {openTrainingData, type DataOptions, type HeldOut, type TrainingData} from './training-data.js';

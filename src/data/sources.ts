@@ -54,14 +54,20 @@ export async function findSource(
   split: Split = 'train',
 ): Promise<DataSource> {
   if (await isThere(spec)) return {name: spec, files: await filesAt(spec, [])};
-  const weighed = (isSynthetic(spec) ? SYNTHETIC_WEIGHT : WEIGHT).exec(spec);
-  const name = weighed ? weighed[1]! : spec;
-  const weight = weighed ? Number(weighed[2]! + (weighed[3] ?? '')) : undefined;
+  const {name, weight} = splitWeight(spec);
   if (weight !== undefined && !(weight > 0 && Number.isFinite(weight))) {
     throw new UsageError(`${spec}: the weight must be a number above 0.`);
   }
   if (isSynthetic(name)) return {name, weight, files: [], synthetic: openSynthetic(name, split)};
   return {name, weight, files: await findFiles(name, openDataset)};
+}
+
+/** What a source names, and the weight behind it if there is one. */
+export function splitWeight(spec: string): {name: string; weight: number | undefined} {
+  const weighed = (isSynthetic(spec) ? SYNTHETIC_WEIGHT : WEIGHT).exec(spec);
+  return weighed
+    ? {name: weighed[1]!, weight: Number(weighed[2]! + (weighed[3] ?? ''))}
+    : {name: spec, weight: undefined};
 }
 
 async function findFiles(name: string, openDataset: OpenDataset | undefined): Promise<DataFile[]> {
