@@ -1,5 +1,5 @@
-import {createHash} from 'node:crypto';
 import {isMap, parseDocument, type Document} from 'yaml';
+import {jsonSha256} from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
 
 /** A card's metadata: the Hub's keys and their values. */
@@ -9,11 +9,7 @@ export type Metadata = Record<string, unknown>;
 export type Written = Record<string, string>;
 
 /** A short hash of a value, by which a change of it is seen. */
-export const hashOf = (value: unknown): string =>
-  createHash('sha256')
-    .update(JSON.stringify(value ?? null))
-    .digest('hex')
-    .slice(0, 12);
+export const hashOf = (value: unknown): string => jsonSha256(value ?? null).slice(0, 12);
 
 /**
  * A card's YAML, parsed so that comments stay. What is put in will be read alike by YAML 1.1, where the language `no`

@@ -25,7 +25,7 @@ export {
   type ModelFolder,
   type WriteWeightsOptions,
 } from './model-folder.js';
-export {parseWith, readJson, readText} from './json.js';
+export {jsonSha256, parseWith, readJson, readText} from './json.js';
 export {exists, locate, otherFormat} from './locate.js';
 export {rounded, Rounder} from './rounder.js';
 export {sameBytes} from './same-bytes.js';

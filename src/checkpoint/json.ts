@@ -1,3 +1,4 @@
+import {createHash} from 'node:crypto';
 import {open, stat, type FileHandle} from 'node:fs/promises';
 import type {z} from 'zod';
 import {FileError, FormatError} from '../errors.js';
@@ -61,3 +62,7 @@ export function parseWith<T extends z.ZodType>(schema: T, value: unknown, where:
   const path = issue?.path.length ? ` at ${issue.path.join('.')}` : '';
   throw new FormatError(`${where}${path}: ${issue?.message ?? 'not as expected'}.`);
 }
+
+/** The sha256, in hex, of a value's JSON: the same for the same content in the same order. */
+export const jsonSha256 = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex');

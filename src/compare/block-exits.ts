@@ -1,6 +1,6 @@
 import {setImmediate} from 'node:timers/promises';
 import type {Batch} from '../data/index.js';
-import {addCosts, costOf, summarise, type Cost} from '../eval/index.js';
+import {addCosts, costOf, exitAt, summarise, type Cost} from '../eval/index.js';
 import type {Model, RowScore, ScoreRow} from '../model/index.js';
 import type {Item} from './bootstrap.js';
 import type {TaskOutcome} from './outcome.js';
@@ -62,10 +62,7 @@ function itemOf({logProbabilities}: RowScore, counts: readonly boolean[] | undef
  * What sequences give at thresholds, one an exit, of which 1 never exits. Null where no token counts.
  */
 export function heldOutAt(blocks: readonly BlockExits[], thresholds: readonly number[]): TaskOutcome | null {
-  const taken = blocks.map(({scores, outcomes}) => {
-    const exit = scores.findIndex((score, i) => thresholds[i]! < 1 && score > thresholds[i]!);
-    return outcomes.at(exit)!;
-  });
+  const taken = blocks.map((block) => block.outcomes[exitAt(block, thresholds)]!);
   const items = taken.map(({item}) => item);
   if (items.every(({weight}) => weight === 0)) return null;
   const {flops_ratio_to_source, mean_slots} = summarise(addCosts(taken.map(({cost}) => cost)));

@@ -1,14 +1,14 @@
 import {stat} from 'node:fs/promises';
 import {availableParallelism} from 'node:os';
 import {join} from 'node:path';
-import {asFileError, exists} from '../checkpoint/index.js';
+import {asFileError, exists, jsonSha256} from '../checkpoint/index.js';
 import {arrange, planConversion} from '../convert/index.js';
 import {FileError, UsageError} from '../errors.js';
 import {planFinetuneOf, type RunPlan} from '../finetune/index.js';
 import {openDataset} from '../hub/index.js';
 import {checksExits, exitRule, readModelConfig, type ModelConfig} from '../model/index.js';
 import {stepsWithin} from './budget.js';
-import {digest, sourceIdentity, taskIdentity} from './identity.js';
+import {sourceIdentity, taskIdentity} from './identity.js';
 import {openText} from './text.js';
 import {comparisonSettings, type CompareOptions, type ComparisonSettings} from './settings.js';
 import {
@@ -95,14 +95,14 @@ export async function planComparison(options: CompareOptions): Promise<Compariso
   ): Promise<PlannedEvaluation> => {
     // What cannot exit has nothing to learn.
     const penalties = thresholds.some((threshold) => threshold < 1) ? settings.penalties : [];
-    const key = digest({version: VERSION, tasks, thresholds, penalties, exits}).slice(0, KEY_DIGITS);
+    const key = jsonSha256({version: VERSION, tasks, thresholds, penalties, exits}).slice(0, KEY_DIGITS);
     const path = join(folder, `outcome-${key}.json`);
     return {variant, path, exits, thresholds, penalties, done: await exists(path)};
   };
   const cells = join(output, 'cells');
   const runs = new Map<string, PlannedRun>();
   for (const {index, variant, seed, convert, train, takes, thresholds} of models) {
-    const key = digest({...identity, convert, train}).slice(0, KEY_DIGITS);
+    const key = jsonSha256({...identity, convert, train}).slice(0, KEY_DIGITS);
     let run = runs.get(key);
     if (!run) {
       const folder = join(cells, `${variant.layout}-seed${seed}-${key}`);

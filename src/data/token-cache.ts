@@ -1,8 +1,7 @@
-import {createHash} from 'node:crypto';
 import {rm} from 'node:fs/promises';
 import {availableParallelism, homedir} from 'node:os';
 import {join} from 'node:path';
-import {clearAbandoned, exists, writeFolder} from '../checkpoint/index.js';
+import {clearAbandoned, exists, jsonSha256, writeFolder} from '../checkpoint/index.js';
 import {FileError, FormatError, InterruptedError} from '../errors.js';
 import type {Tokenizer} from '../tokenizer/index.js';
 import {pruneCache, type CacheBounds} from './cache-bounds.js';
@@ -76,9 +75,7 @@ async function findOrWrite(name: string, content: Content, options: TokenOptions
   const opened = await openContent(content);
   const reading = progressOf(opened.bytes, options);
   const identity = await opened.identity(reading.phase('checking'));
-  const key = createHash('sha256')
-    .update(JSON.stringify([VERSION, identity, tokenizer.sha256(), separator]))
-    .digest('hex');
+  const key = jsonSha256([VERSION, identity, tokenizer.sha256(), separator]);
   const cache = join(options.cache ?? cacheFolder(), 'tokens');
   await clearAbandoned(cache);
   const folder = join(cache, key);

@@ -1,4 +1,4 @@
-import {createHash} from 'node:crypto';
+import {jsonSha256} from '../checkpoint/index.js';
 import {UsageError} from '../errors.js';
 import {batchOf, Blocks, BlockBatches, shuffled, type Batch, type Block, type Pool} from './blocks.js';
 import type {Split} from '../synthetic/index.js';
@@ -86,7 +86,7 @@ export async function openTrainingData(options: DataOptions): Promise<TrainingDa
       heldOut: (atMost) => firstBlocks(aside, atMost),
       tokens: pools.reduce((n, {blocks}) => n + blocks.tokens, 0),
       documents: pools.reduce((n, {blocks}) => n + blocks.documents, 0),
-      sha256: createHash('sha256').update(JSON.stringify(identity)).digest('hex'),
+      sha256: jsonSha256(identity),
       close,
     };
   } catch (error) {

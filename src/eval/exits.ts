@@ -11,10 +11,13 @@ export interface QuestionExits {
 }
 
 /**
- * The exit that a question takes: the first whose score exceeds its threshold, else full depth.
+ * The exit that a question, or anything else that is scored at every exit, takes: the first whose score exceeds its threshold, else full depth.
  * @param thresholds - one an exit; 1 never exits
  */
-export function exitAt({outcomes, scores}: QuestionExits, thresholds: readonly number[]): number {
+export function exitAt(
+  {outcomes, scores}: {outcomes: readonly unknown[]; scores: readonly number[]},
+  thresholds: readonly number[],
+): number {
   const exit = scores.findIndex((score, i) => thresholds[i]! < 1 && score > thresholds[i]!);
   return exit < 0 ? outcomes.length - 1 : exit;
 }

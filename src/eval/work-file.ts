@@ -1,8 +1,7 @@
-import {createHash} from 'node:crypto';
 import {mkdir, open, rm, type FileHandle} from 'node:fs/promises';
 import {dirname} from 'node:path';
 import {z} from 'zod';
-import {asFileError} from '../checkpoint/index.js';
+import {asFileError, jsonSha256} from '../checkpoint/index.js';
 import {FileError} from '../errors.js';
 import type {Model, ScoreRow} from '../model/index.js';
 import type {ScoredAtExits} from './depths.js';
@@ -41,7 +40,7 @@ export class WorkFile {
     options: EvalOptions,
   ): Promise<WorkFile> {
     const engine = {name, device, version, threads};
-    const fingerprint = digest({weights, arch, arrangement, ztt, engine, ...deciding(options)});
+    const fingerprint = jsonSha256({weights, arch, arrangement, ztt, engine, ...deciding(options)});
     const known = await read(path, fingerprint);
     return new WorkFile(path, fingerprint, known ?? new Map<string, BatchScores>(), known === null);
   }
@@ -81,7 +80,7 @@ export class WorkFile {
     rows: readonly ScoreRow[],
     run: () => Promise<BatchScores>,
   ): Promise<BatchScores> {
-    const key = digest(what);
+    const key = jsonSha256(what);
     const before = this.known.get(key);
     this.known.delete(key);
     if (before?.every(({scores}) => scores.length === rows.length)) return before;
@@ -157,5 +156,3 @@ function jsonOf(line: string): unknown {
     return null;
   }
 }
-
-const digest = (value: object): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');

@@ -1,4 +1,4 @@
-import {createHash} from 'node:crypto';
+import {jsonSha256} from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
 import {tokenBytes} from './alphabet.js';
 import {Cuts} from './cuts.js';
@@ -66,7 +66,7 @@ export class Tokenizer {
   sha256(): string {
     const {vocabulary, addedTokens, ...rest} = this.spec;
     const all = [[...vocabulary], [...addedTokens], rest];
-    return createHash('sha256').update(JSON.stringify(all)).digest('hex');
+    return jsonSha256(all);
   }
 
   vocabulary(): Vocabulary {
