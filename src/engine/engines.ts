@@ -15,26 +15,28 @@ export interface EngineInfo {
   device: string;
   version: string;
   threads: number;
+  /** What computes: a real GPU, or the processor, also where a program on it plays the GPU. */
+  hardware: 'gpu' | 'cpu';
   /** What its user should know about this start: that it was built just now, say. */
   note?: string;
 }
 
-/** How to bring up each engine. Throws EngineError where it cannot run here. */
-export const STARTERS: Record<EngineName, (threads: number | undefined) => Promise<EngineInfo>> = {
+/** How an engine is to start. */
+export interface StartOptions {
+  /** Threads for a CPU engine. */
+  threads?: number;
+  /** The GPU, for an engine that can choose: a part of its name, or its place in the list, from 0. */
+  device?: string;
+}
+
+/** How to bring up each engine. Throws EngineError where it cannot run here, UsageError for options that it cannot take. */
+export const STARTERS: Record<EngineName, (options: StartOptions) => Promise<EngineInfo>> = {
   tensorflow: startTensorflow,
-  webgpu: () =>
-    unavailable(
-      'webgpu',
-      'this version of ztt has no webgpu engine; use wasm, or tensorflow on an NVIDIA GPU.',
-    ),
+  webgpu: startWebGpuEngine,
   native: startNativeEngine,
   wasm: startWasm,
   cpu: startCpu,
 };
-
-function unavailable(name: EngineName, why: string): Promise<EngineInfo> {
-  return Promise.reject(new EngineError(`engine ${name} cannot run: ${why}`));
-}
 
 const require = createRequire(import.meta.url);
 
@@ -64,7 +66,7 @@ async function loadTfjs() {
 }
 
 /** tfjs's WebAssembly and JavaScript backends run on one thread under Node. */
-function requireOneThread(name: EngineName, threads: number | undefined): void {
+function requireOneThread(name: EngineName, {threads}: StartOptions): void {
   if (threads !== undefined && threads !== 1) {
     throw new EngineError(
       `engine ${name} runs on one thread under Node; --threads ${threads} needs another engine.`,
@@ -72,8 +74,8 @@ function requireOneThread(name: EngineName, threads: number | undefined): void {
   }
 }
 
-async function startWasm(threads: number | undefined): Promise<EngineInfo> {
-  requireOneThread('wasm', threads);
+async function startWasm(options: StartOptions): Promise<EngineInfo> {
+  requireOneThread('wasm', options);
   const tf = await loadTfjs();
   await import('@tensorflow/tfjs-backend-wasm');
   const {installFastMatMul} = await import('./wasm-matmul.js');
@@ -87,10 +89,11 @@ async function startWasm(threads: number | undefined): Promise<EngineInfo> {
     device: `${processor()}, ${simd ? 'SIMD' : 'no SIMD'}`,
     version: packageVersion('@tensorflow/tfjs-backend-wasm'),
     threads: 1,
+    hardware: 'cpu',
   };
 }
 
-async function startNativeEngine(threads: number | undefined): Promise<EngineInfo> {
+async function startNativeEngine({threads}: StartOptions): Promise<EngineInfo> {
   await loadTfjs();
   const {startNative} = await import('./native/index.js');
   const native = await startNative();
@@ -106,12 +109,28 @@ async function startNativeEngine(threads: number | undefined): Promise<EngineInf
     device: `${processor()}, ${native.instructions}`,
     version: (require('../../package.json') as {version: string}).version,
     threads: threads ?? availableParallelism(),
+    hardware: 'cpu',
     ...(native.built && {note: 'built just now with the C++ compiler that is here'}),
   };
 }
 
-async function startCpu(threads: number | undefined): Promise<EngineInfo> {
-  requireOneThread('cpu', threads);
+async function startWebGpuEngine({device}: StartOptions): Promise<EngineInfo> {
+  await loadTfjs();
+  const {startWebGpu} = await import('./webgpu/index.js');
+  const started = await startWebGpu(device);
+  return {
+    name: 'webgpu',
+    backend: started.backend,
+    device: started.device,
+    version: `${packageVersion('@tensorflow/tfjs-backend-webgpu')}, Dawn ${packageVersion('webgpu')}`,
+    threads: 1,
+    hardware: started.software ? 'cpu' : 'gpu',
+    ...(started.software && {note: 'no GPU, but a program that plays one: slow, and meant for tests'}),
+  };
+}
+
+async function startCpu(options: StartOptions): Promise<EngineInfo> {
+  requireOneThread('cpu', options);
   await loadTfjs();
   await import('@tensorflow/tfjs-backend-cpu');
   return {
@@ -120,6 +139,7 @@ async function startCpu(threads: number | undefined): Promise<EngineInfo> {
     device: processor(),
     version: packageVersion('@tensorflow/tfjs-backend-cpu'),
     threads: 1,
+    hardware: 'cpu',
   };
 }
 
@@ -127,7 +147,7 @@ interface TensorflowBackend extends KernelBackend {
   isUsingGpuDevice?: boolean;
 }
 
-async function startTensorflow(threads: number | undefined): Promise<EngineInfo> {
+async function startTensorflow({threads}: StartOptions): Promise<EngineInfo> {
   // TensorFlow reads its thread counts from the environment when it is loaded.
   if (threads !== undefined) process.env.TF_NUM_INTRAOP_THREADS = String(threads);
   for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
@@ -146,6 +166,7 @@ async function startTensorflow(threads: number | undefined): Promise<EngineInfo>
       device: backend.isUsingGpuDevice ? 'CUDA GPU' : processor(),
       version: packageVersion(name),
       threads: threads ?? availableParallelism(),
+      hardware: backend.isUsingGpuDevice ? 'gpu' : 'cpu',
     };
   }
   throw new EngineError(

@@ -1,6 +1,6 @@
 /** Choosing and loading an engine: a tfjs backend, by name or by what works. */
 import {EngineError, requireWhole, UsageError} from '../errors.js';
-import {ENGINES, STARTERS, type EngineInfo, type EngineName} from './engines.js';
+import {ENGINES, STARTERS, type EngineInfo, type EngineName, type StartOptions} from './engines.js';
 
 export {ENGINES, type EngineInfo, type EngineName} from './engines.js';
 
@@ -9,6 +9,8 @@ export interface EngineOptions {
   engine?: string;
   /** Threads for a CPU engine; default: as many as it can use. */
   threads?: number;
+  /** The GPU for `webgpu`: a part of its name, or its place in the list, from 0; default: the first real one. */
+  device?: string;
 }
 
 /** An engine in use. */
@@ -26,11 +28,14 @@ export interface EngineStatus {
   reason: string | null;
 }
 
+/** Engines that are worth taking for a GPU alone. */
+const FOR_GPUS: readonly EngineName[] = ['tensorflow', 'webgpu'];
+
 const started = new Map<string, Promise<EngineInfo>>();
 
-function start(name: EngineName, threads: number | undefined): Promise<EngineInfo> {
-  const key = `${name} ${threads ?? ''}`;
-  const running = started.get(key) ?? STARTERS[name](threads);
+function start(name: EngineName, options: StartOptions): Promise<EngineInfo> {
+  const key = `${name} ${options.threads ?? ''} ${options.device ?? ''}`;
+  const running = started.get(key) ?? STARTERS[name](options);
   started.set(key, running);
   return running;
 }
@@ -40,12 +45,13 @@ function start(name: EngineName, threads: number | undefined): Promise<EngineInf
  * @throws UsageError for an unknown name or a wrong thread count, EngineError where it cannot run here.
  */
 export async function useEngine(options: EngineOptions = {}): Promise<Engine> {
-  const {engine = 'auto', threads} = options;
+  const {threads, device} = options;
   if (threads !== undefined) requireWhole('threads', threads, 1, 1024);
+  const engine = engineAsked(options);
   const {info, why} =
     engine === 'auto'
       ? await choose(threads)
-      : {info: await start(engineName(engine), threads), why: 'as asked'};
+      : {info: await start(engine, {threads, device}), why: 'as asked'};
   await activate(info);
   const note = info.note ? `; ${info.note}` : '';
   return {...info, why: `engine ${info.name} (${info.device}): ${why}${note}`};
@@ -66,7 +72,7 @@ export async function listEngines(): Promise<EngineStatus[]> {
   const statuses: EngineStatus[] = [];
   for (const name of ENGINES) {
     statuses.push(
-      await start(name, undefined).then(
+      await start(name, {}).then(
         (info) => ({name, info, reason: null}),
         (error: Error) => ({name, info: null, reason: error.message}),
       ),
@@ -75,20 +81,31 @@ export async function listEngines(): Promise<EngineStatus[]> {
   return statuses;
 }
 
+/** The engine by its name; a device, which only webgpu can choose, is a choice of webgpu. */
+function engineAsked({engine = 'auto', device}: EngineOptions): EngineName | 'auto' {
+  const name = engine === 'auto' ? engine : engineName(engine);
+  if (device === undefined || name === 'webgpu') return name;
+  if (name === 'auto') return 'webgpu';
+  const hint = name === 'tensorflow' ? '; it takes the GPU that CUDA_VISIBLE_DEVICES names' : '';
+  throw new UsageError(
+    `engine ${name} takes no device (${JSON.stringify(device)}), only webgpu does${hint}.`,
+  );
+}
+
 function engineName(name: string): EngineName {
   const known = ENGINES.find((engine) => engine === name);
   if (!known) throw new UsageError(`there is no engine ${name}; there are auto, ${ENGINES.join(', ')}.`);
   return known;
 }
 
-/** The first engine that runs; TensorFlow counts only with a GPU, since on a CPU the others serve. */
+/** The first engine that runs; tensorflow and webgpu count only with a GPU, since on a CPU the others serve. */
 async function choose(threads: number | undefined): Promise<{info: EngineInfo; why: string}> {
   const reasons = new Map<EngineName, string>();
   const skipped: string[] = [];
   for (const name of ENGINES.filter((engine) => engine !== 'cpu')) {
     try {
-      const info = await start(name, threads);
-      if (name !== 'tensorflow' || info.device.includes('GPU')) {
+      const info = await start(name, {threads});
+      if (info.hardware === 'gpu' || !FOR_GPUS.includes(name)) {
         const why =
           skipped.length > 0 ? `the best that runs here, without ${skipped.join(', ')}` : 'the best';
         return {info, why: reasons.has('native') ? `${why}; ${withoutNative(reasons.get('native')!)}` : why};
