@@ -4,7 +4,7 @@ import {loadBinding, type Binding} from '../../src/engine/native/binding.js';
 import {Storage} from '../../src/engine/native/storage.js';
 import {useEngine} from '../../src/index.js';
 import {expectClose} from '../helpers/close.js';
-import {tensor, values} from './compare.js';
+import {tensor, values} from '../helpers/compare.js';
 
 /** Kernels that have a native version, with the broadcasts and axes that models use and some that they do not. */
 const CASES: [string, () => tf.Tensor | tf.Tensor[]][] = [

@@ -3,6 +3,7 @@ import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import {UsageError} from '../../errors.js';
 import {chooseAdapter} from './adapters.js';
 import {loadDawn, type AdapterInfo, type Instance} from './dawn.js';
+import {registerFusedKernels} from './kernels/index.js';
 import {fullLimits} from './limits.js';
 
 /** The tfjs backend's name, which its kernels are registered under. */
@@ -39,6 +40,7 @@ export async function startWebGpu(wanted?: string): Promise<WebGpuStart> {
   const device = await adapter.requestDevice({requiredLimits: fullLimits(adapter)});
   const backend = createBackend(device, adapter.info);
   tf.registerBackend(BACKEND, () => backend);
+  registerFusedKernels(BACKEND);
   running = {backend: BACKEND, device: description, software, instance};
   return running;
 }

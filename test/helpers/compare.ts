@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {useEngine, type EngineOptions} from '../../src/index.js';
-import {expectNormClose} from '../helpers/close.js';
+import {expectNormClose} from './close.js';
 
 /** Values that look random and are the same each time, in [-1, 1). */
 export function values(length: number, seed: number): Float32Array {
@@ -43,15 +43,20 @@ export async function evaluate(
   return all;
 }
 
-/** Asserts that an op on native, value and gradients, is as its composed reference on tfjs's own CPU backend. */
-export async function expectAsComposed(op: Op, shapes: number[][], relative = 1e-5): Promise<Float32Array[]> {
+/** Asserts that an op on an engine, value and gradients, is as its composed reference on tfjs's own CPU backend. */
+export async function expectAsComposed(
+  engine: EngineOptions,
+  op: Op,
+  shapes: number[][],
+  relative = 1e-5,
+): Promise<Float32Array[]> {
   const inputs = shapes.map((shape, i) => ({shape, values: values(sizeOf(shape), i + 1)}));
   const composed = await evaluate({engine: 'cpu'}, op, inputs);
-  const native = await evaluate({engine: 'native', threads: 2}, op, inputs);
+  const found = await evaluate(engine, op, inputs);
   for (const [i, expected] of composed.entries()) {
-    expectNormClose(native[i]!, expected, relative, 1e-6, i === 0 ? 'value' : `gradient ${i - 1}`);
+    expectNormClose(found[i]!, expected, relative, 1e-6, i === 0 ? 'value' : `gradient ${i - 1}`);
   }
-  return native;
+  return found;
 }
 
 const sizeOf = (shape: number[]): number => shape.reduce((n, size) => n * size, 1);

@@ -1,0 +1,13 @@
+import {ACTIVATIONS} from './activation.js';
+import {COLUMN_SUMS} from './column-sums.js';
+import {LAYER_NORM} from './layer-norm.js';
+import {LINEAR} from './linear.js';
+import {OPTIMIZER} from './optimizer.js';
+import {makeProductsDeterministic} from './products.js';
+import {register} from './register.js';
+
+/** Registers the fused kernels of src/ops under a tfjs backend's name. */
+export function registerFusedKernels(backendName: string): void {
+  makeProductsDeterministic(backendName);
+  register({...ACTIVATIONS, ...COLUMN_SUMS, ...LAYER_NORM, ...LINEAR, ...OPTIMIZER}, backendName);
+}

@@ -1,0 +1,113 @@
+import {elementOf} from './activation.js';
+import {output, ranges, reads, run, sizeOf, withScratch, writes, type Shader} from './program.js';
+import type {Kernel} from './register.js';
+import {reduction, SUM} from './wgsl.js';
+
+const THREADS = 256;
+/** Workgroups that go over one tensor for the sum of its squares, at most. */
+const GROUPS = 256;
+
+/** The sum of squares of each workgroup's elements, into `parts` from `at` on. */
+const partSquares: Shader<{element: string}> = {
+  name: 'sum of squares',
+  threads: THREADS,
+  code: ({element}) => `
+${reduction('sum', 'f32', THREADS, SUM)}
+fn main(group: u32, thread: u32) {
+  var part = 0.0;
+  for (var i = group * ${THREADS}u + thread; i < u.size; i += u.groups * ${THREADS}u) {
+    let value = x[i];
+    part += ${element === 'vec4f' ? 'dot(value, value)' : 'value * value'};
+  }
+  let all = sum(part, thread);
+  if (thread == 0u) { parts[u.at + group] = all; }
+}`,
+};
+
+const total: Shader = {
+  name: 'sum',
+  threads: THREADS,
+  code: () => `
+${reduction('sum', 'f32', THREADS, SUM)}
+fn main(group: u32, thread: u32) {
+  var part = 0.0;
+  for (var i = thread; i < u.size; i += ${THREADS}u) { part += parts[i]; }
+  let all = sum(part, thread);
+  if (thread == 0u) { y[0] = all; }
+}`,
+};
+
+const sumSquares: Kernel = ({x}, _attributes, backend) => {
+  const y = output(backend, []);
+  const pieces = ranges(backend, sizeOf(x!)).map((range) => {
+    const element = elementOf(range.count);
+    const size = range.count / (element === 'vec4f' ? 4 : 1);
+    return {range, element, size, groups: Math.min(GROUPS, Math.ceil(size / THREADS))};
+  });
+  const count = pieces.reduce((sum, {groups}) => sum + groups, 0);
+  withScratch(backend, [Math.max(1, count)], (parts) => {
+    let at = 0;
+    for (const {range, element, size, groups} of pieces) {
+      run(backend, partSquares, {
+        constants: {element},
+        buffers: {x: reads(x!, element, range), parts: writes(parts)},
+        whole: {size, at},
+        groups,
+      });
+      at += groups;
+    }
+    run(backend, total, {
+      constants: {},
+      buffers: {parts: reads(parts), y: writes(y)},
+      whole: {size: count},
+      groups: 1,
+    });
+  });
+  return y;
+};
+
+/** One step of AdamW on every element, with the numbers of `UpdateNumbers` in src/finetune/adamw.ts. */
+const update: Shader<{element: string}> = {
+  name: 'AdamW',
+  threads: THREADS,
+  code: ({element}) => `
+fn main(group: u32, thread: u32) {
+  let i = group * ${THREADS}u + thread;
+  if (i >= u.size) { return; }
+  let g = gradient[i] * u.scale;
+  let m = mean[i] * u.beta1 + g * u.fresh1;
+  let s = square[i] * u.beta2 + g * g * u.fresh2;
+  mean[i] = m;
+  square[i] = s;
+  parameter[i] = parameter[i] * u.decay - m / (sqrt(s) / u.squareCorrection + ${element}(u.epsilon)) * u.rate;
+}`,
+};
+
+const NUMBERS = ['scale', 'rate', 'beta1', 'beta2', 'epsilon', 'squareCorrection', 'decay'] as const;
+
+/** Updates parameter, mean and square in place. */
+const adamW: Kernel = (inputs, attributes, backend) => {
+  const {parameter, mean, square, gradient} = inputs;
+  const numbers = attributes as Record<(typeof NUMBERS)[number], number>;
+  const real = Object.fromEntries(NUMBERS.map((name) => [name, numbers[name]]));
+  for (const range of ranges(backend, sizeOf(parameter!))) {
+    const element = elementOf(range.count);
+    const size = range.count / (element === 'vec4f' ? 4 : 1);
+    run(backend, update, {
+      constants: {element},
+      buffers: {
+        parameter: writes(parameter!, element, range),
+        mean: writes(mean!, element, range),
+        square: writes(square!, element, range),
+        gradient: reads(gradient!, element, range),
+      },
+      whole: {size},
+      // 1 - beta in f32 would lose what it is about.
+      real: {...real, fresh1: 1 - numbers.beta1, fresh2: 1 - numbers.beta2},
+      groups: Math.ceil(size / THREADS),
+    });
+  }
+  return [];
+};
+
+export const OPTIMIZER: Record<string, Kernel> = {ZttSumSquares: sumSquares, ZttAdamW: adamW};
