@@ -148,7 +148,8 @@ export function describeFusedOperations(engine: EngineOptions): void {
         return read;
       };
       const [cpu, fused] = [await train({engine: 'cpu'}), await train(engine)];
-      for (const [i, expected] of cpu.entries()) expectNormClose(fused[i]!, expected, 1e-5, 0, `array ${i}`);
+      // In f32, 1 - beta2 is 1e-5 of itself away from what it should be.
+      for (const [i, expected] of cpu.entries()) expectNormClose(fused[i]!, expected, 3e-5, 0, `array ${i}`);
     });
   });
 }
