@@ -27,6 +27,7 @@ export {
 } from './model-folder.js';
 export {jsonSha256, parseWith, readJson, readText} from './json.js';
 export {exists, locate, otherFormat} from './locate.js';
+export {withLock} from './lock.js';
 export {rounded, Rounder} from './rounder.js';
 export {sameBytes} from './same-bytes.js';
 export {SafetensorsFile} from './safetensors-file.js';
@@ -46,6 +47,7 @@ export {
   type OutputOptions,
 } from './output-folder.js';
 export {besides, clearAbandoned, namesInUse} from './partial.js';
+export {isRunning, MACHINE} from './process-owner.js';
 export {
   MAX_README_BYTES,
   README,

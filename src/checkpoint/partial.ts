@@ -1,44 +1,52 @@
-import {createHash, randomBytes} from 'node:crypto';
+import {randomBytes} from 'node:crypto';
 import {readdir, rename, rm} from 'node:fs/promises';
-import {hostname} from 'node:os';
 import {basename, dirname, join} from 'node:path';
 import {exists} from './locate.js';
+import {isRunning, MACHINE} from './process-owner.js';
 
 /**
  * What lies beside a target for a process: `partial` is being written; `replaced` made way for a new one and is removed
- * last; `used` is empty, and says that the target is read.
+ * last; `used` and `locked` are empty, and say that the target is read, or is one process's to work in.
  */
-type Kind = 'partial' | 'replaced' | 'used';
-
-/** Tells machines apart that write to one disk: a process id says nothing on another machine. */
-const host = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
+type Kind = 'partial' | 'replaced' | 'used' | 'locked';
 
 /** A hidden path beside a target, which names the process that it belongs to. */
 export function besides(target: string, kind: Kind): string {
-  const owner = `${host}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  const owner = `${MACHINE}-${process.pid}-${randomBytes(4).toString('hex')}`;
   return join(dirname(target), `.${basename(target)}.${owner}.${kind}`);
 }
 
-const BESIDES = /^\.(.+)\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.(partial|replaced|used)$/s;
+const BESIDES = /^\.(.+)\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.(partial|replaced|used|locked)$/s;
 
 /** A path that `besides` made, of whatever process. */
-interface Beside {
+export interface Beside {
   path: string;
   /** The name of its target, in the same folder. */
   target: string;
   kind: Kind;
+  pid: number;
+  machine: 'this machine' | 'another machine';
   /** Whether it belonged to a process of this machine that is no more. */
   abandoned: boolean;
 }
 
 /** All that processes have put beside the targets of a folder; nothing for a folder that cannot be read. */
-async function listBesides(folder: string): Promise<Beside[]> {
+export async function listBesides(folder: string): Promise<Beside[]> {
   const names = await readdir(folder).catch(() => []);
   return names.flatMap((name) => {
     const [, target, owner, pid, kind] = BESIDES.exec(name) ?? [];
     if (target === undefined) return [];
-    const abandoned = owner === host && !isRunning(Number(pid));
-    return [{path: join(folder, name), target, kind: kind as Kind, abandoned}];
+    const own = owner === MACHINE;
+    return [
+      {
+        path: join(folder, name),
+        target,
+        kind: kind as Kind,
+        pid: Number(pid),
+        machine: own ? 'this machine' : 'another machine',
+        abandoned: own && !isRunning(Number(pid)),
+      },
+    ];
   });
 }
 
@@ -59,15 +67,5 @@ export async function clearAbandoned(folder: string, target?: string): Promise<v
     const own = join(folder, beside.target);
     if (beside.kind === 'replaced' && !(await exists(own))) await rename(beside.path, own);
     else await rm(beside.path, {recursive: true, force: true});
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Of another user, it may not be signalled, but it is there.
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }

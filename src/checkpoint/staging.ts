@@ -69,8 +69,8 @@ async function replace(target: string, stage: string): Promise<void> {
   });
 }
 
-/** Removes the folders above a stage that were made for it, up to the first, as long as nothing is in them. */
-async function removeMade(folder: string, firstMade: string | undefined): Promise<void> {
+/** Removes folders that were made for something that is gone, up to the first, as long as nothing is in them. */
+export async function removeMade(folder: string, firstMade: string | undefined): Promise<void> {
   if (firstMade === undefined || folder.length < firstMade.length) return;
   const removed = await rmdir(folder).then(
     () => true,

@@ -1,6 +1,5 @@
-import {mkdir} from 'node:fs/promises';
 import {join} from 'node:path';
-import {asFileError, exists, readJson, writeFileWhole} from '../checkpoint/index.js';
+import {exists, readJson, withLock, writeFileWhole} from '../checkpoint/index.js';
 import {InterruptedError, ZttError} from '../errors.js';
 import {comparisonPage} from './html-report.js';
 import {outcomeSchema, type Outcome} from './outcome.js';
@@ -29,22 +28,20 @@ const TRAINING_SHARE = 0.9;
  * Compares layouts, and options of them, as the paper does: converts the source once for each, trains all under one
  * budget, scores all on the same tasks. Whatever of it is in the output folder already is not done again, and a run
  * goes on from its newest checkpoint. The results are written anew whenever a model is there.
- * @throws as `planComparison`; InterruptedError once the signal aborts; ZttError if some cells failed, once all others
+ * @throws as `planComparison`; FileError if another process is comparing into the same folder; InterruptedError once the signal aborts; ZttError if some cells failed, once all others
  *   are there
  */
 export async function compare(options: CompareOptions): Promise<Comparison> {
-  const plan = await planComparison(options);
+  return withLock(options.output, async () => compareAll(await planComparison(options), options), options);
+}
+
+async function compareAll(plan: ComparisonPlan, options: CompareOptions): Promise<Comparison> {
   const jobs = jobsOf(plan);
   const names = [SOURCE_ROW, ...plan.runs.map(({name}) => name)];
   const done = () => names.length - waiting.size;
   const waiting = new Set(jobs.map(({name}) => name));
   const running = new Set<string>();
   const progress = progressOf(plan, options.onProgress);
-  try {
-    await mkdir(options.output, {recursive: true});
-  } catch (error) {
-    throw asFileError(error, options.output);
-  }
   const failures = await doAll(jobs, {
     size: plan.jobs,
     signal: options.signal,

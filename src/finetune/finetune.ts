@@ -1,5 +1,5 @@
 import {basename, resolve} from 'node:path';
-import {Checkpoint, readSourceCard, requireFreeOutput} from '../checkpoint/index.js';
+import {Checkpoint, readSourceCard, requireFreeOutput, withLock} from '../checkpoint/index.js';
 import {openTrainingData, type HeldOut, type TrainingData} from '../data/index.js';
 import {FileError} from '../errors.js';
 import {
@@ -46,12 +46,16 @@ export interface FinetuneReport {
 /**
  * Fine-tunes a model on text with next-token prediction and AdamW. The run folder holds metrics.jsonl,
  * checkpoints/step-N, and at the end the float32 model at its top.
- * @throws UsageError, FileError or FormatError for options, model or data; InterruptedError after an abort,
- *   with everything saved
+ * @throws UsageError, FileError or FormatError for options, model or data, or a run folder that another process is at
+ *   work in; InterruptedError after an abort, with everything saved
  */
 export async function finetune(options: FinetuneOptions): Promise<FinetuneReport> {
   const run = new RunFolder(options.output);
   await requireRunFolder(run, options.resume ?? false);
+  return withLock(options.output, () => finetuneIn(run, options), {signal: options.signal});
+}
+
+async function finetuneIn(run: RunFolder, options: FinetuneOptions): Promise<FinetuneReport> {
   const config = await readConfigOf(options.model);
   const {arch} = config;
   const from = options.resume ? ((await run.steps()).at(-1) ?? 0) : 0;

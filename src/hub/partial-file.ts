@@ -1,8 +1,7 @@
-import {createHash} from 'node:crypto';
 import {open, readdir, rename, rm, stat, type FileHandle} from 'node:fs/promises';
-import {hostname} from 'node:os';
 import {basename, dirname, join} from 'node:path';
 import {setTimeout} from 'node:timers/promises';
+import {isRunning, MACHINE} from '../checkpoint/index.js';
 
 /** The owner says this often that it lives, by the file's time. */
 const HEARTBEAT_MS = 5000;
@@ -10,8 +9,7 @@ const HEARTBEAT_MS = 5000;
 const DEAD_MS = 90_000;
 const POLL_MS = 300;
 
-/** Names this machine in a file's name; the process's number means something on it alone. */
-const HOST = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
+/** The process's number in the name of a file that none is at. */
 const NOBODY = 0;
 
 /** The blobs that this process is downloading, by path. */
@@ -176,7 +174,7 @@ interface Found {
   mtimeMs: number;
 }
 
-const nameOf = (blob: string, process: number): string => `${blob}.${HOST}-${process}.incomplete`;
+const nameOf = (blob: string, process: number): string => `${blob}.${MACHINE}-${process}.incomplete`;
 
 /** The unfinished files of a blob, whosoever. */
 async function partialsOf(blob: string): Promise<Found[]> {
@@ -208,7 +206,8 @@ class Watch {
   }
 
   private isAlive({path, machine, process: number, size, mtimeMs}: Found): boolean {
-    if (machine === HOST && (number === process.pid || !isRunning(number))) return false;
+    if (machine === MACHINE && (number === NOBODY || number === process.pid || !isRunning(number)))
+      return false;
     const now = performance.now();
     const last = this.seen.get(path);
     if (!last || last.size !== size || last.mtimeMs !== mtimeMs) {
@@ -216,16 +215,6 @@ class Watch {
       return true;
     }
     return now - last.since < this.deadMs;
-  }
-}
-
-function isRunning(number: number): boolean {
-  if (number === NOBODY) return false;
-  try {
-    process.kill(number, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

@@ -2,6 +2,7 @@ import {readFileSync} from 'node:fs';
 import {readdir, readFile, rm} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {withLock} from '../../src/checkpoint/index.js';
 import {
   compare,
   convert,
@@ -67,6 +68,12 @@ describe('a comparison', () => {
     expect(JSON.parse(await readFile(temp.path('comparison', 'comparison.json'), 'utf8'))).toEqual(first);
     expect(await readFile(temp.path('comparison', 'comparison.html'), 'utf8')).toContain(
       'at equal parameters',
+    );
+  });
+
+  it('is for one process at a time', async () => {
+    await withLock(options.output, () =>
+      expect(compare(options)).rejects.toThrow(/comparison is in use by process \d+ of this machine/),
     );
   });
 

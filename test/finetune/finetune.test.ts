@@ -1,7 +1,9 @@
+import {existsSync} from 'node:fs';
 import {readFile, readdir} from 'node:fs/promises';
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {withLock} from '../../src/checkpoint/index.js';
 import {convert, finetune, InterruptedError, load, Tokenizer, UsageError} from '../../src/index.js';
 import {Trainer} from '../../src/finetune/trainer.js';
 import {trainerSettings} from '../helpers/training.js';
@@ -111,6 +113,15 @@ describe('a fine-tuning run', () => {
     const data = [join(FIXTURES, 'books_heldout.txt')];
     await expect(finetune({...RUN, model, output, resume: true, data})).rejects.toThrow(/other data/);
     await expect(finetune({...RUN, model, output})).rejects.toThrow(/not empty.*--resume/);
+  });
+
+  it('refuses a folder that another run is at work in, and leaves it as it is', async () => {
+    const output = temp.path('taken');
+    await withLock(output, async () => {
+      const resumed = finetune({...RUN, model, output, resume: true});
+      await expect(resumed).rejects.toThrow(/taken is in use by process \d+ of this machine/);
+    });
+    expect(existsSync(output)).toBe(false);
   });
 
   it('trains a plain source as vanilla', async () => {
