@@ -14,6 +14,8 @@ const mayImport = {
   ui: ['hub'],
   report: [],
   synthetic: [],
+  // Setting an engine up, and what a machine lacks.
+  setup: ['engine', 'hub', 'checkpoint'],
   ops: ['engine'],
   model: ['ops', 'engine', 'checkpoint'],
   data: ['tokenizer', 'checkpoint', 'synthetic'],
@@ -48,6 +50,7 @@ const mayImport = {
     'tokenizer',
     'engine',
     'checkpoint',
+    'setup',
     'synthetic',
     'ui',
   ],

@@ -8,7 +8,6 @@
  * Also a function, `buildNative`. What is up to date is not built again, and every file is written beside its
  * place and renamed, so that two processes may build at once. $CXX names another compiler.
  */
-import {spawn} from 'node:child_process';
 import {createHash} from 'node:crypto';
 import {
   existsSync,
@@ -24,10 +23,10 @@ import {createRequire} from 'node:module';
 import {availableParallelism} from 'node:os';
 import {basename, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {execute, findCompiler} from './compiler.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const require = createRequire(import.meta.url);
-const COMPILERS = ['c++', 'g++', 'clang++'];
 const PLATFORMS = ['linux', 'darwin'];
 
 // Results are the same bits on every path: the compiler may not fuse a * b + c where the source does not.
@@ -149,44 +148,6 @@ const testSources = () => [
   ...listSources('src').filter((file) => /^(pool|cpu|flops|gemm\w*)\.cc$/.test(basename(file))),
   ...listSources('test'),
 ];
-
-/** The first compiler that answers. */
-async function findCompiler() {
-  const candidates = process.env.CXX ? [process.env.CXX] : COMPILERS;
-  for (const candidate of candidates) {
-    if (
-      await execute(candidate, ['--version']).then(
-        () => true,
-        () => false,
-      )
-    )
-      return candidate;
-  }
-  const install =
-    process.platform === 'darwin' ? 'xcode-select --install' : "your system's g++ or clang package";
-  throw new Error(
-    process.env.CXX
-      ? `the C++ compiler that $CXX names (${process.env.CXX}) does not run`
-      : `no C++ compiler (${COMPILERS.join(', ')}) was found; install one: ${install}`,
-  );
-}
-
-function execute(command, args) {
-  return new Promise((resolve, reject) => {
-    const [program, ...first] = command.split(' ');
-    const child = spawn(program, [...first, ...args], {stdio: ['ignore', 'pipe', 'pipe']});
-    let said = '';
-    child.stdout.on('data', (chunk) => (said += chunk));
-    child.stderr.on('data', (chunk) => (said += chunk));
-    child.on('error', (error) => reject(new Error(`${command} could not be run: ${error.message}`)));
-    child.on('close', (code) => {
-      if (code === 0) return resolve();
-      const lines = said.split('\n');
-      const why = lines.find((line) => /error/i.test(line)) ?? lines[0];
-      reject(Object.assign(new Error(`${command} failed (${code}): ${why.trim()}`), {detail: said}));
-    });
-  });
-}
 
 async function inParallel(jobs, run) {
   const waiting = [...jobs];

@@ -56,7 +56,14 @@ export {
   splitFrontMatter,
   type SourceCard,
 } from './source-card.js';
-export {flushFolder, requireFreeOutput, writeFilesWhole, writeFileWhole, writeFolder} from './staging.js';
+export {
+  flushFolder,
+  requireFreeOutput,
+  writeFilesWhole,
+  writeFileWhole,
+  writeFolder,
+  writeOwnFolder,
+} from './staging.js';
 export {TorchFile} from './torch-file.js';
 export type {TensorInfo, WeightFile} from './weight-file.js';
 export {

@@ -30,13 +30,31 @@ export async function writeFolder<T>(
   options?: OutputOptions,
 ): Promise<T> {
   const target = await requireFreeOutput(output, options);
+  return placeFolder(output, target, write, () => checkOutput(output, target, options));
+}
+
+/**
+ * Writes a folder that is ztt's own all or nothing, as `writeFolder`: whatever lies there is replaced.
+ * @throws FileError if it cannot be written or replaced
+ */
+export async function writeOwnFolder<T>(folder: string, write: (stage: string) => Promise<T>): Promise<T> {
+  await clearAbandoned(dirname(folder), basename(folder));
+  return placeFolder(folder, folder, write, () => Promise.resolve());
+}
+
+async function placeFolder<T>(
+  output: string,
+  target: string,
+  write: (stage: string) => Promise<T>,
+  checkAgain: () => Promise<void>,
+): Promise<T> {
   const stage = besides(target, 'partial');
   let firstMade: string | undefined;
   try {
     firstMade = await mkdir(stage, {recursive: true});
     const result = await write(stage);
     await flushFolder(stage);
-    await checkOutput(output, target, options);
+    await checkAgain();
     if (await exists(target)) await replace(target, stage);
     else await rename(stage, target);
     await syncPath(dirname(target));

@@ -1,6 +1,5 @@
 import {createRequire} from 'node:module';
 import {availableParallelism, cpus} from 'node:os';
-import type {KernelBackend} from '@tensorflow/tfjs-core';
 import {EngineError} from '../errors.js';
 
 /** The engines in the order that `auto` prefers them; `cpu` is the plain-JavaScript reference, never chosen. */
@@ -31,7 +30,7 @@ export interface StartOptions {
 
 /** How to bring up each engine. Throws EngineError where it cannot run here, UsageError for options that it cannot take. */
 export const STARTERS: Record<EngineName, (options: StartOptions) => Promise<EngineInfo>> = {
-  tensorflow: startTensorflow,
+  tensorflow: startTensorflowEngine,
   webgpu: startWebGpuEngine,
   native: startNativeEngine,
   wasm: startWasm,
@@ -43,15 +42,6 @@ const require = createRequire(import.meta.url);
 /** The version of an installed package. */
 function packageVersion(name: string): string {
   return (require(`${name}/package.json`) as {version: string}).version;
-}
-
-function installed(name: string): boolean {
-  try {
-    require.resolve(`${name}/package.json`);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function processor(): string {
@@ -143,33 +133,16 @@ async function startCpu(options: StartOptions): Promise<EngineInfo> {
   };
 }
 
-interface TensorflowBackend extends KernelBackend {
-  isUsingGpuDevice?: boolean;
-}
-
-async function startTensorflow({threads}: StartOptions): Promise<EngineInfo> {
-  // TensorFlow reads its thread counts from the environment when it is loaded.
-  if (threads !== undefined) process.env.TF_NUM_INTRAOP_THREADS = String(threads);
-  for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
-    if (!installed(name)) continue;
-    await import(name).catch((error: Error) => {
-      throw new EngineError(
-        `engine tensorflow cannot run: ${name} is installed but does not load: ${error.message}`,
-      );
-    });
-    const tf = await import('@tensorflow/tfjs-core');
-    const backend = tf.findBackend('tensorflow') as TensorflowBackend | undefined;
-    if (!backend) throw new EngineError(`engine tensorflow cannot run: ${name} registered no backend.`);
-    return {
-      name: 'tensorflow',
-      backend: 'tensorflow',
-      device: backend.isUsingGpuDevice ? 'CUDA GPU' : processor(),
-      version: packageVersion(name),
-      threads: threads ?? availableParallelism(),
-      hardware: backend.isUsingGpuDevice ? 'gpu' : 'cpu',
-    };
-  }
-  throw new EngineError(
-    'engine tensorflow cannot run: @tensorflow/tfjs-node-gpu is not installed; `npm install @tensorflow/tfjs-node-gpu` gets it (half a gigabyte, CUDA 11).',
-  );
+async function startTensorflowEngine({threads}: StartOptions): Promise<EngineInfo> {
+  await loadTfjs();
+  const {startTensorflow} = await import('./tensorflow/index.js');
+  const {gpu, version, threads: used} = await startTensorflow(threads);
+  return {
+    name: 'tensorflow',
+    backend: 'tensorflow',
+    device: gpu ? `${gpu}, CUDA` : processor(),
+    version,
+    threads: used,
+    hardware: gpu ? 'gpu' : 'cpu',
+  };
 }

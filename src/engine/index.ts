@@ -3,6 +3,18 @@ import {EngineError, requireWhole, UsageError} from '../errors.js';
 import {ENGINES, STARTERS, type EngineInfo, type EngineName, type StartOptions} from './engines.js';
 
 export {ENGINES, type EngineInfo, type EngineName} from './engines.js';
+export {
+  BUILT,
+  nvidiaGpus,
+  readRecord,
+  tensorflowEnvironment,
+  tensorflowFolder,
+  thisMachine,
+  type BuiltRecord,
+  type Environment,
+  type Gpu,
+  type LibrarySource,
+} from './tensorflow/facts.js';
 
 export interface EngineOptions {
   /** An engine's name, or `auto` (default): a real GPU if one works, else native, else wasm. */

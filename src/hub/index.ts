@@ -8,10 +8,12 @@
  * they hand back. `openDataset` lists a dataset repo and fetches files of it. `pull` copies a whole model into a folder.
  * Out: `push`.
  */
+export {bodyChunks, STALL_MS} from './body.js';
 export type {Environment} from './environment.js';
 export {fetchModel, type FetchedModel, type FetchModelOptions} from './fetch-model.js';
 export type {Retry} from './hub-fetch.js';
 export {findModel, type ModelSource} from './model-source.js';
+export {networkTrouble, StalledError} from './network-trouble.js';
 export {openDataset, type HubDataset} from './open-dataset.js';
 export {openModel, type ModelWeights} from './open-model.js';
 export {planPush, type LeftOut, type PlannedFile, type PushPlan} from './plan.js';

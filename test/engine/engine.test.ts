@@ -19,7 +19,7 @@ describe('choosing an engine', () => {
   });
 
   it.each([
-    [{engine: 'tensorflow'}, EngineError, /tfjs-node-gpu is not installed; `npm install/],
+    [{engine: 'tensorflow'}, EngineError, /not set up; `ztt engines install tensorflow/],
     [{engine: 'warp'}, UsageError, /no engine warp; there are auto, tensorflow/],
     [{engine: 'wasm', threads: 4}, EngineError, /wasm runs on one thread/],
     [{threads: 0}, UsageError, /threads is 0/],

@@ -2,15 +2,17 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import type {Model} from '../../src/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
 import {CASES, Expected, THRESHOLDS, VARIANTS} from '../helpers/oracle.js';
+import {tensorflowEngines} from '../helpers/tensorflow.js';
 import {loadVariant, sourceName} from '../helpers/variant.js';
 
-/** The engines that every machine has, and the native one at several thread counts. */
+/** The engines that every machine has, the native one at several thread counts, and those that a machine may have. */
 const ENGINES = [
   {engine: 'native', threads: 1},
   {engine: 'native', threads: 2},
   {engine: 'native', threads: 3},
   {engine: 'wasm', threads: 1},
   {engine: 'cpu', threads: 1},
+  ...(await tensorflowEngines()),
 ];
 
 describe.each(ENGINES)('engine $engine on $threads threads', ({engine, threads}) => {

@@ -1,5 +1,5 @@
-import type {EngineStatus} from '../engine/index.js';
-import {BaseCommand, table} from '../ui/index.js';
+import type {EngineStatus} from '../../engine/index.js';
+import {BaseCommand, table} from '../../ui/index.js';
 
 /** `ztt engines`: what can compute here. */
 export default class Engines extends BaseCommand {
@@ -11,7 +11,7 @@ export default class Engines extends BaseCommand {
 
   override async run(): Promise<EngineStatus[]> {
     await this.parse(Engines);
-    const {listEngines} = await import('../engine/index.js');
+    const {listEngines} = await import('../../engine/index.js');
     const engines = await listEngines();
     const columns = ['engine', 'available', 'version', 'threads', 'device'].map((title) => ({title}));
     this.log(

@@ -1,0 +1,78 @@
+import {Args, Flags} from '@oclif/core';
+import type {InstallReport} from '../../setup/index.js';
+import {BaseCommand, facts, format, someText} from '../../ui/index.js';
+
+/** `ztt engines install`: an engine that must be built for this machine. */
+export default class Install extends BaseCommand {
+  static override summary = 'Set up an engine that is built for this machine.';
+  static override description =
+    "tensorflow is tfjs-node's binding, from its own sources on npm, compiled against a libtensorflow that is here: " +
+    'of a pip-installed TensorFlow 2.x (with CUDA: pip install tensorflow[and-cuda]), of a folder, or of the official ' +
+    "archive. It takes a C++ compiler and npm, and lies in the user's data folder; nothing else is changed.";
+  static override examples = [
+    {
+      description: 'Against the TensorFlow of the Python on the PATH',
+      command: '<%= config.bin %> <%= command.id %> tensorflow',
+    },
+    {
+      description: 'Against that of a virtual environment',
+      command: '<%= config.bin %> <%= command.id %> tensorflow --from-pip venv/bin/python',
+    },
+    {
+      description: 'Against the official libtensorflow',
+      command: '<%= config.bin %> <%= command.id %> tensorflow --download',
+    },
+  ];
+
+  static override args = {
+    engine: Args.string({description: 'The engine.', options: ['tensorflow'], required: true}),
+  };
+
+  static override flags = {
+    'from-pip': someText({
+      description: 'A Python with TensorFlow 2.x in it; python3 unless another source is given.',
+      helpValue: 'PYTHON',
+      exclusive: ['libtensorflow', 'download'],
+    }),
+    libtensorflow: someText({
+      description: 'A folder with the include and lib of libtensorflow.',
+      helpValue: 'DIR',
+      exclusive: ['from-pip', 'download'],
+    }),
+    download: Flags.boolean({
+      description: 'Download the official libtensorflow: with CUDA where there is an NVIDIA GPU, and large.',
+      exclusive: ['from-pip', 'libtensorflow'],
+    }),
+    force: Flags.boolean({description: 'Build anew what is set up already.'}),
+  };
+
+  override async run(): Promise<InstallReport> {
+    const {flags} = await this.parse(Install);
+    const {installTensorflow} = await import('../../setup/index.js');
+    const signal = this.interruptible('stopped; nothing was installed.');
+    const progress = await this.progress({title: 'Looking for TensorFlow', amount: format.bytes});
+    const report = await installTensorflow({
+      fromPip: flags['from-pip'],
+      libtensorflow: flags.libtensorflow,
+      download: flags.download,
+      force: flags.force,
+      signal,
+      onPhase: (phase) => progress.begin(phase),
+      onBytes: (done, total) => progress.update(done, total),
+    });
+    progress.stop();
+    this.print(report);
+    return report;
+  }
+
+  private print({folder, tensorflow, gpu, source, built}: InstallReport): void {
+    this.log(folder);
+    this.log(
+      facts([
+        ['TensorFlow', `${tensorflow}, of ${source.from}${built ? '' : '; it was set up already'}`],
+        ['computes on', gpu ? 'a CUDA GPU' : 'the CPU'],
+        ['try it', '`ztt engines`, or `--engine tensorflow`'],
+      ]),
+    );
+  }
+}
