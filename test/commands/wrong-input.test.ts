@@ -242,7 +242,10 @@ describe('the command line', () => {
     [['info', join(GPT2, 'config.json')], /config\.json is no \.safetensors or \.bin file/],
     [['revert', GPT2, '-o', 'OUT'], /is a plain gpt2 model already/],
     [[...generate, '--engine', 'webgpu'], /engine webgpu cannot run: /],
-    [[...generate, '--engine', 'tensorflow'], /engine tensorflow cannot run: .*`ztt engines install tensorflow/],
+    [
+      [...generate, '--engine', 'tensorflow'],
+      /engine tensorflow cannot run: .*`ztt engines install tensorflow/,
+    ],
     [
       ['generate', GPT2, '--prompt', 'x'],
       /gpt2 has no tokenizer: neither tokenizer\.json nor vocab\.json with merges\.txt/,
