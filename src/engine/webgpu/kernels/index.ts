@@ -1,4 +1,6 @@
 import {ACTIVATIONS} from './activation.js';
+import {ATTENTION} from './attention.js';
+import {ATTENTION_GRADIENT} from './attention-gradient.js';
 import {COLUMN_SUMS} from './column-sums.js';
 import {LAYER_NORM} from './layer-norm.js';
 import {LINEAR} from './linear.js';
@@ -9,5 +11,16 @@ import {register} from './register.js';
 /** Registers the fused kernels of src/ops under a tfjs backend's name. */
 export function registerFusedKernels(backendName: string): void {
   makeProductsDeterministic(backendName);
-  register({...ACTIVATIONS, ...COLUMN_SUMS, ...LAYER_NORM, ...LINEAR, ...OPTIMIZER}, backendName);
+  register(
+    {
+      ...ACTIVATIONS,
+      ...ATTENTION,
+      ...ATTENTION_GRADIENT,
+      ...COLUMN_SUMS,
+      ...LAYER_NORM,
+      ...LINEAR,
+      ...OPTIMIZER,
+    },
+    backendName,
+  );
 }

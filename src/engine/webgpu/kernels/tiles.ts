@@ -1,0 +1,227 @@
+import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
+import {EngineError} from '../../../errors.js';
+import type {Element} from './program.js';
+import {unrolled} from './wgsl.js';
+
+// Attention goes over tiles: some rows (of queries, say) against as many columns (of keys, say), both of which lie in a
+// workgroup's memory as vectors of a head's d numbers, four to an element. Its 64 threads stand 8 `across` and 8 `down`:
+// one has the rows down, down + 8, ... and the columns across, across + 8, ... of the tile's products.
+
+/** Threads of a workgroup, and of a side of it. */
+export const THREADS = 64;
+const SIDE = 8;
+
+/** How attention is cut up for heads of a size. */
+export type Tile = {
+  /** A head's numbers. */
+  d: number;
+  /** Rows and columns of a tile. */
+  size: number;
+  /** Whether heads are read four numbers at a time. */
+  element: Element;
+};
+
+/** Four numbers at a time that a head has. */
+const quads = ({d}: Tile): number => Math.ceil(d / 4);
+/** Elements from a vector to the next: odd, so that threads that read one below the other meet other memory banks. */
+const pitch = (tile: Tile): number => quads(tile) | 1;
+/** Rows, and columns, of the products that a thread has. */
+const own = ({size}: Tile): number => size / SIDE;
+/** Elements of a vector that a thread has. */
+const ownQuads = (tile: Tile): number => Math.ceil(quads(tile) / SIDE);
+
+/** Bytes of a workgroup's memory that tiles take: what `memory` declares. */
+const bytesOf = (tile: Tile): number =>
+  2 * 16 * (tile.size * pitch(tile) + SIDE) + 4 * tile.size * (tile.size + 1) + 2 * 4 * tile.size * SIDE;
+
+/** Sizes of tiles, and the fewest tokens that one is worth it for. */
+const SIZES = [
+  {size: 32, tokens: 64},
+  {size: 16, tokens: SIDE + 1},
+  {size: SIDE, tokens: 0},
+];
+
+/**
+ * The largest tiles that this GPU has room for, and so many tokens a use.
+ * @throws EngineError where it has no room even for small ones
+ */
+export function tileFor(backend: WebGPUBackend, d: number, tokens: number): Tile {
+  const limit = backend.device.limits.maxComputeWorkgroupStorageSize;
+  const element: Element = d % 4 === 0 ? 'vec4f' : 'f32';
+  const tiles = SIZES.filter((each) => tokens >= each.tokens).map(({size}) => ({d, size, element}));
+  const fitting = tiles.find((tile) => bytesOf(tile) <= limit);
+  if (fitting) return fitting;
+  throw new EngineError(
+    `engine webgpu: attention over heads of ${d} needs ${bytesOf(tiles.at(-1)!)} bytes of a workgroup's memory, and this GPU has ${limit}; take --engine native.`,
+  );
+}
+
+/** A tile's vectors, `left` of its rows and `right` of its columns, and their `weights`. */
+export const memory = (tile: Tile): string => `
+var<workgroup> left: array<vec4f, ${tile.size * pitch(tile) + SIDE}>;
+var<workgroup> right: array<vec4f, ${tile.size * pitch(tile) + SIDE}>;
+var<workgroup> weights: array<f32, ${tile.size * (tile.size + 1)}>;
+`;
+
+/** `read_NAME(start, quad)`: four of the d numbers that start at an index of a buffer. */
+export const reader = ({d, element}: Tile, name: string, buffer = name): string =>
+  element === 'vec4f'
+    ? `fn read_${name}(start: u32, quad: u32) -> vec4f { return ${buffer}[start / 4u + quad]; }`
+    : `
+fn read_${name}(start: u32, quad: u32) -> vec4f {
+  var four = vec4f();
+  for (var i = 0u; i < min(4u, ${d}u - 4u * quad); i++) { four[i] = ${buffer}[start + 4u * quad + i]; }
+  return four;
+}`;
+
+/** `write_NAME(start, quad, four)`. */
+export const writer = ({d, element}: Tile, name: string, buffer = name): string =>
+  element === 'vec4f'
+    ? `fn write_${name}(start: u32, quad: u32, four: vec4f) { ${buffer}[start / 4u + quad] = four; }`
+    : `
+fn write_${name}(start: u32, quad: u32, four: vec4f) {
+  for (var i = 0u; i < min(4u, ${d}u - 4u * quad); i++) { ${buffer}[start + 4u * quad + i] = four[i]; }
+}`;
+
+/**
+ * Fills `left` or `right`; zeros where there is no such row.
+ * @param name - what is read
+ * @param exists - whether vector `row` of the tile is there
+ * @param start - the index of its first number
+ */
+export const fill = (
+  tile: Tile,
+  side: 'left' | 'right',
+  name: string,
+  exists: string,
+  start: string,
+): string => `
+for (var i = thread; i < ${tile.size * quads(tile)}u; i += ${THREADS}u) {
+  let row = i / ${quads(tile)}u;
+  let quad = i % ${quads(tile)}u;
+  var four = vec4f();
+  if (${exists}) { four = read_${name}(${start}, quad); }
+  ${side}[row * ${pitch(tile)}u + quad] = four;
+}`;
+
+/** Lines for each of a thread's rows. */
+export const eachRow = (tile: Tile, line: (r: number) => string): string => unrolled(own(tile), line);
+
+/** Lines for each of a thread's products. */
+export const eachProduct = (tile: Tile, line: (r: number, c: number) => string): string =>
+  unrolled(own(tile), (r) => unrolled(own(tile), (c) => line(r, c)));
+
+/** Lines for each of a thread's elements of its rows' vectors. */
+export const eachQuad = (tile: Tile, line: (r: number, q: number) => string): string =>
+  unrolled(own(tile), (r) => unrolled(ownQuads(tile), (q) => line(r, q)));
+
+/** A thread's row, or column, in the tile. */
+export const rowOf = (r: number): string => `(down + ${SIDE * r}u)`;
+export const columnOf = (c: number): string => `(across + ${SIDE * c}u)`;
+/** A thread's element of a vector. */
+export const quadOf = (q: number): string => `(across + ${SIDE * q}u)`;
+/** Whether there is such an element. */
+export const hasQuad = (tile: Tile, q: number): string => `${quadOf(q)} < ${quads(tile)}u`;
+
+/** A thread's place in the workgroup. */
+export const PLACE = `
+let down = thread / ${SIDE}u;
+let across = thread % ${SIDE}u;`;
+
+/** NAME_r_c: `left`'s rows times `right`'s. */
+export const products = (tile: Tile, name: string): string => `
+${eachProduct(tile, (r, c) => `var ${name}_${r}_${c} = 0.0;`)}
+for (var quad = 0u; quad < ${quads(tile)}u; quad++) {
+  ${unrolled(own(tile), (r) => `let a${r} = left[${rowOf(r)} * ${pitch(tile)}u + quad];`)}
+  ${unrolled(own(tile), (c) => `let b${c} = right[${columnOf(c)} * ${pitch(tile)}u + quad];`)}
+  ${eachProduct(tile, (r, c) => `${name}_${r}_${c} += dot(a${r}, b${c});`)}
+}`;
+
+/** Sets `weights` at a thread's products. */
+export const setWeights = (tile: Tile, value: (r: number, c: number) => string): string =>
+  eachProduct(tile, (r, c) => `weights[${rowOf(r)} * ${tile.size + 1}u + ${columnOf(c)}] = ${value(r, c)};`);
+
+/** Sums NAME_r_q, at first zeros: `addWeighted` adds to them. */
+export const sums = (tile: Tile, name: string): string =>
+  eachQuad(tile, (r, q) => `var ${name}_${r}_${q} = vec4f();`);
+
+/** NAME_r_q += the rows of `right`, weighted by the tile's `weights`. */
+export const addWeighted = (tile: Tile, name: string): string => `
+for (var k = 0u; k < ${tile.size}u; k++) {
+  ${unrolled(own(tile), (r) => `let w${r} = weights[${rowOf(r)} * ${tile.size + 1}u + k];`)}
+  ${unrolled(ownQuads(tile), (q) => `let v${q} = right[k * ${pitch(tile)}u + ${quadOf(q)}];`)}
+  ${eachQuad(tile, (r, q) => `${name}_${r}_${q} += w${r} * v${q};`)}
+}`;
+
+/** NAME_r: `left`'s rows times a vector that is read. */
+export const timesVector = (tile: Tile, name: string, read: string, start: string): string => `
+${eachRow(tile, (r) => `var ${name}_${r} = 0.0;`)}
+for (var quad = 0u; quad < ${quads(tile)}u; quad++) {
+  let vector = read_${read}(${start}, quad);
+  ${eachRow(tile, (r) => `${name}_${r} += dot(left[${rowOf(r)} * ${pitch(tile)}u + quad], vector);`)}
+}`;
+
+/** The sum over all rows of `left`, weighted by the first column of `weights`, handed on as `four` of a `quad`. */
+export const weightedSumOfLeft = (tile: Tile, use: string): string => `
+for (var quad = thread; quad < ${quads(tile)}u; quad += ${THREADS}u) {
+  var four = vec4f();
+  for (var row = 0u; row < ${tile.size}u; row++) {
+    four += weights[row * ${tile.size + 1}u] * left[row * ${pitch(tile)}u + quad];
+  }
+  ${use}
+}`;
+
+/** Far below any logit, and finite: its exponential is zero. */
+const MASKED = '-1e30';
+
+/** What `softmaxRows` keeps of each of a thread's rows: its largest logit, and the sum of exponentials less that. */
+export const softmaxMemory = (tile: Tile): string => `
+var<workgroup> largest: array<f32, ${tile.size * SIDE}>;
+var<workgroup> total: array<f32, ${tile.size * SIDE}>;
+`;
+
+/** Rows that have seen no key yet, or only the zero token by its logit. */
+export const softmaxStart = (tile: Tile, zeroLogit?: (r: number) => string): string =>
+  eachRow(tile, (r) =>
+    zeroLogit
+      ? `var m_${r} = ${zeroLogit(r)}; var l_${r} = 1.0;`
+      : `var m_${r} = ${MASKED}; var l_${r} = 0.0;`,
+  );
+
+/**
+ * One tile of an online softmax (Dao et al., arXiv 2205.14135): the logits s_r_c become `weights`, relative to the
+ * largest logit so far, m_r, and the sums so far, l_r and o_r_q, are brought to it. `between` runs once nobody reads
+ * `right` any more.
+ */
+export const softmaxStep = (
+  tile: Tile,
+  visible: (r: number, c: number) => string,
+  between: string,
+): string => `
+${eachProduct(tile, (r, c) => `s_${r}_${c} = select(${MASKED}, s_${r}_${c} * u.scale, ${visible(r, c)});`)}
+${eachRow(tile, (r) => `largest[${rowOf(r)} * ${SIDE}u + across] = ${folded(tile, (c) => `s_${r}_${c}`, 'max')};`)}
+workgroupBarrier();
+${between}
+${eachRow(
+  tile,
+  (r) => `
+let before_${r} = m_${r};
+for (var i = 0u; i < ${SIDE}u; i++) { m_${r} = max(m_${r}, largest[${rowOf(r)} * ${SIDE}u + i]); }
+let kept_${r} = exp(before_${r} - m_${r});`,
+)}
+${eachProduct(tile, (r, c) => `s_${r}_${c} = exp(s_${r}_${c} - m_${r});`)}
+${setWeights(tile, (r, c) => `s_${r}_${c}`)}
+${eachRow(tile, (r) => `total[${rowOf(r)} * ${SIDE}u + across] = ${folded(tile, (c) => `s_${r}_${c}`, '')};`)}
+workgroupBarrier();
+${eachRow(
+  tile,
+  (r) => `
+l_${r} *= kept_${r};
+for (var i = 0u; i < ${SIDE}u; i++) { l_${r} += total[${rowOf(r)} * ${SIDE}u + i]; }`,
+)}`;
+
+/** A thread's columns as one value: their sum, or what a function of two gives. */
+function folded(tile: Tile, value: (c: number) => string, by: string): string {
+  const values = Array.from({length: own(tile)}, (_, c) => value(c));
+  return values.reduce((a, b) => (by === '' ? `${a} + ${b}` : `${by}(${a}, ${b})`));
+}
