@@ -6,7 +6,7 @@ import {EXIT_GRANULARITIES, EXIT_SCORES} from '../model/index.js';
 import {
   BaseCommand,
   dropFlag,
-  engineFlag,
+  engineFlags,
   exitFlags,
   exitOptions,
   facts,
@@ -45,7 +45,7 @@ export default class Calibrate extends BaseCommand {
     }),
     ...exitFlags(EXIT_SCORES),
     'exit-granularity': granularityFlag(EXIT_GRANULARITIES),
-    engine: engineFlag(ENGINES),
+    ...engineFlags(ENGINES),
     threads: threadsFlag,
   };
 
@@ -70,7 +70,11 @@ export default class Calibrate extends BaseCommand {
     const checkpoint = await Checkpoint.open(args.model);
     await checkpoint.close();
     const tokenizer = await Tokenizer.load(checkpoint.folder);
-    const model = await load(args.model, {engine: flags.engine, threads: flags.threads});
+    const model = await load(args.model, {
+      engine: flags.engine,
+      device: flags.device,
+      threads: flags.threads,
+    });
     this.note(model.engine.why);
     const progress = await this.progress({title: 'Reading tasks'});
     let begun = false;

@@ -7,7 +7,7 @@ import {
   BaseCommand,
   comparisonTable,
   dataFlags,
-  engineFlag,
+  engineFlags,
   format,
   MODEL_FORMS,
   modelArg,
@@ -148,7 +148,7 @@ export default class Compare extends BaseCommand {
       description: 'A YAML file of flags by name, and `source`; the command line wins.',
       helpValue: 'FILE',
     }),
-    engine: engineFlag(ENGINES),
+    ...engineFlags(ENGINES),
     threads: threadsFlag,
   };
 
@@ -185,6 +185,7 @@ export default class Compare extends BaseCommand {
       training: {heldOutData: flags['held-out-data'], saveEvery: flags['save-every']},
       jobs: flags.jobs,
       engine: flags.engine,
+      device: flags.device,
       threads: flags.threads,
       onData: (_: string, done: number, total: number) => progress.update(done, total),
       onNote: (line: string) => this.note(line),

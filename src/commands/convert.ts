@@ -13,7 +13,7 @@ import {LAYOUTS, SHARES, ZERO_INITS} from '../model/index.js';
 import {
   BaseCommand,
   byteSize,
-  engineFlag,
+  engineFlags,
   facts,
   forceFlag,
   format,
@@ -157,7 +157,7 @@ export default class Convert extends BaseCommand {
       helpGroup: 'PROOF',
       options: VERIFY_LEVELS,
     })(),
-    engine: engineFlag(ENGINES),
+    ...engineFlags(ENGINES),
   };
 
   override async run(): Promise<ConvertReport | ConversionPlan> {
@@ -196,6 +196,7 @@ export default class Convert extends BaseCommand {
       origin: originOf(fetched),
       verify: flags.verify,
       engine: flags.engine,
+      device: flags.device,
       onPhase: (phase) => progress.begin(PHASES[phase]),
       onProgress: (done, total) => progress.update(done, total),
       onNote: (line) => this.note(line),

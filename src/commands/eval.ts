@@ -5,7 +5,7 @@ import {EXIT_GRANULARITIES, EXIT_SCORES} from '../model/index.js';
 import {Flags} from '@oclif/core';
 import {
   BaseCommand,
-  engineFlag,
+  engineFlags,
   exitFlags,
   exitOptions,
   format,
@@ -102,7 +102,7 @@ export default class Eval extends BaseCommand {
       description: 'A YAML file of flags by name, and `model`; the command line wins.',
       helpValue: 'FILE',
     }),
-    engine: engineFlag(ENGINES),
+    ...engineFlags(ENGINES),
     threads: threadsFlag,
   };
 
@@ -130,7 +130,11 @@ export default class Eval extends BaseCommand {
     const weights = flags.output ? await checkpoint.sha256() : {};
     await checkpoint.close();
     const tokenizer = await Tokenizer.load(checkpoint.folder);
-    const model = await load(path, {engine: flags.engine, threads: flags.threads});
+    const model = await load(path, {
+      engine: flags.engine,
+      device: flags.device,
+      threads: flags.threads,
+    });
     this.note(model.engine.why);
     const progress = await this.progress({title: 'Reading tasks'});
     const logged: {task: string; threshold: number; samples: Sample[]}[] = [];

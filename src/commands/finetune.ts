@@ -7,7 +7,7 @@ import {
   BaseCommand,
   distillFlags,
   dataFlags,
-  engineFlag,
+  engineFlags,
   facts,
   format,
   MODEL_FORMS,
@@ -138,7 +138,7 @@ export default class Finetune extends BaseCommand {
     ...recipeFlags,
     ...optimizerFlags,
     ...runFlags,
-    engine: engineFlag(ENGINES),
+    ...engineFlags(ENGINES),
     threads: threadsFlag,
   };
 
@@ -170,6 +170,7 @@ export default class Finetune extends BaseCommand {
       resume: flags.resume,
       checkpointCycles: flags['checkpoint-cycles'],
       engine: flags.engine,
+      device: flags.device,
       threads: flags.threads,
     };
     if (flags['dry-run']) {

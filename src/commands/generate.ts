@@ -4,7 +4,7 @@ import {EXIT_SCORES, type GeneratedToken, type ModelConfig} from '../model/index
 import {
   BaseCommand,
   DepthText,
-  engineFlag,
+  engineFlags,
   exitFlags,
   exitOptions,
   format,
@@ -117,7 +117,7 @@ export default class Generate extends BaseCommand {
       description:
         'Show the cycles that each token took: as colours on a terminal, else as numbers in brackets where they change.',
     }),
-    engine: engineFlag(ENGINES),
+    ...engineFlags(ENGINES),
     threads: threadsFlag,
   };
 
@@ -143,7 +143,11 @@ export default class Generate extends BaseCommand {
     };
     requireExits(config, exits);
     const tokenizer = await Tokenizer.load(checkpoint.folder);
-    const model = await load(path, {engine: flags.engine, threads: flags.threads});
+    const model = await load(path, {
+      engine: flags.engine,
+      device: flags.device,
+      threads: flags.threads,
+    });
     this.note(model.engine.why);
     const promptIds = tokenizer.encode(flags.prompt);
     const {maxPositions, vocabulary} = model.config.arch;

@@ -4,7 +4,7 @@ import {ENGINES} from '../engine/index.js';
 import {
   BaseCommand,
   byteSize,
-  engineFlag,
+  engineFlags,
   facts,
   forceFlag,
   format,
@@ -50,7 +50,7 @@ export default class Revert extends BaseCommand {
     'drop-zero-tokens': Flags.boolean({
       description: 'Leave the zero tokens out, which changes what the model computes.',
     }),
-    engine: engineFlag(ENGINES),
+    ...engineFlags(ENGINES),
   };
 
   override async run(): Promise<RevertReport> {
@@ -67,6 +67,7 @@ export default class Revert extends BaseCommand {
       unroll: flags.unroll,
       dropZeroTokens: flags['drop-zero-tokens'],
       engine: flags.engine,
+      device: flags.device,
       onProgress: (done, total) => progress.update(done, total),
       signal,
     });

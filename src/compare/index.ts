@@ -30,5 +30,8 @@ export async function planComparison(options: CompareOptions): Promise<TimedPlan
     import('./plan.js'),
     import('./speed.js'),
   ]);
-  return {...(await plan(options)), flopsPerSecond: await trainingSpeed(options.engine)};
+  return {
+    ...(await plan(options)),
+    flopsPerSecond: await trainingSpeed({engine: options.engine, device: options.device}),
+  };
 }

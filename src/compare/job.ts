@@ -17,7 +17,7 @@ import {openText} from './text.js';
 export interface Job {
   settings: Pick<
     ComparisonSettings,
-    'source' | 'sourceName' | 'data' | 'tasks' | 'taskFolder' | 'limit' | 'engine'
+    'source' | 'sourceName' | 'data' | 'tasks' | 'taskFolder' | 'limit' | 'engine' | 'device'
   >;
   threads: number;
   run: Pick<PlannedRun, 'folder' | 'convert' | 'train' | 'trained'> | null;
@@ -63,6 +63,7 @@ async function train(
     data: settings.data,
     openDataset: (repo) => openDataset(repo, {signal}),
     engine: settings.engine,
+    device: settings.device,
     threads,
     resume: await exists(output),
     onStep: ({step, steps}) => onShare(step / steps),
@@ -78,8 +79,8 @@ async function outcomeOf(
   {exits, thresholds, penalties}: PlannedEvaluation,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const {engine} = settings;
-  const model = await load(folder, {engine, threads});
+  const {engine, device} = settings;
+  const model = await load(folder, {engine, device, threads});
   try {
     const {arch, arrangement} = model.config;
     const text = run ? await readText(model, folder, settings, run.train, {exits, penalties, signal}) : {};

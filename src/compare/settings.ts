@@ -38,6 +38,7 @@ export interface CompareOptions {
   /** Runs at a time; as many as there are cores and memory for, unless given. */
   jobs?: number;
   engine?: string;
+  device?: string;
   /** Threads of each run; the cores are shared out, unless given. */
   threads?: number;
   onData?: FinetuneOptions['onData'];
@@ -68,6 +69,7 @@ export interface ComparisonSettings {
   training: TrainSettings;
   jobs?: number;
   engine?: string;
+  device?: string;
   threads?: number;
 }
 
@@ -80,7 +82,7 @@ const HELD_OUT_SHARE = 0.05;
 
 /** @throws UsageError naming the option and what it may be */
 export function comparisonSettings(options: CompareOptions): ComparisonSettings {
-  const {source, axes = [], seeds = [1], tasks = [], limit, jobs, engine, threads} = options;
+  const {source, axes = [], seeds = [1], tasks = [], limit, jobs, engine, device, threads} = options;
   checkBudget(options.budget);
   const layouts = withVanilla(options.layouts ?? LAYOUTS);
   const twice = axes.find(({name}, i) => axes.findIndex((other) => other.name === name) < i);
@@ -125,6 +127,7 @@ export function comparisonSettings(options: CompareOptions): ComparisonSettings 
     },
     jobs,
     engine,
+    device,
     threads,
   };
 }

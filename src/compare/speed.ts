@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {useEngine} from '../engine/index.js';
+import {useEngine, type EngineChoice} from '../engine/index.js';
 
 /** Of what plain matrix products reach, the share that training reached on the bundled model (docs/results.md). */
 const TRAINING_SHARE = 0.5;
@@ -8,8 +8,8 @@ const SIZE = 768;
 const MILLISECONDS = 300;
 
 /** FLOPs a second that training will reach here, about: a share of what a matrix product reaches, measured now. */
-export async function trainingSpeed(engine: string | undefined): Promise<number> {
-  await useEngine({engine});
+export async function trainingSpeed(engine: EngineChoice): Promise<number> {
+  await useEngine(engine);
   const a = tf.randomUniform([SIZE, SIZE]);
   const b = tf.randomUniform([SIZE, SIZE]);
   const product = async () => {

@@ -1,5 +1,6 @@
 import {freemem} from 'node:os';
 import {elementCount} from '../checkpoint/index.js';
+import type {EngineChoice} from '../engine/index.js';
 import {FormatError, UnsupportedError} from '../errors.js';
 import {load, modelTensors, vanilla, type Architecture} from '../model/index.js';
 import type {LogitsComparison} from './certificate.js';
@@ -17,16 +18,16 @@ export async function compareLogits(
   converted: string,
   {config, reader, planned, summary}: Conversion,
   progress: PhaseProgress,
-  engine?: string,
+  engine: EngineChoice,
 ): Promise<LogitsComparison> {
   const V = config.arch.vocabulary;
   progress.begin('comparing', 0);
-  const before = await load(source, {engine});
+  const before = await load(source, engine);
   const probe = await probeFor(reader.checkpoint.folder, before);
   const expected = await probeLogits(before, probe, summary.source.name);
   before.dispose();
   progress.advance(0);
-  const after = await load(converted, {engine});
+  const after = await load(converted, engine);
   const plain = await probeLogits(after.plain(), probe, summary.output);
   progress.advance(0);
   const full = await probeLogits(after, probe, summary.output);

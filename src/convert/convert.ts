@@ -14,7 +14,7 @@ import {
   type FloatDtype,
   type WeightWriter,
 } from '../checkpoint/index.js';
-import {useEngine} from '../engine/index.js';
+import {useEngine, type EngineChoice} from '../engine/index.js';
 import {modelConfigJson, type ZttConfig} from '../model/index.js';
 import {CERTIFICATE, certificateText, certify, type Certificate} from './certificate.js';
 import {compareLogits, requireMemoryToLoad} from './compare.js';
@@ -24,15 +24,14 @@ import type {PlannedTensor} from './plan.js';
 import {prepare, type Conversion, type ConversionSummary} from './prepare.js';
 import {verifyTensors} from './verify.js';
 
-export interface ConvertOptions extends PlanOptions {
+/** `engine` and `device` compute under `verify: 'logits'`. */
+export interface ConvertOptions extends PlanOptions, EngineChoice {
   source: string;
   /**
    * How the output proves itself; default `bytes`: every tensor is read back and compared with the source.
    * `logits` also compares what the two models predict, for which each is loaded.
    */
   verify?: VerifyLevel;
-  /** What computes under `verify: 'logits'`; default `auto`. */
-  engine?: string;
   onPhase?: (phase: ConvertPhase) => void;
   /** Bytes read so far in this phase, of all that it reads. */
   onProgress?: (doneBytes: number, totalBytes: number) => void;
@@ -53,7 +52,7 @@ export interface ConvertReport extends ConversionSummary {
  * @throws UsageError for options that cannot be, FileError, FormatError or UnsupportedError for the source or output
  */
 export async function convert(options: ConvertOptions): Promise<ConvertReport> {
-  const {output, verify = 'bytes', engine, onNote} = options;
+  const {output, verify = 'bytes', engine, device, onNote} = options;
   checkOptions(options);
   const outputOptions = {replace: options.force ?? false, sources: [options.source]};
   const target = await requireFreeOutput(output, outputOptions);
@@ -66,7 +65,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
     if (verify === 'logits') {
       // An engine that cannot run, or a model that is too large for it, is told before the work.
       requireMemoryToLoad(conversion.config.arch, onNote);
-      await useEngine({engine});
+      await useEngine({engine, device});
     }
     const certificate = await writeFolder(
       output,
@@ -81,7 +80,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
         ]);
         const comparison =
           verify === 'logits'
-            ? await compareLogits(options.source, stage, conversion, progress, engine)
+            ? await compareLogits(options.source, stage, conversion, progress, {engine, device})
             : null;
         const certificate = certify(conversion, ztt.source, digests, comparison);
         await writeFile(join(stage, CERTIFICATE), certificateText(certificate));

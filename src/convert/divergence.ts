@@ -1,3 +1,4 @@
+import type {EngineChoice} from '../engine/index.js';
 import {load} from '../model/index.js';
 import {meanKl, probeFor, probeLogits, type Probe} from './probe.js';
 
@@ -10,13 +11,13 @@ export interface Divergence {
 }
 
 /** The mean KL divergence of two checkpoints' next-token distributions over a probe, at full depth. */
-export async function divergence(before: string, after: string, engine?: string): Promise<Divergence> {
-  const first = await load(before, {engine});
+export async function divergence(before: string, after: string, engine: EngineChoice): Promise<Divergence> {
+  const first = await load(before, engine);
   const V = first.config.arch.vocabulary;
   const probe = await probeFor(before, first);
   const p = await probeLogits(first, probe, before);
   first.dispose();
-  const second = await load(after, {engine});
+  const second = await load(after, engine);
   const q = await probeLogits(second, probe, after);
   second.dispose();
   return {meanNats: meanKl(p, q, V), tokens: probe.ids.length, probe: probe.kind};

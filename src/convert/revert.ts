@@ -9,7 +9,7 @@ import {
   writeModelFiles,
   type TensorSource,
 } from '../checkpoint/index.js';
-import {useEngine} from '../engine/index.js';
+import {useEngine, type EngineChoice} from '../engine/index.js';
 import {UnsupportedError, UsageError} from '../errors.js';
 import {
   blocks,
@@ -28,7 +28,8 @@ import {checkShardSize, type Origin} from './options.js';
 import {queryFold} from './plan.js';
 import {averaged, copied} from './tensor-source.js';
 
-export interface RevertOptions {
+/** `engine` and `device` measure what dropping the zero tokens costs. */
+export interface RevertOptions extends EngineChoice {
   /** A ZTT model's folder. */
   model: string;
   /** The folder to write; it must not exist, or be empty. */
@@ -41,8 +42,6 @@ export interface RevertOptions {
   unroll?: boolean;
   /** Leave the zero tokens out, which changes what the model computes. */
   dropZeroTokens?: boolean;
-  /** For measuring what dropping the zero tokens costs; default `auto`. */
-  engine?: string;
   /** Bytes written, of all. */
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   signal?: AbortSignal;
@@ -90,9 +89,9 @@ export async function revert(options: RevertOptions): Promise<RevertReport> {
       );
     }
     requirePermission(config, ztt, options);
-    const {engine} = options;
+    const {engine, device} = options;
     // What the zero tokens cost is measured at the end: an engine that cannot run is told before the work.
-    if (hasZeroTokens(ztt.layout)) await useEngine({engine});
+    if (hasZeroTokens(ztt.layout)) await useEngine({engine, device});
     const unrolled = needsUnroll(config, ztt);
     const layers = unrolled ? slots(config.arrangement) : blocks(config.arrangement);
     const foldScale = unrolled && config.arch.inverseLayerScale;
@@ -111,7 +110,9 @@ export async function revert(options: RevertOptions): Promise<RevertReport> {
           {tensors: sources, config: base, carryFrom: checkpoint.folder},
           {maxShardBytes, onBytes, signal},
         );
-        const cost = hasZeroTokens(ztt.layout) ? await divergence(options.model, stage, engine) : null;
+        const cost = hasZeroTokens(ztt.layout)
+          ? await divergence(options.model, stage, {engine, device})
+          : null;
         signal?.throwIfAborted();
         return cost;
       },

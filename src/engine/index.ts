@@ -16,13 +16,17 @@ export {
   type LibrarySource,
 } from './tensorflow/facts.js';
 
-export interface EngineOptions {
+/** What is to compute. */
+export interface EngineChoice {
   /** An engine's name, or `auto` (default): a real GPU if one works, else native, else wasm. */
   engine?: string;
-  /** Threads for a CPU engine; default: as many as it can use. */
-  threads?: number;
   /** The GPU for `webgpu`: a part of its name, or its place in the list, from 0; default: the first real one. */
   device?: string;
+}
+
+export interface EngineOptions extends EngineChoice {
+  /** Threads for a CPU engine; default: as many as it can use. */
+  threads?: number;
 }
 
 /** An engine in use. */

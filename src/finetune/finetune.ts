@@ -131,9 +131,9 @@ interface Prepared {
 async function trainOn(data: TrainingData, {run, options, settings, controls, from}: Prepared) {
   const identity = {settings, dataSha256: data.sha256};
   const heldOut = await data.heldOut(controls.evalEvery > 0 ? controls.evalBlocks : 0);
-  const {engine, threads} = options;
+  const {engine, device, threads} = options;
   const lora = newLora(settings);
-  const model = await load(from > 0 ? run.checkpoint(from) : options.model, {engine, threads, lora});
+  const model = await load(from > 0 ? run.checkpoint(from) : options.model, {engine, device, threads, lora});
   options.onNote?.(model.engine.why);
   let teacher: Teacher | null = null;
   let trainer: Trainer | null = null;
@@ -190,7 +190,11 @@ async function teacherOf(settings: RunSettings, model: Model, options: FinetuneO
   const distillation = distillationSettings(settings);
   if (!distillation) return null;
   const student = {model, folder: await folderOf(options.model), seqLen: settings.seqLen};
-  return Teacher.load(distillation, student, {engine: options.engine, threads: options.threads});
+  return Teacher.load(distillation, student, {
+    engine: options.engine,
+    device: options.device,
+    threads: options.threads,
+  });
 }
 
 /** What is held out: a share or data of its own where that is asked for, else a little for evaluations. */

@@ -53,6 +53,7 @@ export interface FinetuneOptions extends Omit<Partial<RunSettings>, 'batchSize'>
   /** Keep activations of one cycle at a time, for one more forward pass a step; the result is the same. */
   checkpointCycles?: boolean;
   engine?: string;
+  device?: string;
   threads?: number;
   /** Called as data is read, before the first step. */
   onData?: DataProgress;

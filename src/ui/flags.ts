@@ -114,14 +114,21 @@ export const forceFlag = Flags.boolean({
   description: 'Replace a model that lies at the output already, once the new one is whole.',
 });
 
-/** `--engine`, for commands that compute. Which there are, the caller knows. */
-export const engineFlag = (engines: readonly string[]) =>
-  someText({
+/** `--engine` and `--device`, for commands that compute. Which engines there are, the caller knows. */
+export const engineFlags = (engines: readonly string[]) => ({
+  engine: someText({
     description:
       'What computes: a real GPU if one works, else the fastest on this machine, unless given. See `<%= config.bin %> engines`.',
     helpGroup: 'ENGINE',
     options: ['auto', ...engines],
-  });
+  }),
+  device: someText({
+    description:
+      'The GPU for the webgpu engine, which it chooses: a part of its name, or its number from 0. The first real one unless given.',
+    helpGroup: 'ENGINE',
+    helpValue: 'NAME|N',
+  }),
+});
 
 /** `--threads`, for commands that compute. */
 export const threadsFlag = wholeNumber({

@@ -5,7 +5,7 @@ export {cardFlags, cardOptions} from './card-flags.js';
 export {parseWithConfig, wordOf} from './config-file.js';
 export {
   byteSize,
-  engineFlag,
+  engineFlags,
   forceFlag,
   MODEL_FORMS,
   modelArg,

@@ -1,7 +1,8 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import type {Model} from '../../src/index.js';
+import type {EngineOptions, Model} from '../../src/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
-import {CASES, Expected, THRESHOLDS, VARIANTS} from '../helpers/oracle.js';
+import {CASES, Expected, THRESHOLDS, VARIANTS, type Variant} from '../helpers/oracle.js';
+import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../helpers/swiftshader.js';
 import {tensorflowEngines} from '../helpers/tensorflow.js';
 import {loadVariant, sourceName} from '../helpers/variant.js';
 
@@ -15,8 +16,29 @@ const ENGINES = [
   ...(await tensorflowEngines()),
 ];
 
-describe.each(ENGINES)('engine $engine on $threads threads', ({engine, threads}) => {
-  describe.each(CASES)('%s', (name) => {
+/** A program that plays a GPU takes minutes for all cases; this is for them. */
+const EVERY_CASE = process.env.ZTT_TEST_WEBGPU_ALL === '1';
+
+describe.each(ENGINES)('engine $engine on $threads threads', (engine) => {
+  holdsAgainstTheOracle(engine, CASES, VARIANTS);
+});
+
+describe.runIf(hasSwiftShader)(`engine webgpu on SwiftShader${WITHOUT_SWIFTSHADER}`, () => {
+  beforeAll(useSwiftShader);
+  // The other cases are about files, and the other variants between these two.
+  holdsAgainstTheOracle(
+    {engine: 'webgpu'},
+    EVERY_CASE ? CASES : ['gpt2', 'opt'],
+    EVERY_CASE ? VARIANTS : ['vanilla', 'ztt2'],
+  );
+});
+
+function holdsAgainstTheOracle(
+  engine: EngineOptions,
+  cases: readonly string[],
+  variants: readonly Variant[],
+): void {
+  describe.each(cases)('%s', (name) => {
     let expected: Expected;
     let ids: number[][];
 
@@ -26,11 +48,11 @@ describe.each(ENGINES)('engine $engine on $threads threads', ({engine, threads})
     });
     afterAll(() => expected.close());
 
-    describe.each(VARIANTS)('%s', (variant) => {
+    describe.each(variants)('%s', (variant) => {
       let model: Model;
 
       beforeAll(async () => {
-        model = await loadVariant(name, variant, expected, {engine, threads});
+        model = await loadVariant(name, variant, expected, engine);
       });
       afterAll(() => model.dispose());
 
@@ -113,4 +135,4 @@ describe.each(ENGINES)('engine $engine on $threads threads', ({engine, threads})
       }
     });
   });
-});
+}

@@ -76,7 +76,8 @@ async function open(dawn: Dawn, name: string): Promise<ChosenAdapter> {
   const software =
     info.isFallbackAdapter || SOFTWARE.test(`${name} ${info.architecture} ${info.description}`);
   const driver = info.description ? `, ${info.description}` : '';
-  return {instance, adapter, software, description: `${name}, ${api()}${driver}`};
+  const kind = software ? ', software' : '';
+  return {instance, adapter, software, description: `${name}, ${api()}${driver}${kind}`};
 }
 
 const instanceFor = (dawn: Dawn, name: string): Instance =>

@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import {UsageError} from '../../errors.js';
 import {chooseAdapter} from './adapters.js';
+import {WebGpuBackend} from './backend.js';
 import {loadDawn, type AdapterInfo, type Instance} from './dawn.js';
+import {DeviceHealth} from './health.js';
 import {registerFusedKernels} from './kernels/index.js';
 import {fullLimits} from './limits.js';
 
@@ -38,7 +39,7 @@ export async function startWebGpu(wanted?: string): Promise<WebGpuStart> {
       `engine webgpu runs on ${running.device}; ${description} needs a process of its own.`,
     );
   const device = await adapter.requestDevice({requiredLimits: fullLimits(adapter)});
-  const backend = createBackend(device, adapter.info);
+  const backend = createBackend(new DeviceHealth(device, description), adapter.info);
   tf.registerBackend(BACKEND, () => backend);
   registerFusedKernels(BACKEND);
   running = {backend: BACKEND, device: description, software, instance};
@@ -46,11 +47,11 @@ export async function startWebGpu(wanted?: string): Promise<WebGpuStart> {
 }
 
 /** tfjs wants to see `navigator.gpu` when it makes a backend. It would keep the process alive if it stayed. */
-function createBackend(device: GPUDevice, info: AdapterInfo): WebGPUBackend {
+function createBackend(health: DeviceHealth, info: AdapterInfo): WebGpuBackend {
   const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
   Object.defineProperty(globalThis, 'navigator', {value: {gpu: true}, configurable: true});
   try {
-    return new WebGPUBackend(device, info as unknown as GPUAdapterInfo);
+    return new WebGpuBackend(health, info);
   } finally {
     if (before) Object.defineProperty(globalThis, 'navigator', before);
     else Reflect.deleteProperty(globalThis, 'navigator');

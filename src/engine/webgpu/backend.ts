@@ -1,0 +1,48 @@
+import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
+import type {backend_util} from '@tensorflow/tfjs-core';
+import {BufferPool} from './buffer-pool.js';
+import type {AdapterInfo} from './dawn.js';
+import type {DeviceHealth} from './health.js';
+
+type Values = backend_util.BackendValues;
+
+/**
+ * tfjs's WebGPU backend, with memory that is bounded, and reads that never give what a device in trouble left. A tensor
+ * that was read is not kept on the host: kernels that update in place would leave the copy behind.
+ */
+export class WebGpuBackend extends WebGPUBackend {
+  constructor(
+    private readonly health: DeviceHealth,
+    info: AdapterInfo,
+  ) {
+    super(health.device, info as unknown as GPUAdapterInfo);
+    this.bufferManager = new BufferPool(health) as unknown as WebGPUBackend['bufferManager'];
+  }
+
+  /** @throws EngineError if the device is lost, out of memory, or refused something since the last read */
+  override async read(dataId: object): Promise<Values> {
+    const data = this.tensorMap.get(dataId) as Data;
+    this.health.check();
+    const onHost = Boolean(data.values);
+    try {
+      return await super.read(dataId);
+    } finally {
+      // What the device says of itself comes before what it answers, and counts for more.
+      this.health.check();
+      if (!onHost) data.values = null;
+    }
+  }
+
+  /** @throws TypeError where the values are on the device: Node has no way to wait for them */
+  override readSync(dataId: object): Values {
+    const {values} = this.tensorMap.get(dataId) as Data;
+    if (!values) throw new TypeError('a tensor on the GPU is read by data(), not by dataSync().');
+    return values;
+  }
+}
+
+/** What tfjs's backend knows of a tensor, as far as it matters here. */
+interface Data {
+  /** What is on the host; there is none once a kernel has used or made the tensor. */
+  values: Values | null | undefined;
+}
