@@ -1,7 +1,7 @@
 import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import type {backend_util} from '@tensorflow/tfjs-core';
+import type {ChosenAdapter} from './adapters.js';
 import {BufferPool} from './buffer-pool.js';
-import type {AdapterInfo} from './dawn.js';
 import type {DeviceHealth} from './health.js';
 
 type Values = backend_util.BackendValues;
@@ -11,11 +11,12 @@ type Values = backend_util.BackendValues;
  * that was read is not kept on the host: kernels that update in place would leave the copy behind.
  */
 export class WebGpuBackend extends WebGPUBackend {
+  /** @param chosen - the device's adapter, which lives as long: Dawn breaks down when it is collected before */
   constructor(
     private readonly health: DeviceHealth,
-    info: AdapterInfo,
+    readonly chosen: ChosenAdapter,
   ) {
-    super(health.device, info as unknown as GPUAdapterInfo);
+    super(health.device, chosen.adapter.info as unknown as GPUAdapterInfo);
     this.bufferManager = new BufferPool(health) as unknown as WebGPUBackend['bufferManager'];
   }
 

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {UsageError} from '../../errors.js';
-import {chooseAdapter} from './adapters.js';
+import {chooseAdapter, type ChosenAdapter} from './adapters.js';
 import {WebGpuBackend} from './backend.js';
-import {loadDawn, type AdapterInfo, type Instance} from './dawn.js';
+import {loadDawn} from './dawn.js';
 import {DeviceHealth} from './health.js';
 import {registerFusedKernels} from './kernels/index.js';
 import {fullLimits} from './limits.js';
@@ -20,8 +20,8 @@ export interface WebGpuStart {
   software: boolean;
 }
 
-/** The one that runs: kernels are registered for a backend's name, so that a process has one GPU. */
-let running: (WebGpuStart & {instance: Instance}) | null = null;
+/** The one that runs: a process has one GPU, since kernels are registered for a backend's name. */
+let running: WebGpuStart | null = null;
 
 /**
  * Opens a GPU with all that it offers, and makes it tfjs's backend `webgpu`.
@@ -30,28 +30,39 @@ let running: (WebGpuStart & {instance: Instance}) | null = null;
  */
 export async function startWebGpu(wanted?: string): Promise<WebGpuStart> {
   if (running && wanted === undefined) return running;
-  const dawn = await loadDawn();
-  Object.assign(globalThis, dawn.globals);
-  const {instance, adapter, description, software} = await chooseAdapter(dawn, wanted);
-  if (running?.device === description) return running;
-  if (running)
-    throw new UsageError(
-      `engine webgpu runs on ${running.device}; ${description} needs a process of its own.`,
-    );
-  const device = await adapter.requestDevice({requiredLimits: fullLimits(adapter)});
-  const backend = createBackend(new DeviceHealth(device, description), adapter.info);
+  const chosen = await findAdapter(wanted);
+  const {description: device, software} = chosen;
+  if (running?.device === device) return running;
+  if (running) {
+    throw new UsageError(`engine webgpu runs on ${running.device}; ${device} needs a process of its own.`);
+  }
+  const backend = await openBackend(chosen);
   tf.registerBackend(BACKEND, () => backend);
   registerFusedKernels(BACKEND);
-  running = {backend: BACKEND, device: description, software, instance};
+  running = {backend: BACKEND, device, software};
   return running;
 }
 
+/** Loads Dawn, whose classes and constants tfjs expects as globals, and takes an adapter; throws as `startWebGpu`. */
+export async function findAdapter(wanted?: string): Promise<ChosenAdapter> {
+  const dawn = await loadDawn();
+  Object.assign(globalThis, dawn.globals);
+  return chooseAdapter(dawn, wanted);
+}
+
+/** A backend on a device of its own. */
+export async function openBackend(chosen: ChosenAdapter): Promise<WebGpuBackend> {
+  const {adapter, description} = chosen;
+  const device = await adapter.requestDevice({requiredLimits: fullLimits(adapter)});
+  return createBackend(new DeviceHealth(device, description), chosen);
+}
+
 /** tfjs wants to see `navigator.gpu` when it makes a backend. It would keep the process alive if it stayed. */
-function createBackend(health: DeviceHealth, info: AdapterInfo): WebGpuBackend {
+function createBackend(health: DeviceHealth, chosen: ChosenAdapter): WebGpuBackend {
   const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
   Object.defineProperty(globalThis, 'navigator', {value: {gpu: true}, configurable: true});
   try {
-    return new WebGpuBackend(health, info);
+    return new WebGpuBackend(health, chosen);
   } finally {
     if (before) Object.defineProperty(globalThis, 'navigator', before);
     else Reflect.deleteProperty(globalThis, 'navigator');
