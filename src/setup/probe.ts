@@ -26,9 +26,10 @@ export async function probeBinding(
     env: {...env, ...tensorflowEnvironment(env, [], undefined)},
     signal,
     timeout: 300_000,
-  }).catch((error: NodeJS.ErrnoException & {stderr?: string}) => {
+  }).catch((error: Error & {stderr?: string; signal?: string}) => {
     if (signal?.aborted) throw error;
-    const why = /^\w*Error: (.*)$/m.exec(error.stderr ?? '')?.[1] ?? error.message.split('\n')[0];
+    const said = /error: (.*)$/im.exec(error.stderr ?? '')?.[1];
+    const why = said ?? `its process ended with ${error.signal ?? 'an error'}`;
     throw new EngineError(`the binding was built and does not load: ${why}.`, {cause: error});
   });
   return parseWith(probeSchema, JSON.parse(stdout), 'what the binding said');
