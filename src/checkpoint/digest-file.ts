@@ -5,8 +5,8 @@ import type {HashThread, ThreadHash} from './hash-thread.js';
 const SMALL_GAP_BYTES = 16 << 20;
 
 /**
- * A file on disk whose sha256 is taken by a thread, which follows the chunks that are read of it as far as they are read
- * from front to back: what it reads then is in the system's memory already. What is left is read by `sha256`.
+ * A file on disk whose sha256 is taken by a thread, which is given the chunks that are read of it as far as they are read
+ * from front to back: they may not be changed. What is left is read by `sha256`.
  */
 export class DigestFile implements ByteFile {
   private readonly hash: ThreadHash;
@@ -32,20 +32,24 @@ export class DigestFile implements ByteFile {
   }
 
   async *chunks(offset: number, length: number): AsyncGenerator<Uint8Array> {
-    let end = offset;
+    let start = offset;
     for await (const chunk of this.file.chunks(offset, length)) {
-      end += chunk.byteLength;
-      if (end > this.hashed && end - chunk.byteLength - this.hashed <= SMALL_GAP_BYTES) {
-        this.hash.add({path: this.path, start: this.hashed, end});
+      const end = start + chunk.byteLength;
+      if (start >= this.hashed && start - this.hashed <= SMALL_GAP_BYTES) {
+        if (start > this.hashed) this.hash.addPlace({path: this.path, start: this.hashed, end: start});
+        await this.hash.add(chunk);
         this.hashed = end;
       }
       yield chunk;
+      start = end;
     }
   }
 
   /** The whole file's sha256, in hex; for once. @throws as `ThreadHash.finish` */
   async sha256(): Promise<string> {
-    return this.hash.finish({path: this.path, start: this.hashed, end: this.size});
+    this.hash.addPlace({path: this.path, start: this.hashed, end: this.size});
+    this.hashed = Infinity;
+    return this.hash.finish();
   }
 
   async close(): Promise<void> {

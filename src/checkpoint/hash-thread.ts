@@ -1,5 +1,6 @@
 import {Worker} from 'node:worker_threads';
 import {FileError, ZttError} from '../errors.js';
+import {reuseChunk, shareChunk} from './chunk-memory.js';
 
 /** Bytes of a file that lie in a row. */
 export interface FilePlace {
@@ -9,15 +10,15 @@ export interface FilePlace {
   end: number;
 }
 
-/** What the thread is told: the next bytes of a hash. */
-export interface HashOrder extends FilePlace {
+/** What the thread is told: a hash's next bytes, or null for its end. */
+export interface HashOrder {
   /** Names the hash. */
   id: number;
-  /** Whether the hash is finished with them, and asked for. */
-  last: boolean;
+  next: Uint8Array | FilePlace | null;
 }
 
-export type HashAnswer = {id: number; sha256: string} | {id: number; path: string; failure: string};
+/** What it answers, to each order in turn. */
+export type HashAnswer = {sha256?: string} | {failure: string};
 
 /** Compiled, even where this file is not: threads do not read TypeScript. */
 const WORKER = new URL(
@@ -25,50 +26,63 @@ const WORKER = new URL(
   import.meta.url,
 );
 
-/** One sha256, of bytes that are added from place to place. */
+/** Chunks that a hash may be behind whoever gives them. */
+const MAX_BEHIND = 2;
+
+/** One sha256, of bytes that are added one after the other. */
 export interface ThreadHash {
-  add(place: FilePlace): void;
+  /** Adds bytes that the thread reads itself. */
+  addPlace(place: FilePlace): void;
   /**
-   * The sha256 with these last bytes, in hex.
+   * Adds a chunk, which may not be changed from now on; to give it to `reuseChunk` is well. Returns once the thread is
+   * not far behind.
+   * @throws ZttError if the thread breaks down
+   */
+  add(chunk: Uint8Array): Promise<void>;
+  /**
+   * The sha256, in hex.
    * @throws FileError if any of the bytes could not be read; ZttError if the thread breaks down
    */
-  finish(place: FilePlace): Promise<string>;
+  finish(): Promise<string>;
 }
 
 interface Waiting {
-  resolve: (sha256: string) => void;
+  resolve: (sha256: string | undefined) => void;
   reject: (error: Error) => void;
 }
 
 /**
- * A thread that reads files and hashes them, beside one that copies them: to hash bytes takes longer than to read or to
- * write them. It starts with the first order.
+ * A thread that hashes, beside one that reads and writes: to hash bytes takes longer than to copy them. It starts with
+ * the first order.
  */
 export class HashThread {
   private worker: Worker | null = null;
   private hashes = 0;
-  /** By hash. */
-  private readonly waiting = new Map<number, Waiting>();
-  private readonly failures = new Map<number, Error>();
+  /** For each order without an answer, in turn. */
+  private readonly waiting: Waiting[] = [];
   private broken: Error | null = null;
 
   begin(): ThreadHash {
     const id = this.hashes++;
+    const behind: Promise<unknown>[] = [];
     return {
-      add: (place) => this.send({...place, id, last: false}),
-      finish: (place) =>
-        new Promise((resolve, reject) => {
-          const failure = this.broken ?? this.failures.get(id);
-          if (failure) return reject(failure);
-          this.waiting.set(id, {resolve, reject});
-          this.send({...place, id, last: true});
-        }),
+      // What fails is told by `finish`.
+      addPlace: (place) => void this.send({id, next: place}).catch(() => undefined),
+      add: async (chunk) => {
+        shareChunk(chunk);
+        const hashed = this.send({id, next: sendable(chunk)}).finally(() => reuseChunk(chunk));
+        hashed.catch(() => undefined);
+        if (behind.push(hashed) > MAX_BEHIND) await behind.shift();
+      },
+      finish: async () => (await this.send({id, next: null}))!,
     };
   }
 
   /** The sha256 of some bytes of a file, in hex. @throws as `ThreadHash.finish` */
   async sha256(place: FilePlace): Promise<string> {
-    return this.begin().finish(place);
+    const hash = this.begin();
+    hash.addPlace(place);
+    return hash.finish();
   }
 
   /** Stops the thread, whatever it is at. */
@@ -76,28 +90,28 @@ export class HashThread {
     await this.worker?.terminate();
   }
 
-  private send(order: HashOrder): void {
+  private send(order: HashOrder): Promise<string | undefined> {
+    if (this.broken) return Promise.reject(this.broken);
     this.worker ??= this.start();
     this.worker.postMessage(order);
+    return new Promise((resolve, reject) => this.waiting.push({resolve, reject}));
   }
 
   private start(): Worker {
     const worker = new Worker(WORKER);
-    worker.on('message', (answer: HashAnswer) => this.receive(answer));
+    worker.on('message', (answer: HashAnswer) => {
+      const {resolve, reject} = this.waiting.shift()!;
+      if ('failure' in answer) reject(new FileError(answer.failure));
+      else resolve(answer.sha256);
+    });
     worker.on('error', (error) => {
       this.broken = new ZttError(`a thread that hashes files broke down: ${error.message}.`, {cause: error});
-      for (const {reject} of this.waiting.values()) reject(this.broken);
-      this.waiting.clear();
+      for (const {reject} of this.waiting.splice(0)) reject(this.broken);
     });
     return worker;
   }
-
-  private receive(answer: HashAnswer): void {
-    const waiting = this.waiting.get(answer.id);
-    this.waiting.delete(answer.id);
-    if ('sha256' in answer) return waiting?.resolve(answer.sha256);
-    const failure = new FileError(`${answer.path} cannot be read: ${answer.failure}.`);
-    this.failures.set(answer.id, failure);
-    waiting?.reject(failure);
-  }
 }
+
+/** The bytes as a message carries them: shared memory as it is; of other memory no more than these. */
+const sendable = (chunk: Uint8Array): Uint8Array =>
+  chunk.buffer instanceof SharedArrayBuffer ? chunk : new Uint8Array(chunk);

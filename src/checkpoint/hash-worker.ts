@@ -1,31 +1,45 @@
 import {createHash, type Hash} from 'node:crypto';
 import {closeSync, openSync, readSync} from 'node:fs';
 import {parentPort} from 'node:worker_threads';
-import type {HashAnswer, HashOrder} from './hash-thread.js';
+import type {FilePlace, HashAnswer, HashOrder} from './hash-thread.js';
 
-// The thread of HashThread: it is told which bytes of which files come next, reads them, and answers with hashes.
+// The thread of HashThread: it is told which bytes come next, given or to be read from files, and answers each order.
 
 /** Bytes that are read at a time. */
 const STEP_BYTES = 1 << 20;
 const buffer = Buffer.allocUnsafeSlow(STEP_BYTES);
 const hashes = new Map<number, Hash>();
+/** Of hashes that are beyond help. */
+const failures = new Map<number, string>();
 let open: {path: string; file: number} | null = null;
 
 parentPort!.on('message', (order: HashOrder) => {
-  const {id, path, start, end, last} = order;
-  try {
-    const hash = hashes.get(id) ?? createHash('sha256');
-    hashes.set(id, hash);
-    addRange(hash, path, start, end);
-    if (!last) return;
-    hashes.delete(id);
-    parentPort!.postMessage({id, sha256: hash.digest('hex')} satisfies HashAnswer);
-  } catch (error) {
-    parentPort!.postMessage({id, path, failure: (error as Error).message} satisfies HashAnswer);
-  }
+  const answer = failures.has(order.id) ? {failure: failures.get(order.id)!} : carryOut(order);
+  parentPort!.postMessage(answer satisfies HashAnswer);
 });
 
-function addRange(hash: Hash, path: string, start: number, end: number): void {
+function carryOut({id, next}: HashOrder): HashAnswer {
+  const hash = hashes.get(id) ?? createHash('sha256');
+  hashes.set(id, hash);
+  if (next === null) {
+    hashes.delete(id);
+    return {sha256: hash.digest('hex')};
+  }
+  if (next instanceof Uint8Array) {
+    hash.update(next);
+    return {};
+  }
+  try {
+    addRange(hash, next);
+    return {};
+  } catch (error) {
+    hashes.delete(id);
+    failures.set(id, `${next.path} cannot be read: ${(error as Error).message}.`);
+    return {failure: failures.get(id)!};
+  }
+}
+
+function addRange(hash: Hash, {path, start, end}: FilePlace): void {
   if (open?.path !== path) {
     if (open) closeSync(open.file);
     open = null;

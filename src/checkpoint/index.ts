@@ -4,7 +4,7 @@ export {CARRIED_FILES, checkCarriedFiles} from './carried-files.js';
 export {Checkpoint} from './checkpoint.js';
 export {CHUNK_BYTES, reuseChunk} from './chunk-memory.js';
 export {DigestFile} from './digest-file.js';
-export {HashThread} from './hash-thread.js';
+export {HashThread, type ThreadHash} from './hash-thread.js';
 export {
   DTYPE_NAMES,
   dtypeNamed,

@@ -73,20 +73,22 @@ export type Certificate = z.output<typeof certificateSchema>;
 /**
  * What a conversion proved.
  * @param digests - the sha256 of every tensor of the output as it was read back
+ * @throws FormatError as `SourceReader.digest`
  */
-export function certify(
+export async function certify(
   {reader, ledger}: Conversion,
   source: ZttConfig['source'],
   digests: ReadonlyMap<string, string>,
   logits: LogitsComparison | null,
-): Certificate {
+): Promise<Certificate> {
+  const sources = ledger.source.map(async ({name, dtype, shape, how, to, why}) => {
+    return {name, dtype, shape: [...shape], sha256: await reader.digest(name), how, to, why};
+  });
   return {
     version: 1,
     verified: logits ? 'logits' : 'bytes',
     source: {name: source.name, revision: source.revision, files: source.sha256},
-    source_tensors: ledger.source.map(({name, dtype, shape, how, to, why}) => {
-      return {name, dtype, shape: [...shape], sha256: reader.digest(name), how, to, why};
-    }),
+    source_tensors: await Promise.all(sources),
     tensors: ledger.target.map(({name, dtype, shape, how, from, slots}) => {
       return {name, dtype, shape: [...shape], sha256: digests.get(name)!, how, from, slots};
     }),

@@ -82,7 +82,7 @@ export async function convert(options: ConvertOptions): Promise<ConvertReport> {
           verify === 'logits'
             ? await compareLogits(options.source, stage, conversion, progress, {engine, device})
             : null;
-        const certificate = certify(conversion, ztt.source, digests, comparison);
+        const certificate = await certify(conversion, ztt.source, digests, comparison);
         await writeFile(join(stage, CERTIFICATE), certificateText(certificate));
         progress.advance(0);
         return certificate;
@@ -119,6 +119,7 @@ async function writeConverted(
       },
     },
   );
+  await reader.requireUnchanged();
   const ztt = {...conversion.ztt, source: {...conversion.ztt.source, sha256}};
   const content = modelConfigJson(config.base, ztt, storedDtype(conversion));
   await writeModelInfo(stage, content, reader.checkpoint.folder);

@@ -1,4 +1,3 @@
-import {createHash, type Hash} from 'node:crypto';
 import {basename} from 'node:path';
 import {
   byteLength,
@@ -7,21 +6,24 @@ import {
   DiskFile,
   HashThread,
   type TensorInfo,
+  type ThreadHash,
   type WeightFiles,
 } from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
 
-/** A source checkpoint that takes the sha256 of all that is read of it: each tensor's, and each file's. */
+/**
+ * A source checkpoint that takes the sha256 of all that is read of it: each tensor's, and each file's. Two threads do so,
+ * since each takes longer than the copying.
+ */
 export class SourceReader {
-  private readonly digests = new Map<string, string>();
+  private readonly digests = new Map<string, Promise<string>>();
   /** Of tensors that are read in several ranges, one after the other: the hash of those so far. */
-  private readonly unfinished = new Map<string, Hash>();
+  private readonly unfinished = new Map<string, ThreadHash>();
 
   private constructor(
     readonly checkpoint: Checkpoint,
     private readonly files: readonly DigestFile[],
-    /** Hashes the files. */
-    readonly thread: HashThread,
+    private readonly threads: {files: HashThread; tensors: HashThread},
     /** Bytes of the weight files that are not on this machine. */
     readonly remoteBytes: number,
     private readonly onBytes: (bytes: number) => void,
@@ -36,18 +38,23 @@ export class SourceReader {
     onBytes: (bytes: number) => void = () => undefined,
   ): Promise<SourceReader> {
     const files: DigestFile[] = [];
-    const thread = new HashThread();
+    const threads = {files: new HashThread(), tensors: new HashThread()};
     let remoteBytes = 0;
     const checkpoint = await Checkpoint.open(source, (file) => {
       if (!(file instanceof DiskFile)) {
         remoteBytes += file.size;
         return file;
       }
-      const followed = new DigestFile(file, thread);
+      const followed = new DigestFile(file, threads.files);
       files.push(followed);
       return followed;
     });
-    return new SourceReader(checkpoint, files, thread, remoteBytes, onBytes);
+    return new SourceReader(checkpoint, files, threads, remoteBytes, onBytes);
+  }
+
+  /** A thread that hashes, for what is read besides. */
+  get thread(): HashThread {
+    return this.threads.files;
   }
 
   info(name: string): TensorInfo {
@@ -55,36 +62,49 @@ export class SourceReader {
   }
 
   /**
-   * A tensor's bytes in chunks, as `Checkpoint.chunks`: all, or a range that follows the last one.
-   * @throws FormatError if they are not those of the last time
+   * A tensor's bytes in chunks, as `Checkpoint.chunks`, but not to be changed: all, or a range that follows the last one.
    */
   async *chunks(name: string, start = 0, end?: number): AsyncGenerator<Uint8Array> {
-    const hash = start === 0 ? createHash('sha256') : this.unfinished.get(name)!;
+    const hash = start === 0 ? this.threads.tensors.begin() : this.unfinished.get(name)!;
     for await (const chunk of this.checkpoint.chunks(name, start, end)) {
       this.onBytes(chunk.byteLength);
-      hash.update(chunk);
+      await hash.add(chunk);
       yield chunk;
     }
     if (end === undefined || end === byteLength(this.info(name))) this.finish(name, hash);
     else this.unfinished.set(name, hash);
   }
 
-  private finish(name: string, hash: Hash): void {
+  private finish(name: string, hash: ThreadHash): void {
     this.unfinished.delete(name);
-    const digest = hash.digest('hex');
-    if ((this.digests.get(name) ?? digest) !== digest) {
+    const digest = this.sameAsBefore(name, hash.finish(), this.digests.get(name));
+    digest.catch(() => undefined);
+    this.digests.set(name, digest);
+  }
+
+  private async sameAsBefore(name: string, now: Promise<string>, before?: Promise<string>): Promise<string> {
+    const digest = await now;
+    if (before && (await before) !== digest) {
       throw new FormatError(
         `${this.checkpoint.folder}: tensor ${name} changed while it was converted; do it again.`,
       );
     }
-    this.digests.set(name, digest);
+    return digest;
   }
 
-  /** The sha256 of a tensor's bytes, in hex, once they were read. */
-  digest(name: string): string {
+  /**
+   * The sha256 of a tensor's bytes, in hex, once they were read.
+   * @throws FormatError if they were not, or were others at another time
+   */
+  async digest(name: string): Promise<string> {
     const digest = this.digests.get(name);
     if (digest === undefined) throw new FormatError(`tensor ${name} was not read.`);
     return digest;
+  }
+
+  /** @throws FormatError if a tensor that was read more than once was not the same each time */
+  async requireUnchanged(): Promise<void> {
+    await Promise.all(this.digests.values());
   }
 
   /** The sha256 of each weight file on this machine, in hex, by file name; for once. What was not read yet is read. */
@@ -95,7 +115,7 @@ export class SourceReader {
   }
 
   async close(): Promise<void> {
-    await this.thread.end();
+    await Promise.all([this.threads.files.end(), this.threads.tensors.end()]);
     await this.checkpoint.close();
   }
 }

@@ -72,8 +72,8 @@ export function averaged(
       for (const [index, name] of from.entries()) {
         let done = 0;
         for await (const chunk of source.chunks(name, size * start, size * (start + sum.length))) {
-          const values = toFloat32(chunk, own);
-          if (fold) scaleQuery(values, start + done, fold, fold.factors[index]!);
+          const stored = toFloat32(chunk, own);
+          const values = fold ? scaledQuery(stored, start + done, fold, fold.factors[index]!) : stored;
           for (let i = 0; i < values.length; i++) sum[done + i]! += values[i]!;
           done += values.length;
         }
@@ -85,11 +85,8 @@ export function averaged(
   }
 }
 
-function scaleQuery(values: Float32Array, start: number, fold: QueryFold, factor: number): void {
-  for (let i = 0; i < values.length; i++) {
-    if ((start + i) % fold.columns < fold.queryColumns) values[i]! *= factor;
-  }
-}
+const scaledQuery = (values: Float32Array, start: number, fold: QueryFold, factor: number): Float32Array =>
+  values.map((value, i) => ((start + i) % fold.columns < fold.queryColumns ? value * factor : value));
 
 /** All values of a source, in float32. For small tensors: they are held whole. */
 export async function valuesOf(source: TensorSource): Promise<Float32Array> {

@@ -10,7 +10,7 @@ import type {SourceReader} from './source-reader.js';
  * it should have. A copied one's are compared with the source's, read once more, which takes less than to hash them; the
  * others are made from the source once more and hashed, and so is what was written, in the reader's thread.
  * @returns the sha256 of each tensor, in hex, by name
- * @throws FormatError naming the first tensor that differs
+ * @throws FormatError naming the first tensor that differs, or that changed in the source
  */
 export async function verifyTensors(
   folder: string,
@@ -28,7 +28,7 @@ export async function verifyTensors(
       let same: boolean;
       if (how === 'copied') {
         same = await sameBytes(written.chunks(name), reader.checkpoint.chunks(from[0]!), onBytes);
-        digests.set(name, reader.digest(from[0]!));
+        digests.set(name, await reader.digest(from[0]!));
       } else {
         const [digest, expected] = await Promise.all([
           reader.thread.sha256(written.place(name)!),
@@ -39,6 +39,7 @@ export async function verifyTensors(
         digests.set(name, digest);
       }
       if (!same) {
+        await reader.requireUnchanged();
         throw new FormatError(
           `${folder}: tensor ${name} reads back differently from how it was written; check the disk and convert again.`,
         );
