@@ -76,20 +76,7 @@ export function describeFusedOperations(engine: EngineOptions): void {
       [300, 17],
       // More rows than are computed at a time.
       [270, 20011],
-    ])('the head over %d rows of a vocabulary of %d', async (N, V) => {
-      const targets = tf.tensor1d(
-        Array.from({length: N}, (_, i) => (i * 7919) % V),
-        'int32',
-      );
-      const shares = Float32Array.from({length: N}, (_, i) => (i === 2 ? 0 : (i + 1) / N));
-      const op: Op = (state, weight) =>
-        headCrossEntropy(state as tf.Tensor2D, weight, targets, tf.tensor1d(shares));
-      await expectAsComposed(op, [
-        [N, 24],
-        [V, 24],
-      ]);
-      targets.dispose();
-    });
+    ])('the head over %d rows of a vocabulary of %d', (N, V) => expectHeadAsComposed(engine, N, V));
 
     it.each([
       [1, 1],
@@ -122,34 +109,53 @@ export function describeFusedOperations(engine: EngineOptions): void {
       ids.dispose();
     });
 
-    it('AdamW, step after step, and the norm of its gradients', async () => {
-      const shapes = {odd: [7, 143], even: [64, 96], one: [1]};
-      const train = async (on: EngineOptions) => {
-        await useEngine(on);
-        const named = Object.entries(shapes).map(
-          ([name, shape], i) => [name, tf.variable(tensor(shape, i))] as const,
-        );
-        const parameters = new Map(named);
-        const optimizer = new AdamW(parameters, (name) => name !== 'odd', ADAMW_DEFAULTS);
-        const read: ArrayLike<number>[] = [];
-        for (let step = 1; step <= 3; step++) {
-          const gradients = new Map(named.map(([name, {shape}], i) => [name, tensor(shape, 10 * step + i)]));
-          const norm = await globalNorm(gradients.values());
-          optimizer.update(gradients, step, 0.1, 1 / norm);
-          tf.dispose([...gradients.values()]);
-          read.push([norm]);
-          // What was read before an update must not be read again after it.
-          for (const variable of [...parameters.values(), ...optimizer.state().values()]) {
-            read.push(await variable.data());
-          }
-        }
-        optimizer.dispose();
-        tf.dispose([...parameters.values()]);
-        return read;
-      };
-      const [cpu, fused] = [await train({engine: 'cpu'}), await train(engine)];
-      // In f32, 1 - beta2 is 1e-5 of itself away from what it should be.
-      for (const [i, expected] of cpu.entries()) expectNormClose(fused[i]!, expected, 3e-5, 0, `array ${i}`);
-    });
+    it('AdamW, step after step, and the norm of its gradients', () => expectAdamWAsComposed(engine));
   });
+}
+
+/** Asserts that an engine's cross-entropy of the LM head, N rows of a vocabulary of V, is as the composed one. */
+export async function expectHeadAsComposed(engine: EngineOptions, N: number, V: number): Promise<void> {
+  const targets = tf.tensor1d(
+    Array.from({length: N}, (_, i) => (i * 7919) % V),
+    'int32',
+  );
+  const shares = Float32Array.from({length: N}, (_, i) => (i === 2 ? 0 : (i + 1) / N));
+  const op: Op = (state, weight) =>
+    headCrossEntropy(state as tf.Tensor2D, weight, targets, tf.tensor1d(shares));
+  await expectOpAsComposed(engine, op, [
+    [N, 24],
+    [V, 24],
+  ]);
+  targets.dispose();
+}
+
+/** Asserts that an engine's AdamW, step after step, and its gradients' norm are as the composed ones. */
+export async function expectAdamWAsComposed(engine: EngineOptions): Promise<void> {
+  const shapes = {odd: [7, 143], even: [64, 96], one: [1], wide: [130, 131]};
+  const train = async (on: EngineOptions) => {
+    await useEngine(on);
+    const named = Object.entries(shapes).map(
+      ([name, shape], i) => [name, tf.variable(tensor(shape, i))] as const,
+    );
+    const parameters = new Map(named);
+    const optimizer = new AdamW(parameters, (name) => name !== 'odd', ADAMW_DEFAULTS);
+    const read: ArrayLike<number>[] = [];
+    for (let step = 1; step <= 3; step++) {
+      const gradients = new Map(named.map(([name, {shape}], i) => [name, tensor(shape, 10 * step + i)]));
+      const norm = await globalNorm(gradients.values());
+      optimizer.update(gradients, step, 0.1, 1 / norm);
+      tf.dispose([...gradients.values()]);
+      read.push([norm]);
+      // What was read before an update must not be read again after it.
+      for (const variable of [...parameters.values(), ...optimizer.state().values()]) {
+        read.push(await variable.data());
+      }
+    }
+    optimizer.dispose();
+    tf.dispose([...parameters.values()]);
+    return read;
+  };
+  const [cpu, fused] = [await train({engine: 'cpu'}), await train(engine)];
+  // In f32, 1 - beta2 is 1e-5 of itself away from what it should be.
+  for (const [i, expected] of cpu.entries()) expectNormClose(fused[i]!, expected, 3e-5, 0, `array ${i}`);
 }

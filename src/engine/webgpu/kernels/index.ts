@@ -2,11 +2,14 @@ import {ACTIVATIONS} from './activation.js';
 import {ATTENTION} from './attention.js';
 import {ATTENTION_GRADIENT} from './attention-gradient.js';
 import {COLUMN_SUMS} from './column-sums.js';
+import {HEAD_LOSS} from './head-loss.js';
 import {LAYER_NORM} from './layer-norm.js';
 import {LINEAR} from './linear.js';
 import {OPTIMIZER} from './optimizer.js';
 import {makeProductsDeterministic} from './products.js';
 import {register} from './register.js';
+import {ROWS} from './rows.js';
+import {TOKEN_SCORES} from './token-scores.js';
 
 /** Registers the fused kernels of src/ops under a tfjs backend's name. */
 export function registerFusedKernels(backendName: string): void {
@@ -17,9 +20,12 @@ export function registerFusedKernels(backendName: string): void {
       ...ATTENTION,
       ...ATTENTION_GRADIENT,
       ...COLUMN_SUMS,
+      ...HEAD_LOSS,
       ...LAYER_NORM,
       ...LINEAR,
       ...OPTIMIZER,
+      ...ROWS,
+      ...TOKEN_SCORES,
     },
     backendName,
   );

@@ -1,4 +1,5 @@
 import {elementOf} from './activation.js';
+import {columnSums} from './column-sums.js';
 import {output, ranges, reads, run, sizeOf, withScratch, writes, type Shader} from './program.js';
 import type {Kernel} from './register.js';
 import {reduction, SUM} from './wgsl.js';
@@ -24,19 +25,6 @@ fn main(group: u32, thread: u32) {
 }`,
 };
 
-const total: Shader = {
-  name: 'sum',
-  threads: THREADS,
-  code: () => `
-${reduction('sum', 'f32', THREADS, SUM)}
-fn main(group: u32, thread: u32) {
-  var part = 0.0;
-  for (var i = thread; i < u.size; i += ${THREADS}u) { part += parts[i]; }
-  let all = sum(part, thread);
-  if (thread == 0u) { y[0] = all; }
-}`,
-};
-
 const sumSquares: Kernel = ({x}, _attributes, backend) => {
   const y = output(backend, []);
   const pieces = ranges(backend, sizeOf(x!)).map((range) => {
@@ -45,7 +33,7 @@ const sumSquares: Kernel = ({x}, _attributes, backend) => {
     return {range, element, size, groups: Math.min(GROUPS, Math.ceil(size / THREADS))};
   });
   const count = pieces.reduce((sum, {groups}) => sum + groups, 0);
-  withScratch(backend, [Math.max(1, count)], (parts) => {
+  withScratch(backend, [count], (parts) => {
     let at = 0;
     for (const {range, element, size, groups} of pieces) {
       run(backend, partSquares, {
@@ -56,12 +44,7 @@ const sumSquares: Kernel = ({x}, _attributes, backend) => {
       });
       at += groups;
     }
-    run(backend, total, {
-      constants: {},
-      buffers: {parts: reads(parts), y: writes(y)},
-      whole: {size: count},
-      groups: 1,
-    });
+    columnSums(backend, parts, count, 1, y);
   });
   return y;
 };

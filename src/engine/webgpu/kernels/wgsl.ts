@@ -6,7 +6,7 @@ export const unrolled = (n: number, line: (i: number) => string): string =>
 
 /** How two values become one in a reduction. */
 export const SUM = 'a + b';
-export const MAX = 'max(a, b)';
+const MAX = 'max(a, b)';
 
 /**
  * A function that reduces one value a thread over a workgroup, the same for all its threads; always in the same
@@ -23,5 +23,29 @@ fn ${name}(value: ${type}, thread: u32) -> ${type} {
   }
   let all = workgroupUniformLoad(&${name}_of[0]);
   return all;
+}
+`;
+
+/** Below any logit. */
+export const LEAST = '-3.4e38';
+
+/** `logSumExp(start, thread)` of the u.n `logits` from a place on, the same for all threads of a workgroup. */
+export const logSumExp = (threads: number): string => `
+${reduction('largest', 'f32', threads, MAX)}
+${reduction('total', 'f32', threads, SUM)}
+fn logSumExp(start: u32, thread: u32) -> f32 {
+  var most = ${LEAST};
+  var sum = 0.0;
+  for (var i = thread; i < u.n; i += ${threads}u) {
+    let logit = logits[start + i];
+    if (logit > most) {
+      sum = sum * exp(most - logit) + 1.0;
+      most = logit;
+    } else {
+      sum += exp(logit - most);
+    }
+  }
+  let top = largest(most, thread);
+  return top + log(total(sum * exp(most - top), thread));
 }
 `;
