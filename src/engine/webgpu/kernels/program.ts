@@ -101,11 +101,7 @@ export function run<C extends Constants>(backend: WebGPUBackend, shader: Shader<
   pass.setBindGroup(0, bindGroup);
   const across = Math.min(groups, backend.device.limits.maxComputeWorkgroupsPerDimension);
   pass.dispatchWorkgroups(across, Math.ceil(groups / across));
-  for (const {info, writes} of bound) {
-    recorder.commandQueueOwnedIds.add(info.dataId);
-    // tfjs keeps what was read; it is no longer what the tensor holds.
-    if (writes) (backend.tensorMap.get(info.dataId) as {values: unknown}).values = null;
-  }
+  for (const {info} of bound) recorder.commandQueueOwnedIds.add(info.dataId);
   if (env().getNumber('WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE') <= ++recorder.dispatchCountInPass) {
     backend.endComputePassEncoder();
     backend.submitQueue();
