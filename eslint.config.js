@@ -15,7 +15,7 @@ const mayImport = {
   report: [],
   synthetic: [],
   // Setting an engine up, and what a machine lacks.
-  setup: ['engine', 'hub', 'checkpoint'],
+  setup: ['engine', 'hub', 'data', 'checkpoint'],
   ops: ['engine'],
   model: ['ops', 'engine', 'checkpoint'],
   data: ['tokenizer', 'checkpoint', 'synthetic'],

@@ -63,4 +63,11 @@ export {
   type PushReport,
 } from './hub/index.js';
 export * from './model/index.js';
+export {
+  examine,
+  installTensorflow,
+  type Examination,
+  type InstallOptions,
+  type InstallReport,
+} from './setup/index.js';
 export {Tokenizer} from './tokenizer/index.js';

@@ -1,6 +1,5 @@
-import {freemem} from 'node:os';
 import {elementCount} from '../checkpoint/index.js';
-import type {EngineChoice} from '../engine/index.js';
+import {availableMemory, type EngineChoice} from '../engine/index.js';
 import {FormatError, UnsupportedError} from '../errors.js';
 import {load, modelTensors, vanilla, type Architecture} from '../model/index.js';
 import type {LogitsComparison} from './certificate.js';
@@ -74,16 +73,15 @@ export function bytesToLoad(arch: Architecture): number {
   return BASE_BYTES + all + 2 * largest;
 }
 
-/** The memory that a program can still get here, in bytes. */
-export const freeMemory = (): number => process.availableMemory?.() ?? freemem();
-
 /**
  * Tells what memory comparing predictions takes.
  * @throws UnsupportedError if there is less
  */
 export function requireMemoryToLoad(arch: Architecture, onNote?: (note: string) => void): void {
-  const [needed, free] = [bytesToLoad(arch), freeMemory()].map((bytes) => `${(bytes / 1e9).toFixed(1)} GB`);
-  if (bytesToLoad(arch) > freeMemory()) {
+  const [needed, free] = [bytesToLoad(arch), availableMemory()].map(
+    (bytes) => `${(bytes / 1e9).toFixed(1)} GB`,
+  );
+  if (bytesToLoad(arch) > availableMemory()) {
     throw new UnsupportedError(
       `verify logits loads the model in float32, which takes about ${needed} of memory; ${free} are free here. Use verify bytes, which needs no more than 0.3 GB.`,
     );

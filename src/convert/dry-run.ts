@@ -1,5 +1,6 @@
 import {checkOutput, freeBytes, resolveOutput, type WeightFiles} from '../checkpoint/index.js';
-import {bytesToLoad, freeMemory} from './compare.js';
+import {availableMemory} from '../engine/index.js';
+import {bytesToLoad} from './compare.js';
 import type {Ledger} from './ledger.js';
 import type {PlanOptions} from './options.js';
 import {prepare, type ConversionSummary} from './prepare.js';
@@ -48,7 +49,7 @@ export async function planConversion(options: PlanOptions): Promise<ConversionPl
         write: files.files.reduce((sum, {bytes}) => sum + bytes, 0),
         free: await freeBytes(target),
       },
-      memory: {convert: CONVERT_BYTES, load: bytesToLoad(config.arch), free: freeMemory()},
+      memory: {convert: CONVERT_BYTES, load: bytesToLoad(config.arch), free: availableMemory()},
     };
   } finally {
     await reader.close();

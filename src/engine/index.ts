@@ -3,6 +3,9 @@ import {EngineError, requireWhole, UsageError} from '../errors.js';
 import {ENGINES, STARTERS, type EngineInfo, type EngineName, type StartOptions} from './engines.js';
 
 export {ENGINES, type EngineInfo, type EngineName} from './engines.js';
+export {availableMemory} from './memory.js';
+export {hasSharedLibrary} from './shared-library.js';
+export {VULKAN_LOADER, vulkanDrivers} from './webgpu/vulkan.js';
 export {
   BUILT,
   nvidiaGpus,

@@ -1,4 +1,3 @@
-import {freemem} from 'node:os';
 import {
   LM_HEAD,
   MAX_LOGITS,
@@ -103,12 +102,3 @@ function trainsFeedForward(
 
 const bytesOf = (specs: readonly TensorSpec[]): number =>
   specs.reduce((bytes, {shape}) => bytes + elementCount(shape) * FLOAT, 0);
-
-/** The bytes that this process may still take: what the system has free, and the cgroup's limit leaves. */
-export function availableMemory(): number {
-  const {availableMemory: ask} = process as {availableMemory?: () => number};
-  // Node 20.12 does not tell what a cgroup has left, only its limit.
-  if (ask) return ask.call(process);
-  const limit = process.constrainedMemory();
-  return limit > 0 ? Math.min(freemem(), Math.max(0, limit - process.memoryUsage().rss)) : freemem();
-}

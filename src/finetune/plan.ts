@@ -1,8 +1,9 @@
 import {ZttError} from '../errors.js';
+import {availableMemory} from '../engine/index.js';
 import {modelTensors, ZERO_KEYS, type ModelConfig} from '../model/index.js';
 import {distillationSettings} from './distillation-options.js';
 import {loraSettings, newLora} from './lora-options.js';
-import {availableMemory, FLOAT, stepMemory, type StepMemory} from './memory.js';
+import {FLOAT, stepMemory, type StepMemory} from './memory.js';
 import {
   DEFAULT_BATCH,
   runSettings,

@@ -9,7 +9,7 @@
  * Out: `push`.
  */
 export {bodyChunks, STALL_MS} from './body.js';
-export type {Environment} from './environment.js';
+export {findEndpoint, findToken, hubCache, isOffline, type Environment} from './environment.js';
 export {fetchModel, type FetchedModel, type FetchModelOptions} from './fetch-model.js';
 export type {Retry} from './hub-fetch.js';
 export {findModel, type ModelSource} from './model-source.js';

@@ -148,7 +148,7 @@ async function findExisting(
   asked: LibrarySource | null,
   options: {env: Environment; signal?: AbortSignal},
 ): Promise<InstallReport | null> {
-  const record = readRecord(folder);
+  const record = await readRecord(folder);
   if (!record) return null;
   const {source} = record;
   const probe = await probeBinding(join(folder, BUILT.binding), options).catch((error: unknown) => {

@@ -14,7 +14,7 @@ const COMMANDS = fileURLToPath(new URL('../commands', import.meta.url));
  */
 export async function runCli(entry: string): Promise<void> {
   stayQuietWhenNobodyReads();
-  const exitCode = await runCommand(withHelpShorthands(process.argv.slice(2)), entry).then(() => 0, report);
+  const exitCode = await runCommand(withHelpShorthands(process.argv.slice(2)), entry).then(verdict, report);
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   process.exit(exitCode);
 }
@@ -34,6 +34,9 @@ function withHelpShorthands(argv: string[]): string[] {
   if (first === 'help') return [...rest, '--help'];
   return argv.map((word) => (word === '-h' ? '--help' : word));
 }
+
+/** The exit code of a command that came to its end: 1 where it says by `process.exitCode` that something is wrong. */
+const verdict = (): number => Number(process.exitCode ?? 0);
 
 /** Tells an error. Returns the exit code. */
 function report(error: unknown): number {

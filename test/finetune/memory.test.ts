@@ -2,7 +2,7 @@ import {readdir, readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {convert, finetune, listEngines, planFinetune, type FinetuneOptions} from '../../src/index.js';
-import {availableMemory} from '../../src/finetune/memory.js';
+import {availableMemory} from '../../src/engine/index.js';
 import {fittingBatch} from '../../src/finetune/plan.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';

@@ -22,10 +22,3 @@ export async function setUpTensorflow(): Promise<void> {
   if (TENSORFLOW_PYTHON) await installTensorflow({fromPip: TENSORFLOW_PYTHON});
   if (!existsSync(process.env.XDG_DATA_HOME)) throw new Error(`there is no ${process.env.XDG_DATA_HOME}`);
 }
-
-/** The tensorflow engine in a list of engines to test, where it is. */
-export async function tensorflowEngines(): Promise<{engine: 'tensorflow'; threads: number}[]> {
-  if (TENSORFLOW === undefined) return [];
-  await setUpTensorflow();
-  return [{engine: 'tensorflow', threads: 2}];
-}

@@ -3,17 +3,16 @@ import type {EngineOptions, Model} from '../../src/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
 import {CASES, Expected, THRESHOLDS, VARIANTS, type Variant} from '../helpers/oracle.js';
 import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../helpers/swiftshader.js';
-import {tensorflowEngines} from '../helpers/tensorflow.js';
+import {setUpTensorflow, TENSORFLOW, TENSORFLOW_HINT} from '../helpers/tensorflow.js';
 import {loadVariant, sourceName} from '../helpers/variant.js';
 
-/** The engines that every machine has, the native one at several thread counts, and those that a machine may have. */
+/** The engines that every machine has, and the native one at several thread counts. */
 const ENGINES = [
   {engine: 'native', threads: 1},
   {engine: 'native', threads: 2},
   {engine: 'native', threads: 3},
   {engine: 'wasm', threads: 1},
   {engine: 'cpu', threads: 1},
-  ...(await tensorflowEngines()),
 ];
 
 /** A program that plays a GPU takes minutes for all cases; this is for them. */
@@ -21,6 +20,11 @@ const EVERY_CASE = process.env.ZTT_TEST_WEBGPU_ALL === '1';
 
 describe.each(ENGINES)('engine $engine on $threads threads', (engine) => {
   holdsAgainstTheOracle(engine, CASES, VARIANTS);
+});
+
+describe.skipIf(!TENSORFLOW)(`engine tensorflow${TENSORFLOW_HINT}`, () => {
+  beforeAll(setUpTensorflow);
+  holdsAgainstTheOracle({engine: 'tensorflow', threads: 2}, CASES, VARIANTS);
 });
 
 describe.runIf(hasSwiftShader)(`engine webgpu on SwiftShader${WITHOUT_SWIFTSHADER}`, () => {

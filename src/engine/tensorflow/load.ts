@@ -3,8 +3,9 @@ import {createRequire} from 'node:module';
 import {join, resolve} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import {EngineError} from '../../errors.js';
-import {BUILT, readRecord, tensorflowFolder, thisMachine} from './folder.js';
+import {BUILT, tensorflowFolder, thisMachine} from './folder.js';
 import type {Executes} from './memory.js';
+import {readRecord} from './record.js';
 
 const require = createRequire(import.meta.url);
 const PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];

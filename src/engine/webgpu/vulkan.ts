@@ -1,28 +1,20 @@
 import {readdirSync} from 'node:fs';
 import {homedir} from 'node:os';
 import {delimiter, join} from 'node:path';
+import {hasSharedLibrary} from '../shared-library.js';
 
 /** The Vulkan loader, by the name that Dawn asks for. */
-const LOADER = 'libvulkan.so.1';
+export const VULKAN_LOADER = 'libvulkan.so.1';
 
 /**
  * Why Vulkan cannot serve here, or null where it may. Dawn finds out too, but prints it past everyone to stderr, which
  * a machine without a GPU should not see at every start.
  */
 export function vulkanTrouble(env: NodeJS.ProcessEnv = process.env): string | null {
-  if (!hasLoader()) return `there is no Vulkan loader (${LOADER}); Debian and Ubuntu have it in libvulkan1.`;
+  if (!hasSharedLibrary(VULKAN_LOADER))
+    return `there is no Vulkan loader (${VULKAN_LOADER}); Debian and Ubuntu have it in libvulkan1.`;
   if (vulkanDrivers(env).length > 0) return null;
   return 'no Vulkan driver is installed; it comes with the driver of the GPU, as a .json file in vulkan/icd.d.';
-}
-
-/** Whether the system finds the loader: it is no addon, and Node says so once it is loaded. */
-function hasLoader(): boolean {
-  try {
-    process.dlopen({exports: {}}, LOADER);
-    return true;
-  } catch (error) {
-    return !/cannot open shared object|no such file/i.test((error as Error).message);
-  }
 }
 
 /** The manifests of drivers, where the loader looks for them (Vulkan loader, "Driver Discovery" on Linux). */
