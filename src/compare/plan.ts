@@ -72,14 +72,14 @@ export interface ComparisonPlan {
  */
 export async function planComparison(options: CompareOptions): Promise<ComparisonPlan> {
   const settings = comparisonSettings(options);
-  const {layouts, axes, output, seeds} = settings;
+  const {layouts, axes, output} = settings;
   await requireFolder(output);
   const all = variants(layouts, axes);
   const source = await readModelConfig(settings.source);
   // What cannot be is told before data and tasks are read.
   const models: Model[] = [];
   for (const [index, variant] of all.entries()) {
-    for (const seed of seeds) models.push(await modelOf(settings, source, {index, variant, seed}));
+    models.push(...(await modelsOf(settings, source, index, variant)));
   }
   const tasks = await taskIdentities(options, settings);
   const identity = {
@@ -132,23 +132,33 @@ interface Model extends Pick<PlannedRun, 'seed' | 'convert' | 'train' | 'takes'>
   thresholds: readonly number[];
 }
 
-/** @throws UsageError, naming the variant, for what its conversion, its training or its exits cannot be */
-async function modelOf(
-  {source: path, output, data, budget, training, thresholds: all}: ComparisonSettings,
+/**
+ * A variant's models, one for each seed.
+ * @throws UsageError, naming the variant, for what its conversion, its training or its exits cannot be
+ */
+async function modelsOf(
+  {source: path, output, data, budget, training, thresholds: all, seeds}: ComparisonSettings,
   source: ModelConfig,
-  {index, variant, seed}: Pick<Model, 'index' | 'variant' | 'seed'>,
-): Promise<Model> {
-  const convert = {...variant.convert, seed};
-  const settings = {...training, ...variant.train, seed};
+  index: number,
+  variant: Variant,
+): Promise<Model[]> {
+  const settings = {...training, ...variant.train};
   try {
-    await planConversion({...convert, source: path, output: join(output, NOWHERE)});
-    const config = {...source, arrangement: arrange(source.arch.layers, convert).arrangement};
+    await planConversion({...variant.convert, source: path, output: join(output, NOWHERE)});
+    const config = {...source, arrangement: arrange(source.arch.layers, variant.convert).arrangement};
     const exits = checksExits(exitRule(config, {...variant.exits, threshold: MIDDLING}));
     const plan = (steps: number) => planFinetuneOf(config, {...settings, output, data, steps});
     const steps = await stepsWithin(budget, plan);
-    const train = {...settings, steps};
-    const thresholds = exits ? all : [1];
-    return {index, variant, seed, convert, train, takes: await plan(steps), thresholds};
+    const takes = await plan(steps);
+    return seeds.map((seed) => ({
+      index,
+      variant,
+      seed,
+      convert: {...variant.convert, seed},
+      train: {...settings, seed, steps},
+      takes,
+      thresholds: exits ? all : [1],
+    }));
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     throw new UsageError(`${variant.name}: ${error.message}`, {cause: error});
