@@ -194,7 +194,11 @@ export default class Compare extends BaseCommand {
         training = true;
         progress.update(done, total, running.join(' | '));
       },
-      onDone: (name: string, done: number, total: number) => this.note(`${done} of ${total}: ${name}`),
+      onDone: (name: string, comparison: Comparison) => {
+        const {done, all} = comparison.cells;
+        this.note(`${done} of ${all}: ${name}`);
+        progress.showUnder(comparisonTable(comparison));
+      },
       signal,
     };
     if (flags['dry-run']) {

@@ -1,25 +1,13 @@
 import {join} from 'node:path';
 import {exists, readJson, withLock, writeFileWhole} from '../checkpoint/index.js';
 import {InterruptedError, ZttError} from '../errors.js';
+import type {Comparison} from './comparison.js';
 import {comparisonPage} from './html-report.js';
 import {outcomeSchema, type Outcome} from './outcome.js';
 import {planComparison, type ComparisonPlan} from './plan.js';
 import {doAll, type Failure, type NamedJob} from './pool.js';
 import type {CompareOptions} from './settings.js';
-import {SOURCE_ROW, summarise, type Outcomes, type Row} from './summary.js';
-
-/** What a comparison gave: comparison.json in its folder, and a page beside it. */
-export interface Comparison {
-  version: 1;
-  source: string;
-  output: string;
-  budget: CompareOptions['budget'];
-  seeds: readonly number[];
-  engine: string | null;
-  rows: Row[];
-  /** Models to train and to score, and how many of them are there. */
-  cells: {all: number; done: number};
-}
+import {SOURCE_ROW, summarise, type Outcomes} from './summary.js';
 
 /** The share of a job that is training; the rest is scoring. */
 const TRAINING_SHARE = 0.9;
@@ -51,8 +39,7 @@ async function compareAll(plan: ComparisonPlan, options: CompareOptions): Promis
       running.delete(name);
       waiting.delete(name);
       progress(name, 1, running);
-      options.onDone?.(name, done(), names.length);
-      await report(plan, {all: names.length, done: done()});
+      options.onDone?.(name, await report(plan, {all: names.length, done: done()}));
     },
   });
   if (options.signal?.aborted) {

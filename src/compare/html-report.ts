@@ -7,7 +7,7 @@ import {
   type Series,
   type TableOptions,
 } from '../report/index.js';
-import type {Comparison} from './compare.js';
+import type {Comparison} from './comparison.js';
 import {SOURCE_ROW, type Measured, type Row} from './summary.js';
 
 /** Parameters, or FLOPs, that count as equal to vanilla's. */

@@ -1,12 +1,12 @@
 /** Layouts, and options of them, side by side: converted, trained under one budget, scored alike. */
-import type {Comparison} from './compare.js';
+import type {Comparison} from './comparison.js';
 import type {ComparisonPlan} from './plan.js';
 import type {CompareOptions} from './settings.js';
 
 export {AXIS_NAMES, parseAxis, type Axis} from './axes.js';
 export type {TrainingBudget} from './budget.js';
 export type {Difference} from './bootstrap.js';
-export type {Comparison} from './compare.js';
+export type {Comparison} from './comparison.js';
 export type {ComparisonPlan, PlannedEvaluation, PlannedRun} from './plan.js';
 export type {CompareOptions} from './settings.js';
 export {HELD_OUT, type Measured, type Row} from './summary.js';

@@ -3,6 +3,7 @@ import type {FinetuneOptions} from '../finetune/index.js';
 import {LAYOUTS, type Layout} from '../model/index.js';
 import {stageOf, type Axis} from './axes.js';
 import {checkBudget, type TrainingBudget} from './budget.js';
+import type {Comparison} from './comparison.js';
 import type {TrainSettings} from './variants.js';
 
 export interface CompareOptions {
@@ -45,8 +46,8 @@ export interface CompareOptions {
   onNote?: (line: string) => void;
   /** Training FLOPs done, of all there are to do, and what is being done. */
   onProgress?: (done: number, total: number, running: readonly string[]) => void;
-  /** A model's outcome is there. */
-  onDone?: (name: string, done: number, total: number) => void;
+  /** A model's outcome is there, and what is known so far. */
+  onDone?: (name: string, comparison: Comparison) => void;
   /** Aborting it saves what is running and throws InterruptedError. */
   signal?: AbortSignal;
 }

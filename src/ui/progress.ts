@@ -37,6 +37,9 @@ export class Progress {
   /** Where the rate is counted from: the first update, since a resumed job begins in the middle. */
   private first: Mark | null = null;
   private line: Mark;
+  /** The bar, as it was last shown, and the lines under it. */
+  private bar: string;
+  private under: readonly string[] = [];
   private frameAt = -Infinity;
 
   private constructor(
@@ -48,6 +51,7 @@ export class Progress {
     if (options.amount) this.readAs(options.amount);
     this.now = options.now ?? (() => performance.now());
     this.line = {at: this.now(), done: 0};
+    this.bar = title;
   }
 
   /** Begins to show. */
@@ -69,7 +73,8 @@ export class Progress {
     if (amount) this.readAs(amount);
     this.first = null;
     this.line = {at: this.now(), done: 0};
-    if (this.spinner) this.spinner.text = title;
+    this.bar = title;
+    this.draw();
   }
 
   /** Tells how much is done, of how much, and anything worth seeing beside it. */
@@ -79,8 +84,8 @@ export class Progress {
     if (this.spinner) {
       if (at - this.frameAt < FRAME_MS) return;
       this.frameAt = at;
-      // A line that wraps would leave its rest behind.
-      this.spinner.text = this.text(at, done, total, detail).slice(0, this.stream.columns - 4);
+      this.bar = this.text(at, done, total, detail);
+      this.draw();
       // Computing may keep the event loop, and with it the spinner's own timer, for long.
       this.spinner.render();
       return;
@@ -92,6 +97,12 @@ export class Progress {
     this.stream.write(`${this.text(at, done, total, detail)}\n`);
   }
 
+  /** Shows lines under the bar from now on, as far as the terminal has room, in place of those before. */
+  showUnder(text: string): void {
+    this.under = text.split('\n');
+    this.draw();
+  }
+
   /** Prints a line that stays. A spinner makes way for it by itself. */
   note(line: string): void {
     this.stream.write(`${line}\n`);
@@ -100,6 +111,14 @@ export class Progress {
   /** Takes the bar away. */
   stop(): void {
     this.spinner?.stop();
+  }
+
+  private draw(): void {
+    if (!this.spinner) return;
+    const {rows, columns} = this.stream;
+    // Beside the bar stands the spinner. A line that wraps would leave its rest behind.
+    const under = this.under.slice(0, Math.max(0, rows - 2)).map((line) => line.slice(0, columns - 1));
+    this.spinner.text = [this.bar.slice(0, columns - 4), ...under].join('\n');
   }
 
   private readAs(amount: (n: number) => string): void {

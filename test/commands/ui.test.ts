@@ -60,6 +60,33 @@ describe('progress off a terminal', () => {
   });
 });
 
+describe('progress on a terminal', () => {
+  it('shows lines under its bar, no wider and no more than there is room for', async () => {
+    const written: string[] = [];
+    const stream = {
+      isTTY: true,
+      columns: 40,
+      rows: 4,
+      write: (text: string) => written.push(text) > 0,
+      cursorTo: () => true,
+      clearLine: () => true,
+      moveCursor: () => true,
+    } as unknown as NodeJS.WriteStream;
+    let time = 0;
+    const progress = await Progress.start({title: 'Working', stream, now: () => time});
+    progress.showUnder(['first', 'second '.repeat(9), 'third'].join('\n'));
+    written.length = 0;
+    time = 1000;
+    progress.update(1, 2);
+    progress.stop();
+    const shown = stripVTControlCharacters(written.join(''));
+    expect(shown).toMatch(/Working █+░+ 50/);
+    expect(shown).toContain('\nfirst\nsecond second second second second s');
+    expect(shown).not.toContain('third');
+    expect(Math.max(...shown.split('\n').map((line) => line.length))).toBeLessThan(40);
+  });
+});
+
 describe('an error', () => {
   it('is told in one printable line, of bounded length', () => {
     const {message} = failureOf(new UsageError(`a\n\tb \u001b[31mred\u0007 ${'x'.repeat(5000)}`));
