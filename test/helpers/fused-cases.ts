@@ -10,8 +10,12 @@ import {
   headCrossEntropy,
   layerNorm,
   linear,
+  strandAttention,
+  strandValues,
+  strandWeights,
   tokenScores,
   type ActivationName,
+  type KeyView,
 } from '../../src/ops/index.js';
 import {AdamW, globalNorm} from '../../src/finetune/adamw.js';
 import {ADAMW_DEFAULTS} from '../../src/finetune/optimizer-options.js';
@@ -23,12 +27,15 @@ const ACTIVATIONS: ActivationName[] = ['gelu_new', 'gelu', 'relu', 'silu'];
 /** Sizes that some engines are too slow for. */
 export interface FusedCases {
   attention: readonly (readonly [T: number, d: number])[];
+  /** Sizes of heads. */
+  strands: readonly number[];
   /** Rows and vocabularies. */
   head: readonly (readonly [N: number, V: number])[];
 }
 
 export const FUSED_CASES: FusedCases = {
   attention: [1, 7, 48, 129].flatMap((T) => [16, 64, 80].map((d) => [T, d] as const)),
+  strands: [5, 16, 64],
   // More rows than are computed at a time at last.
   head: [
     [1, 50257],
@@ -41,7 +48,7 @@ export const FUSED_CASES: FusedCases = {
 /** Asserts that an engine's fused operations, values and gradients, are as their composed references on tfjs's own CPU backend. */
 export function describeFusedOperations(
   engine: EngineOptions,
-  {attention, head}: FusedCases = FUSED_CASES,
+  {attention, strands, head}: FusedCases = FUSED_CASES,
 ): void {
   describe('a fused operation, value and gradients, is as its composed reference', () => {
     const expectAsComposed = (op: Op, shapes: number[][]) => expectOpAsComposed(engine, op, shapes);
@@ -117,6 +124,8 @@ export function describeFusedOperations(
       expect(fused[1]).toEqual(cpu[1]);
     });
 
+    it.each(strands)('attention over strands, of heads of %d', (d) => expectStrandsAsComposed(engine, d));
+
     it('embeddings whose rows come more than once', async () => {
       const ids = tf.tensor2d([3, 1, 3, 0, 3, 1], [2, 3], 'int32');
       await expectAsComposed((table) => embedding(table, ids), [[5, 19]]);
@@ -173,4 +182,69 @@ export async function expectAdamWAsComposed(engine: EngineOptions): Promise<void
   const [cpu, fused] = [await train({engine: 'cpu'}), await train(engine)];
   // In f32, 1 - beta2 is 1e-5 of itself away from what it should be.
   for (const [i, expected] of cpu.entries()) expectNormClose(fused[i]!, expected, 3e-5, 0, `array ${i}`);
+}
+
+/** Strands of few, many and one query, whose keys lie in several places; the last queries see all of them. */
+const STRANDS = [
+  {
+    queries: 3,
+    ranges: [
+      {start: 90, count: 6},
+      {start: 2, count: 3},
+    ],
+  },
+  {
+    queries: 70,
+    ranges: [
+      {start: 0, count: 1},
+      {start: 20, count: 70},
+    ],
+  },
+  {queries: 1, ranges: [{start: 60, count: 38}]},
+];
+const SEEN = STRANDS.flatMap(({queries, ranges}) => {
+  const keys = ranges.reduce((sum, {count}) => sum + count, 0);
+  return Array.from({length: queries}, (_, i) => keys - queries + i + 1);
+});
+
+/** Asserts that an engine's attention over strands, whole and in halves, is as the composed one. */
+export async function expectStrandsAsComposed(engine: EngineOptions, d: number): Promise<void> {
+  const heads = 2;
+  const width = heads * d;
+  const view: KeyView = {strands: STRANDS, seen: Int32Array.from(SEEN)};
+  const few: KeyView = {
+    strands: [STRANDS[0]!, STRANDS[2]!],
+    seen: Int32Array.from([...SEEN.slice(0, 3), SEEN.at(-1)!]),
+  };
+  const run = async (on: EngineOptions, view: KeyView) => {
+    await useEngine(on);
+    const found = tf.tidy(() => {
+      const queries = view.seen.length;
+      const rows = tensor([100, 3 * width], 1) as tf.Tensor2D;
+      const [q, k, v] = [
+        tensor([queries, 2 * width], 2) as tf.Tensor2D,
+        {rows, at: width},
+        {rows, at: 2 * width},
+      ];
+      const scores = {q: {rows: q, at: width}, k, view, heads, width, scale: 1 / Math.sqrt(d)};
+      const zeroKey = tensor([heads, d], 3);
+      const whole = strandAttention({...scores, zeroKey}, v);
+      const without = strandAttention(scores, v);
+      const half = strandWeights({...scores, zeroKey});
+      // The last strand's values are not looked at.
+      const kept = view.seen.map((_, i) => (i === queries - 1 || i % 3 === 1 ? 0 : 1));
+      const strands = view.strands.map((strand, i) =>
+        i === view.strands.length - 1 ? {...strand, ranges: [{start: 0, count: 38}]} : strand,
+      );
+      const values = strandValues(half.weights, v, kept, strands);
+      return [whole.mixed, whole.zero!, without.mixed, half.zero!, values];
+    });
+    const read = await Promise.all(found.map((tensor) => tensor.data()));
+    tf.dispose(found);
+    return read as Float32Array[];
+  };
+  for (const each of [view, few]) {
+    const [cpu, fused] = [await run({engine: 'cpu'}, each), await run(engine, each)];
+    for (const [i, expected] of cpu.entries()) expectNormClose(fused[i]!, expected, 1e-5, 0, `result ${i}`);
+  }
 }

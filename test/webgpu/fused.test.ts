@@ -24,6 +24,7 @@ const FEW_CASES: FusedCases = {
     [48, 80],
     [129, 16],
   ],
+  strands: [20],
   head: [
     [1, 50257],
     [7, 131],

@@ -5,6 +5,7 @@ import type {Kernel} from './register.js';
 import {
   addWeighted,
   columnOf,
+  eachColumn,
   eachProduct,
   eachQuad,
   eachRow,
@@ -66,7 +67,7 @@ fn main(group: u32, thread: u32) {
   ${WHERE}
   let column = head * ${constants.d}u;
   let tile = tiles - 1u - group % tiles;
-  let first = tile * ${constants.size}u;
+  let first = tile * ${constants.rows}u;
   ${eachRow(
     constants,
     (r) => `
@@ -75,7 +76,7 @@ fn main(group: u32, thread: u32) {
   let delta_${r} = rows[2u * (lane + min(first + ${rowOf(r)}, u.tokens - 1u)) + 1u];`,
   )}
   ${sums(constants, 'dq')}
-  for (var start = 0u; start < min(first + ${constants.size}u, u.tokens); start += ${constants.size}u) {
+  for (var start = 0u; start < min(first + ${constants.rows}u, u.tokens); start += ${constants.columns}u) {
     workgroupBarrier();
     ${fill(constants, 'left', 'dy', 'first + row < u.tokens', '(row0 + first + row) * u.width + column')}
     ${fill(constants, 'right', 'v', 'start + row < u.tokens', tokenStart(constants, 'v', 'start + row'))}
@@ -118,7 +119,7 @@ const zeroKeyShare = (constants: AttentionConstants): string => `
     constants,
     (r) => `
   let slope_${r} = select(0.0, -exp(min(z_${r} * u.scale - lse_${r}, 0.0)) * delta_${r} * u.scale, there_${r});
-  if (across == 0u) { weights[${rowOf(r)} * ${constants.size + 1}u] = slope_${r}; }`,
+  if (across == 0u) { weights[${rowOf(r)} * ${constants.columns + 1}u] = slope_${r}; }`,
   )}
   ${eachQuad(
     constants,
@@ -145,10 +146,10 @@ fn main(group: u32, thread: u32) {
   ${PLACE}
   ${WHERE}
   let column = head * ${constants.d}u;
-  let first = (group % tiles) * ${constants.size}u;
+  let first = (group % tiles) * ${constants.rows}u;
   ${sums(constants, 'dk')}
   ${sums(constants, 'dv')}
-  for (var start = first; start < u.tokens; start += ${constants.size}u) {
+  for (var start = first; start < u.tokens; start += ${constants.columns}u) {
     workgroupBarrier();
     ${fill(constants, 'left', 'v', 'first + row < u.tokens', tokenStart(constants, 'v', 'first + row'))}
     ${fill(constants, 'right', 'dy', 'start + row < u.tokens', '(row0 + start + row) * u.width + column')}
@@ -159,7 +160,7 @@ fn main(group: u32, thread: u32) {
     ${fill(constants, 'right', 'q', 'start + row < u.tokens', tokenStart(constants, 'q', 'start + row'))}
     workgroupBarrier();
     ${products(constants, 's')}
-    ${eachRow(
+    ${eachColumn(
       constants,
       (c) => `
     let query_${c} = start + ${columnOf(c)};

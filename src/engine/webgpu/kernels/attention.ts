@@ -1,4 +1,5 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
+import {elementOf} from './activation.js';
 import {output, reads, run, writes, type Bound, type Info, type Shader} from './program.js';
 import type {Attributes, Kernel} from './register.js';
 import {
@@ -17,6 +18,7 @@ import {
   softmaxMemory,
   softmaxStart,
   softmaxStep,
+  SQUARE,
   sums,
   THREADS,
   tileFor,
@@ -66,13 +68,13 @@ fn main(group: u32, thread: u32) {
   ${WHERE}
   let column = head * ${constants.d}u;
   // Later tiles see more keys: they begin first.
-  let first = (tiles - 1u - group % tiles) * ${constants.size}u;
+  let first = (tiles - 1u - group % tiles) * ${constants.rows}u;
   ${fill(constants, 'left', 'q', 'first + row < u.tokens', tokenStart(constants, 'q', 'first + row'))}
   workgroupBarrier();
   ${constants.zero ? timesVector(constants, 'z', 'zeroKey', 'column') : ''}
   ${softmaxStart(constants, constants.zero ? (r) => `z_${r} * u.scale` : undefined)}
   ${sums(constants, 'o')}
-  for (var start = 0u; start < min(first + ${constants.size}u, u.tokens); start += ${constants.size}u) {
+  for (var start = 0u; start < min(first + ${constants.rows}u, u.tokens); start += ${constants.columns}u) {
     workgroupBarrier();
     ${fill(constants, 'right', 'k', 'start + row < u.tokens', tokenStart(constants, 'k', 'start + row'))}
     workgroupBarrier();
@@ -134,9 +136,9 @@ export function attended(
   const parts = packed ? [qkv] : [q!, k!, v!];
   const [batch, tokens, stride] = parts[0]!.shape as [number, number, number];
   const width = packed ? stride / 3 : stride;
-  const tile = tileFor(backend, width / heads, tokens);
+  const tile = tileFor(backend, width / heads, tokens, SQUARE, elementOf(width / heads));
   const {element} = tile;
-  const tiles = Math.ceil(tokens / tile.size);
+  const tiles = Math.ceil(tokens / tile.rows);
   const named: Record<string, Info> = packed ? {qkv} : {q: q!, k: k!, v: v!};
   const given: Record<string, Info> = {...named, ...(zeroKey && {zeroKey})};
   return {

@@ -9,6 +9,7 @@ import {OPTIMIZER} from './optimizer.js';
 import {makeProductsDeterministic} from './products.js';
 import {register} from './register.js';
 import {ROWS} from './rows.js';
+import {STRANDS} from './strands.js';
 import {TOKEN_SCORES} from './token-scores.js';
 
 /** Registers the fused kernels of src/ops under a tfjs backend's name. */
@@ -25,6 +26,7 @@ export function registerFusedKernels(backendName: string): void {
       ...LINEAR,
       ...OPTIMIZER,
       ...ROWS,
+      ...STRANDS,
       ...TOKEN_SCORES,
     },
     backendName,

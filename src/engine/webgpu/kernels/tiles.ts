@@ -15,8 +15,9 @@ const SIDE = 8;
 export type Tile = {
   /** A head's numbers. */
   d: number;
-  /** Rows and columns of a tile. */
-  size: number;
+  /** Of a tile. */
+  rows: number;
+  columns: number;
   /** Whether heads are read four numbers at a time. */
   element: Element;
 };
@@ -26,29 +27,46 @@ const quads = ({d}: Tile): number => Math.ceil(d / 4);
 /** Elements from a vector to the next: odd, so that threads that read one below the other meet other memory banks. */
 const pitch = (tile: Tile): number => quads(tile) | 1;
 /** Rows, and columns, of the products that a thread has. */
-const own = ({size}: Tile): number => size / SIDE;
+const ownRows = ({rows}: Tile): number => rows / SIDE;
+const ownColumns = ({columns}: Tile): number => columns / SIDE;
 /** Elements of a vector that a thread has. */
 const ownQuads = (tile: Tile): number => Math.ceil(quads(tile) / SIDE);
 
-/** Bytes of a workgroup's memory that tiles take: what `memory` declares. */
+/** Bytes of a workgroup's memory that tiles take: what `memory` and `softmaxMemory` declare. */
 const bytesOf = (tile: Tile): number =>
-  2 * 16 * (tile.size * pitch(tile) + SIDE) + 4 * tile.size * (tile.size + 1) + 2 * 4 * tile.size * SIDE;
+  16 * ((tile.rows + tile.columns) * pitch(tile) + 2 * SIDE) +
+  4 * tile.rows * (tile.columns + 1) +
+  2 * 4 * tile.rows * SIDE;
 
-/** Sizes of tiles, and the fewest tokens that one is worth it for. */
-const SIZES = [
-  {size: 32, tokens: 64},
-  {size: 16, tokens: SIDE + 1},
-  {size: SIDE, tokens: 0},
+/** Tiles, and the fewest queries that they are worth it for. */
+export const SQUARE = [
+  {rows: 32, columns: 32, queries: 64},
+  {rows: 16, columns: 16, queries: SIDE + 1},
+  {rows: SIDE, columns: SIDE, queries: 0},
+];
+/** Where there may be many more keys than queries. */
+export const WIDE = [
+  {rows: 32, columns: 32, queries: 64},
+  {rows: 16, columns: 32, queries: SIDE + 1},
+  {rows: SIDE, columns: 32, queries: 0},
+  {rows: SIDE, columns: SIDE, queries: 0},
 ];
 
 /**
- * The largest tiles that this GPU has room for, and so many tokens a use.
+ * The first of some tiles that this GPU has room for, and so many queries a use.
  * @throws EngineError where it has no room even for small ones
  */
-export function tileFor(backend: WebGPUBackend, d: number, tokens: number): Tile {
+export function tileFor(
+  backend: WebGPUBackend,
+  d: number,
+  queries: number,
+  choice: typeof SQUARE,
+  element: Element,
+): Tile {
   const limit = backend.device.limits.maxComputeWorkgroupStorageSize;
-  const element: Element = d % 4 === 0 ? 'vec4f' : 'f32';
-  const tiles = SIZES.filter((each) => tokens >= each.tokens).map(({size}) => ({d, size, element}));
+  const tiles = choice
+    .filter((each) => queries >= each.queries)
+    .map(({rows, columns}) => ({d, rows, columns, element}));
   const fitting = tiles.find((tile) => bytesOf(tile) <= limit);
   if (fitting) return fitting;
   throw new EngineError(
@@ -58,9 +76,9 @@ export function tileFor(backend: WebGPUBackend, d: number, tokens: number): Tile
 
 /** A tile's vectors, `left` of its rows and `right` of its columns, and their `weights`. */
 export const memory = (tile: Tile): string => `
-var<workgroup> left: array<vec4f, ${tile.size * pitch(tile) + SIDE}>;
-var<workgroup> right: array<vec4f, ${tile.size * pitch(tile) + SIDE}>;
-var<workgroup> weights: array<f32, ${tile.size * (tile.size + 1)}>;
+var<workgroup> left: array<vec4f, ${tile.rows * pitch(tile) + SIDE}>;
+var<workgroup> right: array<vec4f, ${tile.columns * pitch(tile) + SIDE}>;
+var<workgroup> weights: array<f32, ${tile.rows * (tile.columns + 1)}>;
 `;
 
 /** `read_NAME(start, quad)`: four of the d numbers that start at an index of a buffer. */
@@ -96,7 +114,7 @@ export const fill = (
   exists: string,
   start: string,
 ): string => `
-for (var i = thread; i < ${tile.size * quads(tile)}u; i += ${THREADS}u) {
+for (var i = thread; i < ${(side === 'left' ? tile.rows : tile.columns) * quads(tile)}u; i += ${THREADS}u) {
   let row = i / ${quads(tile)}u;
   let quad = i % ${quads(tile)}u;
   var four = vec4f();
@@ -105,15 +123,19 @@ for (var i = thread; i < ${tile.size * quads(tile)}u; i += ${THREADS}u) {
 }`;
 
 /** Lines for each of a thread's rows. */
-export const eachRow = (tile: Tile, line: (r: number) => string): string => unrolled(own(tile), line);
+export const eachRow = (tile: Tile, line: (r: number) => string): string => unrolled(ownRows(tile), line);
+
+/** Lines for each of a thread's columns. */
+export const eachColumn = (tile: Tile, line: (c: number) => string): string =>
+  unrolled(ownColumns(tile), line);
 
 /** Lines for each of a thread's products. */
 export const eachProduct = (tile: Tile, line: (r: number, c: number) => string): string =>
-  unrolled(own(tile), (r) => unrolled(own(tile), (c) => line(r, c)));
+  eachRow(tile, (r) => eachColumn(tile, (c) => line(r, c)));
 
 /** Lines for each of a thread's elements of its rows' vectors. */
 export const eachQuad = (tile: Tile, line: (r: number, q: number) => string): string =>
-  unrolled(own(tile), (r) => unrolled(ownQuads(tile), (q) => line(r, q)));
+  eachRow(tile, (r) => unrolled(ownQuads(tile), (q) => line(r, q)));
 
 /** A thread's row, or column, in the tile. */
 export const rowOf = (r: number): string => `(down + ${SIDE * r}u)`;
@@ -132,14 +154,17 @@ let across = thread % ${SIDE}u;`;
 export const products = (tile: Tile, name: string): string => `
 ${eachProduct(tile, (r, c) => `var ${name}_${r}_${c} = 0.0;`)}
 for (var quad = 0u; quad < ${quads(tile)}u; quad++) {
-  ${unrolled(own(tile), (r) => `let a${r} = left[${rowOf(r)} * ${pitch(tile)}u + quad];`)}
-  ${unrolled(own(tile), (c) => `let b${c} = right[${columnOf(c)} * ${pitch(tile)}u + quad];`)}
+  ${eachRow(tile, (r) => `let a${r} = left[${rowOf(r)} * ${pitch(tile)}u + quad];`)}
+  ${eachColumn(tile, (c) => `let b${c} = right[${columnOf(c)} * ${pitch(tile)}u + quad];`)}
   ${eachProduct(tile, (r, c) => `${name}_${r}_${c} += dot(a${r}, b${c});`)}
 }`;
 
 /** Sets `weights` at a thread's products. */
 export const setWeights = (tile: Tile, value: (r: number, c: number) => string): string =>
-  eachProduct(tile, (r, c) => `weights[${rowOf(r)} * ${tile.size + 1}u + ${columnOf(c)}] = ${value(r, c)};`);
+  eachProduct(
+    tile,
+    (r, c) => `weights[${rowOf(r)} * ${tile.columns + 1}u + ${columnOf(c)}] = ${value(r, c)};`,
+  );
 
 /** Sums NAME_r_q, at first zeros: `addWeighted` adds to them. */
 export const sums = (tile: Tile, name: string): string =>
@@ -147,8 +172,8 @@ export const sums = (tile: Tile, name: string): string =>
 
 /** NAME_r_q += the rows of `right`, weighted by the tile's `weights`. */
 export const addWeighted = (tile: Tile, name: string): string => `
-for (var k = 0u; k < ${tile.size}u; k++) {
-  ${unrolled(own(tile), (r) => `let w${r} = weights[${rowOf(r)} * ${tile.size + 1}u + k];`)}
+for (var k = 0u; k < ${tile.columns}u; k++) {
+  ${eachRow(tile, (r) => `let w${r} = weights[${rowOf(r)} * ${tile.columns + 1}u + k];`)}
   ${unrolled(ownQuads(tile), (q) => `let v${q} = right[k * ${pitch(tile)}u + ${quadOf(q)}];`)}
   ${eachQuad(tile, (r, q) => `${name}_${r}_${q} += w${r} * v${q};`)}
 }`;
@@ -165,8 +190,8 @@ for (var quad = 0u; quad < ${quads(tile)}u; quad++) {
 export const weightedSumOfLeft = (tile: Tile, use: string): string => `
 for (var quad = thread; quad < ${quads(tile)}u; quad += ${THREADS}u) {
   var four = vec4f();
-  for (var row = 0u; row < ${tile.size}u; row++) {
-    four += weights[row * ${tile.size + 1}u] * left[row * ${pitch(tile)}u + quad];
+  for (var row = 0u; row < ${tile.rows}u; row++) {
+    four += weights[row * ${tile.columns + 1}u] * left[row * ${pitch(tile)}u + quad];
   }
   ${use}
 }`;
@@ -176,8 +201,8 @@ const MASKED = '-1e30';
 
 /** What `softmaxRows` keeps of each of a thread's rows: its largest logit, and the sum of exponentials less that. */
 export const softmaxMemory = (tile: Tile): string => `
-var<workgroup> largest: array<f32, ${tile.size * SIDE}>;
-var<workgroup> total: array<f32, ${tile.size * SIDE}>;
+var<workgroup> largest: array<f32, ${tile.rows * SIDE}>;
+var<workgroup> total: array<f32, ${tile.rows * SIDE}>;
 `;
 
 /** Rows that have seen no key yet, or only the zero token by its logit. */
@@ -222,6 +247,6 @@ for (var i = 0u; i < ${SIDE}u; i++) { l_${r} += total[${rowOf(r)} * ${SIDE}u + i
 
 /** A thread's columns as one value: their sum, or what a function of two gives. */
 function folded(tile: Tile, value: (c: number) => string, by: string): string {
-  const values = Array.from({length: own(tile)}, (_, c) => value(c));
+  const values = Array.from({length: ownColumns(tile)}, (_, c) => value(c));
   return values.reduce((a, b) => (by === '' ? `${a} + ${b}` : `${by}(${a}, ${b})`));
 }
