@@ -11,8 +11,10 @@ const question = z.object({
   ids: z.array(z.array(z.number())).default([]),
 });
 
-const [folder, engine, threads] = process.argv.slice(2) as [string, string, string];
-const loadModel = () => load(folder, {engine, threads: Number(threads)});
+const [folder, engine, threads, device] = process.argv.slice(2) as [string, string, string, string];
+const ENGINE =
+  engine === 'webgpu' ? {engine, device: device || undefined} : {engine, threads: Number(threads)};
+const loadModel = () => load(folder, ENGINE);
 const model = await loadModel();
 const settings = runSettings(
   {output: '', data: ['-'], steps: 1_000_000, batchSize: 4, seqLen: 256, lr: 1e-5, warmup: 0},

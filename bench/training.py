@@ -1,7 +1,7 @@
 """PyTorch's side of bench/training.ts: the same model from the same checkpoint, in eager mode, with
 scaled_dot_product_attention and fused AdamW. Answers a line for each line: seconds, or the peak memory.
 
-  python bench/training.py CHECKPOINT THREADS        needs torch, safetensors
+  python bench/training.py CHECKPOINT THREADS [DEVICE]       needs torch, safetensors
 """
 
 import json
@@ -14,6 +14,9 @@ import torch.nn.functional as F
 
 folder, threads = sys.argv[1], int(sys.argv[2])
 torch.set_num_threads(threads)
+device = torch.device(sys.argv[3] if len(sys.argv) > 3 else "cpu")
+# float32 throughout, as ours.
+torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def load():
@@ -21,8 +24,14 @@ def load():
 
     begun = time.perf_counter()
     state = load_file(f"{folder}/model.safetensors")
-    tensors = {name: torch.nn.Parameter(value.float().clone()) for name, value in state.items()}
+    tensors = {name: torch.nn.Parameter(value.float().clone().to(device)) for name, value in state.items()}
+    wait()
     return tensors, time.perf_counter() - begun
+
+
+def wait():
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 p, _ = load()
@@ -60,8 +69,8 @@ def block(name, x, zero_key, mask):
 
 def loss_of(ids):
     t = ids.shape[1]
-    mask = torch.ones(t, t, dtype=torch.bool).tril()
-    mask = torch.cat([torch.ones(t, 1, dtype=torch.bool), mask], 1)
+    mask = torch.ones(t, t, dtype=torch.bool, device=device).tril()
+    mask = torch.cat([torch.ones(t, 1, dtype=torch.bool, device=device), mask], 1)
     x = p["wte.weight"][ids] + p["wpe.weight"][:t]
     for slot, name in enumerate(slots):
         x = block(name, x, p["zero_tokens.key"][slot], mask)
@@ -100,12 +109,13 @@ for line in sys.stdin:
     elif question["ask"] == "memory":
         answer["bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     else:
-        ids = torch.tensor(question["ids"])
+        ids = torch.tensor(question["ids"], device=device)
         begun = time.perf_counter()
         if question["ask"] == "forward":
             with torch.no_grad():
                 answer["loss"] = loss_of(ids).item()
         else:
             answer["loss"] = step(ids)
+        wait()
         answer["seconds"] = time.perf_counter() - begun
     print(json.dumps(answer), flush=True)

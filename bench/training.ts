@@ -1,11 +1,12 @@
 /**
- * GPT-2 small as ztt with 2 cycles, B 4, T 256: loading, forward, and a training step (forward, backward, clipping,
- * AdamW), with peak memory, against PyTorch's eager mode where a Python with torch and safetensors is given. Two
- * processes on the same checkpoint take turns; medians, and the median of the ratios turn by turn.
+ * GPT-2 small or medium as ztt with 2 cycles, B 4, T 256: loading, forward, and a training step (forward, backward,
+ * clipping, AdamW), with peak memory, against PyTorch's eager mode where a Python with torch and safetensors is given.
+ * Two processes on the same checkpoint take turns; medians, and the median of the ratios turn by turn.
  *
- *   npx tsx bench/training.ts [--python PATH] [--engine native] [--threads N] [--rounds N]
+ *   npx tsx bench/training.ts [--python PATH] [--engine native] [--threads N] [--rounds N] [--model medium] [--batch-size N]
  *
- * The checkpoint has random weights and lies in the system's temporary folder while this runs.
+ * On a GPU: --engine webgpu --device NAME --torch-device cuda --peak TFLOPS, the chip's of float32, whose share is told
+ * then. The checkpoint has random weights and lies in the system's temporary folder while this runs.
  */
 import {mkdtemp, rm} from 'node:fs/promises';
 import {availableParallelism, tmpdir} from 'node:os';
@@ -14,12 +15,13 @@ import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import {convert} from '../src/index.js';
+import {convert, planFinetune} from '../src/index.js';
 import {format, table} from '../src/ui/index.js';
-import {GPT2, writeRandomSource} from './random-source.js';
+import {GPT2, GPT2_MEDIUM, writeRandomSource} from './random-source.js';
 import {median, Side} from './side.js';
 
-const [B, T] = [4, 256];
+const T = 256;
+const MODELS: Record<string, typeof GPT2> = {small: GPT2, medium: GPT2_MEDIUM};
 
 const {values: flags} = parseArgs({
   options: {
@@ -27,8 +29,16 @@ const {values: flags} = parseArgs({
     engine: {type: 'string', default: 'native'},
     threads: {type: 'string', default: String(availableParallelism())},
     rounds: {type: 'string', default: '5'},
+    model: {type: 'string', default: 'small'},
+    'batch-size': {type: 'string', default: '4'},
+    device: {type: 'string', default: ''},
+    'torch-device': {type: 'string', default: 'cpu'},
+    peak: {type: 'string'},
   },
 });
+const B = Number(flags['batch-size']);
+const shape = MODELS[flags.model];
+if (!shape) throw new Error(`--model is ${flags.model}; there are ${Object.keys(MODELS).join(', ')}`);
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const random = xoroshiro128plus(0);
 
@@ -39,14 +49,19 @@ const batch = () =>
 
 const folder = await mkdtemp(join(tmpdir(), 'ztt-bench-'));
 try {
-  await writeRandomSource(join(folder, 'source'), GPT2);
+  await writeRandomSource(join(folder, 'source'), shape);
   const checkpoint = join(folder, 'ztt');
   await convert({source: join(folder, 'source'), output: checkpoint, layout: 'ztt', cycles: 2});
-  const worker = [...process.execArgv, here('./training-worker.ts'), checkpoint, flags.engine, flags.threads];
-  const sides = [new Side('ours', process.execPath, worker)];
+  const worker = [checkpoint, flags.engine, flags.threads, flags.device];
+  const sides = [
+    new Side('ours', process.execPath, [...process.execArgv, here('./training-worker.ts'), ...worker]),
+  ];
   if (flags.python) {
-    sides.push(new Side('PyTorch', flags.python, [here('./training.py'), checkpoint, flags.threads]));
+    const args = [here('./training.py'), checkpoint, flags.threads, flags['torch-device']];
+    sides.push(new Side('PyTorch', flags.python, args));
   }
+  const run = {output: join(folder, 'run'), data: ['-'], steps: 1, batchSize: B, seqLen: T};
+  const {flopsPerStep} = await planFinetune({...run, model: checkpoint, exitObjective: 'off'});
   const rows: string[][] = [];
   const compare = (what: string, measured: number[][], show: (value: number) => string) => {
     const ratio =
@@ -76,6 +91,18 @@ try {
       }
     }
     compare(title, measured, seconds);
+    if (ask === 'load') continue;
+    const flops = ask === 'step' ? flopsPerStep : flopsPerStep / 3;
+    const rates = (work: number) => measured.map((each) => each.map((time) => work / time));
+    rows.push([
+      '  tokens a second',
+      ...rates(B * T).map((each) => format.count(Math.round(median(each)))),
+      '',
+    ]);
+    const peak = Number(flags.peak) * 1e12;
+    const share = (rate: number) => (peak ? `, ${((100 * rate) / peak).toFixed(0)} % of the peak` : '');
+    const told = rates(flops).map((each) => `${format.flops(median(each))}/s${share(median(each))}`);
+    rows.push(['  FLOPs', ...told, '']);
   }
   compare(
     'peak memory',
@@ -85,7 +112,7 @@ try {
   for (const side of sides) side.end();
   const titles = ['', ...sides.map(({name}) => name), ...(sides.length > 1 ? ['PyTorch / ours'] : [])];
   console.log(
-    `GPT-2 small as ztt, 2 cycles; B ${B}, T ${T}; engine ${flags.engine}, ${flags.threads} threads`,
+    `GPT-2 ${flags.model} as ztt, 2 cycles; B ${B}, T ${T}; engine ${flags.engine}, ${flags.threads} threads`,
   );
   console.log(
     table(
