@@ -2,8 +2,16 @@ import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import {beforeAll, describe, expect, it} from 'vitest';
 import {useEngine} from '../../src/index.js';
-import {activation, layerNorm} from '../../src/ops/index.js';
-import {expectAsComposed} from '../helpers/compare.js';
+import {
+  activation,
+  causalAttention,
+  causalMask,
+  embedding,
+  layerNorm,
+  linear,
+  reshape,
+} from '../../src/ops/index.js';
+import {evaluate, expectAsComposed, values, type Op} from '../helpers/compare.js';
 import {
   FUSED_CASES,
   describeFusedOperations,
@@ -41,16 +49,52 @@ describe.skipIf(!hasSwiftShader)(`on SwiftShader${WITHOUT_SWIFTSHADER}`, () => {
 
   describeFusedOperations({engine: 'webgpu'}, EVERY_CASE ? FUSED_CASES : FEW_CASES);
 
-  it('goes over in parts what a GPU does not bind at once', async () => {
+  it('gives the same bits every time', async () => {
+    const [T, H, d] = [40, 2, 20];
+    const ids = tf.tensor2d(
+      Array.from({length: 2 * T}, (_, i) => (i * i) % 7),
+      [2, T],
+      'int32',
+    );
+    // The last product's inner dimension is one that tfjs would split.
+    const layer: Op = (table, weight, zeroKey, down) => {
+      const qkv = linear(layerNorm(embedding(table, ids), null, 1e-5), weight, null, 'io', 'gelu');
+      const mixed = causalAttention({qkv}, {heads: H, scale: 0.2, zeroKey, mask: causalMask(T, 1)});
+      return linear(reshape(mixed, [1, -1]), down, null, 'io');
+    };
+    const shapes = [
+      [7, 30],
+      [30, 3 * H * d],
+      [H, d],
+      [2 * T * H * d, 150],
+    ];
+    const inputs = shapes.map((shape, i) => ({
+      shape,
+      values: values(
+        shape.reduce((n, size) => n * size, 1),
+        i + 1,
+      ),
+    }));
+    const [first, ...others] = [
+      await evaluate({engine: 'webgpu'}, layer, inputs),
+      await evaluate({engine: 'webgpu'}, layer, inputs),
+      await evaluate({engine: 'webgpu'}, layer, inputs),
+    ];
+    for (const other of others) expect(other).toEqual(first);
+    expect(first.every((array) => array.some((value) => value !== 0))).toBe(true);
+    ids.dispose();
+  });
+
+  it('goes over in parts what a GPU does not bind at once, and in rows what it does not count', async () => {
     await useEngine({engine: 'webgpu'});
     const {device} = tf.backend() as WebGPUBackend;
-    const {maxComputeWorkgroupsPerDimension} = device.limits;
-    const little = {maxStorageBufferBindingSize: 1 << 16, maxComputeWorkgroupsPerDimension};
+    const little = {maxStorageBufferBindingSize: 1 << 16, maxComputeWorkgroupsPerDimension: 50};
     Object.defineProperty(device, 'limits', {value: little, configurable: true});
     try {
       await expectAdamWAsComposed({engine: 'webgpu'});
       await expectHeadAsComposed({engine: 'webgpu'}, 150, 131);
       await expectAsComposed({engine: 'webgpu'}, (x) => activation(x, 'silu'), [[130, 131]]);
+      await expectAsComposed({engine: 'webgpu'}, (x) => layerNorm(x, null, 1e-5), [[130, 61]]);
       await useEngine({engine: 'webgpu'});
       const x = tf.zeros([130, 131]);
       const tooLarge = () => layerNorm(x, null, 1e-5);

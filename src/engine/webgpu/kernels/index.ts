@@ -9,12 +9,14 @@ import {OPTIMIZER} from './optimizer.js';
 import {makeProductsDeterministic} from './products.js';
 import {register} from './register.js';
 import {ROWS} from './rows.js';
+import {makeScatterDeterministic} from './scatter.js';
 import {STRANDS} from './strands.js';
 import {TOKEN_SCORES} from './token-scores.js';
 
 /** Registers the fused kernels of src/ops under a tfjs backend's name. */
 export function registerFusedKernels(backendName: string): void {
   makeProductsDeterministic(backendName);
+  makeScatterDeterministic(backendName);
   register(
     {
       ...ACTIVATIONS,
