@@ -1,6 +1,7 @@
 /** Choosing and loading an engine: a tfjs backend, by name or by what works. */
 import {EngineError, requireWhole, UsageError} from '../errors.js';
 import {ENGINES, STARTERS, type EngineInfo, type EngineName, type StartOptions} from './engines.js';
+import type {PlannedTensor} from './webgpu/index.js';
 
 export {ENGINES, type EngineInfo, type EngineName} from './engines.js';
 export {availableMemory} from './memory.js';
@@ -37,6 +38,13 @@ export interface Engine extends EngineInfo {
   /** One line: which engine was taken and why. */
   why: string;
 }
+
+/**
+ * Whether an engine's results come later than its operations return, as a GPU's do: to read one is to wait, and who
+ * need not know it yet had better not ask.
+ */
+export const computesLater = ({name, hardware}: EngineInfo): boolean =>
+  name === 'webgpu' || hardware === 'gpu';
 
 /** What `ztt engines` lists. */
 export interface EngineStatus {
@@ -84,6 +92,16 @@ export async function activate(info: EngineInfo): Promise<void> {
     const {setNativeThreads} = await import('./native/index.js');
     await setNativeThreads(info.threads);
   }
+}
+
+/**
+ * Refuses what the engine in use cannot hold, before any of it is read. CPU engines hold what the machine does.
+ * @throws EngineError naming the tensor, or the sum, and what the GPU takes
+ */
+export async function requireRoom({name}: EngineInfo, tensors: readonly PlannedTensor[]): Promise<void> {
+  if (name !== 'webgpu') return;
+  const {requireRoomOnGpu} = await import('./webgpu/index.js');
+  await requireRoomOnGpu(tensors);
 }
 
 /** Every engine, with its device and version or the reason why it cannot run. */

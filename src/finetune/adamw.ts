@@ -34,9 +34,14 @@ export class AdamW {
    * Updates every parameter.
    * @param gradients - by the parameters' names; one that is not there is 0, as of what a step did not use
    * @param step - 1 for the first
-   * @param scale - what every gradient is multiplied by first, for clipping
+   * @param scale - what every gradient is multiplied by first, for clipping; a tensor where it is on the device
    */
-  update(gradients: ReadonlyMap<string, tf.Tensor>, step: number, lr: number, scale: number): void {
+  update(
+    gradients: ReadonlyMap<string, tf.Tensor>,
+    step: number,
+    lr: number,
+    scale: number | tf.Scalar,
+  ): void {
     const {beta1, beta2, epsilon, weightDecay} = this.options;
     const update = hasKernel('ZttAdamW') ? updateInPlace : updateComposed;
     for (const [name, parameter] of this.parameters) {
@@ -73,10 +78,12 @@ export class AdamW {
 }
 
 /** One parameter's update, with the step's numbers in it. */
-type UpdateNumbers = Record<
-  'scale' | 'rate' | 'beta1' | 'beta2' | 'epsilon' | 'squareCorrection' | 'decay',
+interface UpdateNumbers extends Record<
+  'rate' | 'beta1' | 'beta2' | 'epsilon' | 'squareCorrection' | 'decay',
   number
->;
+> {
+  scale: number | tf.Scalar;
+}
 
 type Update = (parameter: tf.Variable, moments: Moments, gradient: tf.Tensor, numbers: UpdateNumbers) => void;
 
@@ -91,9 +98,11 @@ const updateComposed: Update = (parameter, {mean, square}, gradient, numbers) =>
   });
 };
 
-const updateInPlace: Update = (parameter, {mean, square}, gradient, numbers) => {
+const updateInPlace: Update = (parameter, {mean, square}, gradient, {scale, ...numbers}) => {
   for (const variable of [parameter, mean, square]) unshare(variable);
-  runFused('ZttAdamW', {parameter, mean, square, gradient}, numbers);
+  const inputs = {parameter, mean, square, gradient};
+  if (typeof scale === 'number') runFused('ZttAdamW', inputs, {...numbers, scale});
+  else runFused('ZttAdamW', {...inputs, factor: scale}, {...numbers, scale: 1});
 };
 
 /** Gives a variable values of its own where another tensor holds the same, which must not change with it. */
@@ -101,13 +110,14 @@ function unshare(variable: tf.Variable): void {
   if (tf.backend().refCount(variable.dataId) > 1) tf.tidy(() => variable.assign(tf.mul(variable, 1)));
 }
 
-/** The norm of all gradients together: sqrt of the sum of their squares. */
-export async function globalNorm(gradients: Iterable<tf.Tensor>): Promise<number> {
+/** The sum of the squares of each gradient, on the device: [gradients]. */
+export function sumsOfSquares(gradients: Iterable<tf.Tensor>): tf.Tensor1D {
   const sumSquares = hasKernel('ZttSumSquares')
     ? (x: tf.Tensor) => runFused('ZttSumSquares', {x})[0]!
     : (x: tf.Tensor) => tf.sum(tf.square(x));
-  const squares = tf.tidy(() => tf.stack([...gradients].map((gradient) => sumSquares(gradient))));
-  const values = (await squares.data()) as Float32Array;
-  squares.dispose();
-  return Math.sqrt(values.reduce((sum, value) => sum + value, 0));
+  return tf.tidy(() => tf.stack([...gradients].map((gradient) => sumSquares(gradient)))) as tf.Tensor1D;
 }
+
+/** The norm of all gradients together, from the sums of their squares. */
+export const normOf = (squares: Float32Array): number =>
+  Math.sqrt(squares.reduce((sum, value) => sum + value, 0));

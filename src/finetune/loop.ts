@@ -14,9 +14,11 @@ import {
 } from './metrics.js';
 import type {FinetuneOptions, RunControls} from './options.js';
 import {afterEvaluation, afterStep, exploded, type RunRecord} from './record.js';
+import {Pace} from './pace.js';
 import {tensorSources, type RunFolder, type RunIdentity} from './run-folder.js';
 import {stepFlops} from './step-flops.js';
-import type {StepResult, Trainer} from './trainer.js';
+import type {StepResult} from './step-values.js';
+import type {Trainer} from './trainer.js';
 
 /** Everything a run needs, ready to go. */
 export interface Run {
@@ -99,37 +101,45 @@ async function trainOn(
     await appendMetrics(folder.path, line);
     await events?.add(line);
   };
+  const tell = async (line: StepMetrics) => {
+    await log(line);
+    onStep?.({...line, steps});
+  };
   if (from === 0 && run.heldOut.ids.length > 0) {
     await log({step: 0, held_out: await measure(run)});
   }
+  const pace = new Pace(model, trainer);
   let last: StepMetrics | null = null;
   let step = from;
   while (step < steps && !record.stopped_early) {
     step += 1;
     // Engines that compute at once never yield: a Ctrl-C gets its turn here.
     await setImmediate();
-    const begun = performance.now();
-    const {ids, lossMask} = await run.batch(step - 1);
-    const result = await trainer.step(step, ids, lossMask);
-    const seconds = (performance.now() - begun) / 1000;
-    record = afterStep(
-      record,
-      result.loss,
-      stepFlops(model.config, identity.settings, result.cycles ?? model.config.arrangement.cycles),
-    );
-    if (exploded(record)) throw new ZttError(explosion(step, record));
-    last = stepMetrics(run, step, result, seconds, record);
     const due = run.heldOut.ids.length > 0 && evalEvery > 0 && (step % evalEvery === 0 || step === steps);
+    const saves = step % saveEvery === 0 || step === steps;
+    const read = due || saves || (signal?.aborted ?? false);
+    const done = await pace.run(step, () => run.batch(step - 1), read);
+    for (const {step: of, result, seconds} of done) {
+      record = afterStep(
+        record,
+        result.loss,
+        stepFlops(model.config, identity.settings, result.cycles ?? model.config.arrangement.cycles),
+      );
+      if (exploded(record)) throw new ZttError(explosion(of, record));
+      last = stepMetrics(run, of, result, seconds, record);
+      // The newest step's line waits for what is evaluated after it.
+      if (of < step) await tell(last);
+    }
+    if (!last || done.length === 0) continue;
     if (due) {
       last.held_out = await measure(run);
       record = afterEvaluation(record, step, last.held_out.loss);
       record.stopped_early = patience !== null && record.evaluations_since_best >= patience;
     }
-    await log(last);
-    onStep?.({...last, steps});
+    await tell(last);
     const stop = signal?.aborted ?? false;
     const best = record.best?.step === step;
-    if (stop || best || record.stopped_early || step % saveEvery === 0 || step === steps) await save(step);
+    if (stop || best || record.stopped_early || saves) await save(step);
     if (stop && step < steps && !record.stopped_early) {
       throw new InterruptedError(
         `stopped after step ${step} of ${steps}; it is saved: ${resumeHint(folder.path)}`,

@@ -1,37 +1,21 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import {ZttError} from '../errors.js';
-import {
-  ZERO_KEYS,
-  type ExitMeasure,
-  type GradientOptions,
-  type HookFor,
-  type LossMask,
-  type Model,
-} from '../model/index.js';
+import {ZERO_KEYS, type GradientOptions, type HookFor, type LossMask, type Model} from '../model/index.js';
 import {addGradients, dropout} from '../ops/index.js';
-import {AdamW, globalNorm} from './adamw.js';
+import {AdamW, sumsOfSquares} from './adamw.js';
 import {cyclesOfStep, exitSlotsOfStep} from './cycles.js';
 import {lrPartOf, parseLrMult} from './lr-mult.js';
-import type {ExitFinding} from './metrics.js';
 import type {FinetuneOptions, RunSettings} from './options.js';
 import {learningRate} from './schedule.js';
+import {readSteps, type StepResult, type StepValues} from './step-values.js';
 import type {Teacher} from './teacher.js';
 import {parseTrain, trainedParameters} from './trainable.js';
 
-/** What a step measured. */
-export interface StepResult {
-  loss: number;
-  lr: number;
-  /** Before clipping. */
-  gradNorm: number;
-  /** Cycles that ran, where they are not the model's. */
-  cycles?: number;
-  /** What exits would have cost at the slots that the step looked at. */
-  exits?: ExitFinding[];
-  /** By slot: the batch's mean zero attention, where the step measures it. */
-  zeroAttention?: number[];
-}
+/** A batch [B][T] of token ids. */
+type Rows = readonly (readonly number[])[];
+
+/** Keeps the clipping of a gradient of 0 finite, as PyTorch does. */
+const EPSILON = 1e-6;
 
 /**
  * One training step after another over those of a model's parameters that are trained. The others are frozen until the
@@ -68,21 +52,27 @@ export class Trainer {
    * @param lossMask - which tokens count as targets; all unless given
    * @throws ZttError if the loss or a gradient is not finite; the parameters are then as before the step
    */
-  async step(step: number, batch: readonly (readonly number[])[], lossMask?: LossMask): Promise<StepResult> {
-    const lr = learningRate(step, this.settings);
-    const pass = this.passOfStep(step);
-    const {loss, gradients, exits} = await this.gradients(step, batch, pass, lossMask);
-    const gradNorm = await globalNorm(gradients.values());
-    const finite = Number.isFinite(loss) && Number.isFinite(gradNorm);
-    if (finite) this.optimizer.update(gradients, step, lr, this.clipping(gradNorm));
-    tf.dispose([...gradients.values()]);
-    if (!finite) {
-      throw new ZttError(
-        `step ${step}: the loss is ${loss} and the gradient norm ${gradNorm}; lower --lr or lengthen --warmup.`,
-      );
+  async step(step: number, batch: Rows, lossMask?: LossMask): Promise<StepResult> {
+    const {gradients, values} = this.gradients(step, batch, lossMask);
+    try {
+      const [result] = (await readSteps([values])) as [StepResult];
+      this.optimizer.update(gradients, step, values.lr, this.clipping(result.gradNorm));
+      return result;
+    } finally {
+      tf.dispose([...gradients.values()]);
     }
-    const all = pass.cycles === this.model.config.arrangement.cycles;
-    return {loss, lr, gradNorm, ...(all ? {} : {cycles: pass.cycles}), ...(exits.length > 0 ? {exits} : {})};
+  }
+
+  /**
+   * The same for an engine that computes later: nothing waits for it, clipping included. What the step measured is for
+   * `readSteps`, which also tells whether it was finite; if not, the parameters are lost.
+   */
+  stepAhead(step: number, batch: Rows, lossMask?: LossMask): StepValues {
+    const {gradients, values} = this.gradients(step, batch, lossMask);
+    const scale = this.clippingAhead(values.squares);
+    this.optimizer.update(gradients, step, values.lr, scale);
+    tf.dispose([...gradients.values(), ...(scale instanceof tf.Tensor ? [scale] : [])]);
+    return values;
   }
 
   dispose(): void {
@@ -111,18 +101,15 @@ export class Trainer {
     return {cycles, exitLossWeight: settings.exitLossWeight, exits} satisfies GradientOptions;
   }
 
-  /** The loss of a batch and its gradients, one micro-batch after another: each adds its share of the mean. */
-  private async gradients(
-    step: number,
-    batch: readonly (readonly number[])[],
-    pass: GradientOptions,
-    lossMask?: LossMask,
-  ) {
-    const exits: ExitFinding[] = [];
+  /** What a batch measures and its gradients, one micro-batch after another: each adds its share of the mean. */
+  private gradients(step: number, batch: Rows, lossMask?: LossMask) {
+    const pass = this.passOfStep(step);
+    const all = pass.cycles === this.model.config.arrangement.cycles;
+    const losses: tf.Tensor[] = [];
+    const exits: StepValues['exits'] = [];
     const gradients = new Map<string, tf.Tensor>();
     const targets = targetCount(batch, lossMask);
     const size = Math.ceil(batch.length / this.settings.accumulate);
-    let loss = 0;
     for (let start = 0; start < batch.length; start += size) {
       const rows = batch.slice(start, start + size);
       const ids = tf.tensor2d(
@@ -139,18 +126,35 @@ export class Trainer {
         lossMask: lossMask?.slice(start, start + size),
         targets,
       });
-      loss += (await part.loss.data())[0]!;
+      losses.push(part.loss);
       addGradients(gradients, part.gradients);
-      await addFindings(exits, part.exits, rows.length / batch.length);
-      tf.dispose([ids, part.loss, ...(teacher ? [teacher.state] : [])]);
+      exits.push(...part.exits.map((measure) => ({share: rows.length / batch.length, measure})));
+      tf.dispose([ids, ...(teacher ? [teacher.state] : [])]);
     }
-    return {loss, gradients, exits};
+    const values: StepValues = {
+      step,
+      lr: learningRate(step, this.settings),
+      ...(all ? {} : {cycles: pass.cycles}),
+      losses,
+      squares: sumsOfSquares(gradients.values()),
+      exits,
+    };
+    return {gradients, values};
   }
 
   /** What gradients of this norm are multiplied by. */
   private clipping(norm: number): number {
     const {clipNorm} = this.settings;
-    return clipNorm > 0 ? Math.min(1, clipNorm / (norm + 1e-6)) : 1;
+    return clipNorm > 0 ? Math.min(1, clipNorm / (norm + EPSILON)) : 1;
+  }
+
+  /** The same on the device, from the sums of the gradients' squares. */
+  private clippingAhead(squares: tf.Tensor1D): tf.Scalar | number {
+    const {clipNorm} = this.settings;
+    if (clipNorm <= 0) return 1;
+    return tf.tidy(() =>
+      tf.minimum<tf.Scalar>(1, tf.div(clipNorm, tf.add(tf.sqrt(tf.sum(squares)), EPSILON))),
+    );
   }
 
   /** Dropout where the config asks for it. Its masks depend on the seed, the step, the row and the stretch alone. */
@@ -166,24 +170,8 @@ export class Trainer {
 }
 
 /** How many tokens of a batch count as targets. */
-function targetCount(batch: readonly (readonly number[])[], lossMask?: LossMask): number {
+function targetCount(batch: Rows, lossMask?: LossMask): number {
   const ofRow = (row: readonly number[], i: number) =>
     lossMask ? lossMask[i]!.slice(1).filter((counts) => counts).length : row.length - 1;
   return batch.reduce((sum, row, i) => sum + ofRow(row, i), 0);
-}
-
-/** Adds what a micro-batch, of this share of the batch, found at exits, and disposes of it. */
-async function addFindings(sums: ExitFinding[], found: readonly ExitMeasure[], share: number): Promise<void> {
-  for (const {slot, cost, harmless, zero} of found) {
-    const [nats, part, z] = await Promise.all(
-      [cost, harmless, zero].map(async (value) => (await value.data())[0]!),
-    );
-    tf.dispose([cost, harmless, zero]);
-    let sum = sums.find((each) => each.slot === slot);
-    if (!sum) sums.push((sum = {slot, cost: 0, harmless: 0, zero_attention: 0}));
-    // The first two are already shares of the whole batch's mean.
-    sum.cost += nats!;
-    sum.harmless += part!;
-    sum.zero_attention += z! * share;
-  }
 }

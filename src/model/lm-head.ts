@@ -63,7 +63,7 @@ export async function scorePredictions(
       const places = asked.map(({at}) => at);
       return tokenScores(logits, tf.tensor1d(targets, 'int32'), tf.tensor1d(places, 'int32'));
     });
-    const [values, ids] = [await scores.logProbabilities.data(), await scores.best.data()];
+    const [values, ids] = await Promise.all([scores.logProbabilities.data(), scores.best.data()]);
     tf.dispose([scores.logProbabilities, scores.best]);
     for (const [k, {i, at}] of asked.entries()) {
       logProbs[i] = values[k]!;

@@ -1,5 +1,5 @@
-import {Checkpoint} from '../checkpoint/index.js';
-import {useEngine, type EngineOptions} from '../engine/index.js';
+import {Checkpoint, elementCount} from '../checkpoint/index.js';
+import {requireRoom, useEngine, type EngineOptions} from '../engine/index.js';
 import {UsageError} from '../errors.js';
 import {readModelConfig, type ModelConfig} from './config.js';
 import {initialLora, loraTensors, type LoraConfig} from './lora.js';
@@ -31,7 +31,12 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
     const lora = options.lora && loraToAdd(config, options.lora, path);
     const engine = await useEngine(options);
     const [{Model}, {Weights}] = await Promise.all([import('./model.js'), import('./weights.js')]);
-    const weights = await Weights.read(checkpoint, modelTensors(config.arch, config.arrangement), stored);
+    const tensors = modelTensors(config.arch, config.arrangement);
+    await requireRoom(
+      engine,
+      tensors.map(({name, shape}) => ({name, bytes: 4 * elementCount(shape)})),
+    );
+    const weights = await Weights.read(checkpoint, tensors, stored);
     if (!lora) return new Model(config, engine, weights);
     const arrangement = {...config.arrangement, lora};
     weights.add(initialLora(loraTensors(config.arch, arrangement), options.lora!.seed));

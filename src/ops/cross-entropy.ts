@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {customOp, isFrozen} from './custom.js';
-import {gradientsWanted, hasKernel, runFused} from './fused.js';
+import {gradientsWanted, hasKernel, knownValue, runFused} from './fused.js';
 import {linear} from './linear.js';
 
 /**
@@ -88,7 +88,7 @@ export function headCrossEntropy(
       saved: grads,
       gradient: (dy, grads) => {
         // It is 1 but for a loss that is a part of another; a copy of the vocabulary's gradient is worth a look.
-        const [factor] = dy.dataSync();
+        const factor = knownValue(dy);
         const scaled = grads.map((grad) => (factor === 1 ? tf.clone(grad) : tf.mul(grad, dy)));
         return weightGradient ? scaled : [...scaled, null];
       },

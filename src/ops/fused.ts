@@ -48,3 +48,13 @@ export function runFused(
 
 /** Whether gradients of what runs now may be asked for: then an operation keeps what they need. */
 export const gradientsWanted = (): boolean => tf.engine().isTapeOn();
+
+/** A scalar's value, or null where it is on a GPU, which would have to be waited for: dataSync is a TypeError there. */
+export function knownValue(scalar: tf.Tensor): number | null {
+  try {
+    return scalar.dataSync()[0]!;
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+}

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import {mkdir, writeFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {EngineError, listEngines, UsageError, useEngine} from '../../src/index.js';
+import {requireFit, requireMemory} from '../../src/engine/webgpu/room.js';
 import {findAdapter, openBackend} from '../../src/engine/webgpu/start.js';
 import {vulkanDrivers} from '../../src/engine/webgpu/vulkan.js';
 import {cli, expectFailure} from '../commands/cli.js';
@@ -112,9 +113,28 @@ describe.runIf(hasSwiftShader)(`engine webgpu on SwiftShader${WITHOUT_SWIFTSHADE
   describe('in trouble', () => {
     const opened = async () => openBackend(await findAdapter());
 
+    it('refuses a model that it has no room for, by its tensor or all in all', async () => {
+      const {health} = await opened();
+      const fitting = {name: 'h.0.weight', bytes: 4e6};
+      requireFit(health, [fitting]);
+      const large = () => requireFit(health, [fitting, {name: 'wte.weight', bytes: 2e9}]);
+      expect(large).toThrow(EngineError);
+      expect(large).toThrow(/^wte.weight has 2000 MB in float32, .* at most 1074 MB; --engine native/);
+      await requireMemory(health, 4e6);
+      // SwiftShader has no memory in one piece for the largest buffer that it allows.
+      const much = requireMemory(health, 2 ** 31, 2 ** 30);
+      await expect(much).rejects.toThrow(EngineError);
+      await expect(much).rejects.toThrow(
+        /^the weights take 2147 MB in float32, and SwiftShader .* not as much/,
+      );
+      // What was asked for is given back, and was no failure.
+      await requireMemory(health, 4e6);
+      health.check();
+      health.device.destroy();
+    });
+
     it('says how much memory was missing', async () => {
       const backend = await opened();
-      // SwiftShader has no memory in one piece for the largest buffer that it allows.
       const large = backend.makeTensorInfo([2 ** 28], 'float32');
       const small = backend.makeTensorInfo([4], 'float32');
       for (const {dataId} of [small, large]) backend.uploadToGPU(dataId);

@@ -1,8 +1,11 @@
 import {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import type {backend_util} from '@tensorflow/tfjs-core';
+import type {backend_util, DataType} from '@tensorflow/tfjs-core';
 import type {ChosenAdapter} from './adapters.js';
 import {BufferPool} from './buffer-pool.js';
 import type {DeviceHealth} from './health.js';
+
+/** Floats that are worth being sent by themselves. */
+const LARGE = 1 << 14;
 
 type Values = backend_util.BackendValues;
 
@@ -13,11 +16,22 @@ type Values = backend_util.BackendValues;
 export class WebGpuBackend extends WebGPUBackend {
   /** @param chosen - the device's adapter, which lives as long: Dawn breaks down when it is collected before */
   constructor(
-    private readonly health: DeviceHealth,
+    readonly health: DeviceHealth,
     readonly chosen: ChosenAdapter,
   ) {
     super(health.device, chosen.adapter.info as unknown as GPUAdapterInfo);
     this.bufferManager = new BufferPool(health) as unknown as WebGPUBackend['bufferManager'];
+  }
+
+  /** Large values go to the device at once: a model's weights then leave the host one by one as they are loaded. */
+  override write(values: Values, shape: number[], dtype: DataType): object {
+    const dataId = super.write(values, shape, dtype);
+    if (values instanceof Float32Array && values.length >= LARGE) {
+      this.uploadToGPU(dataId);
+      (this as unknown as Recorder).commandQueueOwnedIds.add(dataId);
+      this.queue.submit([]);
+    }
+    return dataId;
   }
 
   /** @throws EngineError if the device is lost, out of memory, or refused something since the last read */
@@ -40,6 +54,11 @@ export class WebGpuBackend extends WebGPUBackend {
     if (!values) throw new TypeError('a tensor on the GPU is read by data(), not by dataSync().');
     return values;
   }
+}
+
+/** What tfjs's types keep private: tensors that recorded commands need. */
+interface Recorder {
+  commandQueueOwnedIds: WeakSet<object>;
 }
 
 /** What tfjs's backend knows of a tensor, as far as it matters here. */

@@ -14,7 +14,7 @@ export class DeviceHealth {
   /** @param name - the adapter's, for messages */
   constructor(
     readonly device: GPUDevice,
-    private readonly name: string,
+    readonly name: string,
   ) {
     void device.lost.then(({reason, message}) => {
       if (reason !== 'destroyed') this.fail(`the device was lost: ${firstLine(message)}`);
@@ -41,8 +41,7 @@ export class DeviceHealth {
   createBuffer(descriptor: GPUBufferDescriptor, inUse: number): GPUBuffer {
     this.check();
     const {size} = descriptor;
-    const {maxBufferSize, maxStorageBufferBindingSize} = this.device.limits;
-    const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    const most = largestTensor(this.device);
     if (size > most) {
       throw new EngineError(
         `${this.name} takes tensors of at most ${megabytes(most)}, and one has ${megabytes(size)}; ${NEEDS_LESS}.`,
@@ -66,6 +65,10 @@ export class DeviceHealth {
     this.failure ??= new EngineError(`engine webgpu (${this.name}): ${why}.`);
   }
 }
+
+/** The bytes of the largest tensor that a device takes: one is a buffer, and kernels see it whole. */
+export const largestTensor = ({limits}: GPUDevice): number =>
+  Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
 
 /** Bytes as a message tells them. */
 export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;

@@ -1,2 +1,3 @@
 /** The webgpu engine: tfjs's WebGPU backend over Dawn, on Vulkan, Metal or D3D12. */
-export {startWebGpu, type WebGpuStart} from './start.js';
+export type {PlannedTensor} from './room.js';
+export {requireRoomOnGpu, startWebGpu, type WebGpuStart} from './start.js';

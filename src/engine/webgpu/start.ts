@@ -6,6 +6,7 @@ import {loadDawn} from './dawn.js';
 import {DeviceHealth} from './health.js';
 import {registerFusedKernels} from './kernels/index.js';
 import {fullLimits} from './limits.js';
+import {requireFit, requireMemory, type PlannedTensor} from './room.js';
 
 /** The tfjs backend's name, which its kernels are registered under. */
 export const BACKEND = 'webgpu';
@@ -41,6 +42,19 @@ export async function startWebGpu(wanted?: string): Promise<WebGpuStart> {
   registerFusedKernels(BACKEND);
   running = {backend: BACKEND, device, software};
   return running;
+}
+
+/** Refuses weights that the GPU in use has no room for. @throws EngineError naming the tensor, or the sum */
+export async function requireRoomOnGpu(tensors: readonly PlannedTensor[]): Promise<void> {
+  const {health, chosen} = tf.findBackend(BACKEND) as WebGpuBackend;
+  health.check();
+  requireFit(health, tensors);
+  // A program that plays a GPU takes the machine's memory, and touches all that it is asked for.
+  if (chosen.software) return;
+  await requireMemory(
+    health,
+    tensors.reduce((sum, {bytes}) => sum + bytes, 0),
+  );
 }
 
 /** Loads Dawn, whose classes and constants tfjs expects as globals, and takes an adapter; throws as `startWebGpu`. */

@@ -50,14 +50,14 @@ const sumSquares: Kernel = ({x}, _attributes, backend) => {
 };
 
 /** One step of AdamW on every element, with the numbers of `UpdateNumbers` in src/finetune/adamw.ts. */
-const update: Shader<{element: string}> = {
+const update: Shader<{element: string; scaled: boolean}> = {
   name: 'AdamW',
   threads: THREADS,
-  code: ({element}) => `
+  code: ({element, scaled}) => `
 fn main(group: u32, thread: u32) {
   let i = group * ${THREADS}u + thread;
   if (i >= u.size) { return; }
-  let g = gradient[i] * u.scale;
+  let g = gradient[i] * u.scale${scaled ? ' * factor[0]' : ''};
   let m = mean[i] * u.beta1 + g * u.fresh1;
   let s = square[i] * u.beta2 + g * g * u.fresh2;
   mean[i] = m;
@@ -68,21 +68,22 @@ fn main(group: u32, thread: u32) {
 
 const NUMBERS = ['scale', 'rate', 'beta1', 'beta2', 'epsilon', 'squareCorrection', 'decay'] as const;
 
-/** Updates parameter, mean and square in place. */
+/** Updates parameter, mean and square in place; `factor`, if given, scales the gradient as `scale` does. */
 const adamW: Kernel = (inputs, attributes, backend) => {
-  const {parameter, mean, square, gradient} = inputs;
+  const {parameter, mean, square, gradient, factor} = inputs;
   const numbers = attributes as Record<(typeof NUMBERS)[number], number>;
   const real = Object.fromEntries(NUMBERS.map((name) => [name, numbers[name]]));
   for (const range of ranges(backend, sizeOf(parameter!))) {
     const element = elementOf(range.count);
     const size = range.count / (element === 'vec4f' ? 4 : 1);
     run(backend, update, {
-      constants: {element},
+      constants: {element, scaled: factor !== undefined},
       buffers: {
         parameter: writes(parameter!, element, range),
         mean: writes(mean!, element, range),
         square: writes(square!, element, range),
         gradient: reads(gradient!, element, range),
+        ...(factor ? {factor: reads(factor)} : {}),
       },
       whole: {size},
       // 1 - beta in f32 would lose what it is about.
