@@ -1,11 +1,18 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {beforeAll, describe, expect, it} from 'vitest';
 import {EngineError, useEngine} from '../../src/index.js';
+import {describeFusedOperations} from '../helpers/fused-cases.js';
 import {TENSORFLOW, TENSORFLOW_HINT, setUpTensorflow} from '../helpers/tensorflow.js';
 import {trainSteps} from '../helpers/train-steps.js';
 
 describe.skipIf(!TENSORFLOW)(`the tensorflow engine${TENSORFLOW_HINT}`, () => {
-  beforeAll(setUpTensorflow);
+  beforeAll(async () => {
+    await setUpTensorflow();
+    // Tensors are made before an engine is chosen for them.
+    await useEngine({engine: 'cpu'});
+  });
+
+  describeFusedOperations({engine: 'tensorflow', threads: 2});
 
   it('tells what it is', async () => {
     const engine = await useEngine({engine: 'tensorflow', threads: 2});

@@ -1,8 +1,10 @@
 /** The tensorflow engine: tfjs-node's backend over libtensorflow, on a CUDA GPU or a CPU. */
 import {availableParallelism} from 'node:os';
 import {EngineError} from '../../errors.js';
+import type {TensorflowBackend} from './backend.js';
 import {supplyRemovedUtil, tensorflowEnvironment} from './environment.js';
 import {gpuInUse, nvidiaGpus} from './gpu.js';
+import {registerFusedKernels} from './kernels/index.js';
 import {loadBackend} from './load.js';
 import {explainMemory} from './memory.js';
 
@@ -35,11 +37,24 @@ export async function startTensorflow(threads: number | undefined): Promise<Tens
   const {backend, package: name} = await loadBackend();
   const gpu = backend.isUsingGpuDevice ? gpuInUse(gpus) : undefined;
   const device = backend.isUsingGpuDevice ? (gpu?.name ?? 'CUDA GPU') : 'the CPU';
-  if (!loaded) backend.binding = explainMemory(backend.binding, device, gpu?.memory);
+  if (!loaded) {
+    backend.binding = explainMemory(backend.binding, device, gpu?.memory);
+    readWhatOthersHold(backend);
+    registerFusedKernels(backend);
+  }
   [loaded, loadedThreads] = [true, threads ?? loadedThreads];
   return {
     gpu: backend.isUsingGpuDevice ? device : null,
     version: `${backend.binding.TF_Version} (${name.slice(name.indexOf('/') + 1)})`,
     threads: loadedThreads ?? availableParallelism(),
+  };
+}
+
+/** tfjs-node reads only what it holds; what another engine holds is brought over first, as for an operation. */
+function readWhatOthersHold(backend: TensorflowBackend): void {
+  const readSync = backend.readSync.bind(backend);
+  backend.readSync = (dataId) => {
+    backend.tensorMap.get(dataId);
+    return readSync(dataId);
   };
 }

@@ -3,18 +3,12 @@ import {createRequire} from 'node:module';
 import {join, resolve} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import {EngineError} from '../../errors.js';
+import type {TensorflowBackend} from './backend.js';
 import {BUILT, tensorflowFolder, thisMachine} from './folder.js';
-import type {Executes} from './memory.js';
 import {readRecord} from './record.js';
 
 const require = createRequire(import.meta.url);
 const PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
-
-/** tfjs-node's backend, as far as it is used. */
-export interface TensorflowBackend extends tf.KernelBackend {
-  isUsingGpuDevice: boolean;
-  binding: Executes & {TF_Version: string};
-}
 
 /** A loaded backend and what it was loaded from. */
 export interface Loaded {
@@ -106,4 +100,5 @@ function isInstalled(name: string): boolean {
   }
 }
 
-const firstLine = (error: unknown): string => (error as Error).message.split('\n')[0]!;
+/** An error's first line, without the full stop that the message around it has. */
+const firstLine = (error: unknown): string => (error as Error).message.split('\n')[0]!.replace(/[.\s]+$/, '');

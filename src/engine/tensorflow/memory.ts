@@ -1,10 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {EngineError} from '../../errors.js';
-
-/** The binding's one function that computes. */
-export interface Executes {
-  executeOp(name: string, attributes: unknown, inputs: unknown, outputs: number): unknown;
-}
+import type {Binding} from './backend.js';
 
 /** TF_RESOURCE_EXHAUSTED */
 const OUT_OF_MEMORY = /^Invalid TF_Status: 8\b/;
@@ -15,8 +11,8 @@ const BYTES: Record<string, number> = {bool: 1, uint8: 1, half: 2, float: 4, int
  * The binding, telling in words when TensorFlow is out of memory.
  * @param memory - the device's, in bytes, if that is known
  */
-export function explainMemory<B extends Executes>(binding: B, device: string, memory: number | undefined): B {
-  const executeOp: Executes['executeOp'] = (...call) => {
+export function explainMemory(binding: Binding, device: string, memory: number | undefined): Binding {
+  const executeOp: Binding['executeOp'] = (...call) => {
     try {
       return binding.executeOp(...call);
     } catch (error) {
@@ -26,7 +22,7 @@ export function explainMemory<B extends Executes>(binding: B, device: string, me
     }
   };
   // The addon's own properties cannot be written.
-  return Object.create(binding, {executeOp: {value: executeOp}}) as B;
+  return Object.create(binding, {executeOp: {value: executeOp}}) as Binding;
 }
 
 /** What to tell of TensorFlow's own message. */
