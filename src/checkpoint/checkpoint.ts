@@ -1,7 +1,7 @@
 import {basename} from 'node:path';
 import {FileError, FormatError, quoted} from '../errors.js';
 import type {ByteFile, WeightFiles} from './byte-file.js';
-import type {FilePlace} from './hash-thread.js';
+import type {FilePlace} from './byte-thread.js';
 import {locate} from './locate.js';
 import {SafetensorsFile} from './safetensors-file.js';
 import {TorchFile} from './torch-file.js';

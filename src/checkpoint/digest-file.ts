@@ -1,5 +1,5 @@
 import type {ByteFile} from './byte-file.js';
-import type {HashThread, ThreadHash} from './hash-thread.js';
+import type {ByteThread, ThreadHash} from './byte-thread.js';
 
 /** A gap such as a header or an archive's records between two tensors, which is hashed in passing; a larger one waits. */
 const SMALL_GAP_BYTES = 16 << 20;
@@ -14,7 +14,7 @@ export class DigestFile implements ByteFile {
 
   constructor(
     private readonly file: ByteFile,
-    thread: HashThread,
+    thread: ByteThread,
   ) {
     this.hash = thread.begin();
   }

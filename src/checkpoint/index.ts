@@ -4,7 +4,7 @@ export {CARRIED_FILES, checkCarriedFiles} from './carried-files.js';
 export {Checkpoint} from './checkpoint.js';
 export {CHUNK_BYTES, reuseChunk} from './chunk-memory.js';
 export {DigestFile} from './digest-file.js';
-export {HashThread, type ThreadHash} from './hash-thread.js';
+export {ByteThread, type FilePlace, type ThreadHash} from './byte-thread.js';
 export {
   DTYPE_NAMES,
   dtypeNamed,
@@ -29,7 +29,6 @@ export {jsonSha256, parseWith, readJson, readText} from './json.js';
 export {exists, locate, otherFormat} from './locate.js';
 export {withLock} from './lock.js';
 export {rounded, Rounder} from './rounder.js';
-export {sameBytes} from './same-bytes.js';
 export {SafetensorsFile} from './safetensors-file.js';
 export {
   writePlanned,

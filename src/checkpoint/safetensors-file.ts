@@ -1,5 +1,5 @@
 import {DiskFile, type ByteFile} from './byte-file.js';
-import type {FilePlace} from './hash-thread.js';
+import type {FilePlace} from './byte-thread.js';
 import {headerLength, LENGTH_BYTES, parseHeader, type SafetensorsHeader} from './safetensors-header.js';
 import {WeightFile} from './weight-file.js';
 

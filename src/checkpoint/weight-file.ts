@@ -3,7 +3,7 @@ import {FormatError, quoted} from '../errors.js';
 import type {ByteFile} from './byte-file.js';
 import {reuseChunk} from './chunk-memory.js';
 import {elementCount, toFloat32, type Dtype} from './dtype.js';
-import type {FilePlace} from './hash-thread.js';
+import type {FilePlace} from './byte-thread.js';
 
 /** What a tensor is, wherever it is stored. */
 export interface TensorInfo {

@@ -4,7 +4,8 @@ import {
   Checkpoint,
   DigestFile,
   DiskFile,
-  HashThread,
+  ByteThread,
+  type FilePlace,
   type TensorInfo,
   type ThreadHash,
   type WeightFiles,
@@ -23,7 +24,8 @@ export class SourceReader {
   private constructor(
     readonly checkpoint: Checkpoint,
     private readonly files: readonly DigestFile[],
-    private readonly threads: {files: HashThread; tensors: HashThread},
+    /** They are free for other work once all is read. */
+    readonly threads: {files: ByteThread; tensors: ByteThread},
     /** Bytes of the weight files that are not on this machine. */
     readonly remoteBytes: number,
     private readonly onBytes: (bytes: number) => void,
@@ -38,7 +40,7 @@ export class SourceReader {
     onBytes: (bytes: number) => void = () => undefined,
   ): Promise<SourceReader> {
     const files: DigestFile[] = [];
-    const threads = {files: new HashThread(), tensors: new HashThread()};
+    const threads = {files: new ByteThread(), tensors: new ByteThread()};
     let remoteBytes = 0;
     const checkpoint = await Checkpoint.open(source, (file) => {
       if (!(file instanceof DiskFile)) {
@@ -52,9 +54,10 @@ export class SourceReader {
     return new SourceReader(checkpoint, files, threads, remoteBytes, onBytes);
   }
 
-  /** A thread that hashes, for what is read besides. */
-  get thread(): HashThread {
-    return this.threads.files;
+  /** Where a tensor's bytes lie in a row on this machine; null where they do not. */
+  place(name: string): FilePlace | null {
+    const place = this.checkpoint.place(name);
+    return place && this.files.some(({path}) => path === place.path) ? place : null;
   }
 
   info(name: string): TensorInfo {

@@ -1,4 +1,4 @@
-import {byteLength, Checkpoint, sameBytes} from '../checkpoint/index.js';
+import {byteLength, Checkpoint, type ByteThread} from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
 import {mapTensors, readModelConfig} from '../model/index.js';
 import {digestOf} from './certificate.js';
@@ -6,9 +6,9 @@ import type {PlannedTensor} from './plan.js';
 import type {SourceReader} from './source-reader.js';
 
 /**
- * Reads a written model back: its config and tensors must fit each other, and every tensor must have the bytes that
- * it should have. A copied one's are compared with the source's, read once more, which takes less than to hash them; the
- * others are made from the source once more and hashed, and so is what was written, in the reader's thread.
+ * Reads a written model back, in the reader's threads: its config and tensors must fit each other, and every tensor must
+ * have the bytes that it should have. A copied one's are compared with the source's, read once more, which takes less
+ * than to hash them; the others are made from the source once more and hashed, and so is what was written.
  * @returns the sha256 of each tensor, in hex, by name
  * @throws FormatError naming the first tensor that differs, or that changed in the source
  */
@@ -23,30 +23,38 @@ export async function verifyTensors(
   const digests = new Map<string, string>();
   try {
     mapTensors(written, await readModelConfig(folder));
-    for (const name of written.tensors.keys()) {
-      const {how, from, source} = plans.get(name)!;
-      let same: boolean;
-      if (how === 'copied') {
-        same = await sameBytes(written.chunks(name), reader.checkpoint.chunks(from[0]!), onBytes);
-        digests.set(name, await reader.digest(from[0]!));
-      } else {
-        const [digest, expected] = await Promise.all([
-          reader.thread.sha256(written.place(name)!),
-          digestOf(source.chunks()),
-        ]);
-        onBytes(byteLength(written.info(name)));
-        same = digest === expected;
+    const names = written.tensors.keys();
+    const lane = async (thread: ByteThread) => {
+      for (const name of names) {
+        const digest = await verifiedDigest(written, plans.get(name)!, reader, thread);
+        if (digest === null) {
+          await reader.requireUnchanged();
+          throw new FormatError(
+            `${folder}: tensor ${name} reads back differently from how it was written; check the disk and convert again.`,
+          );
+        }
         digests.set(name, digest);
+        onBytes(byteLength(written.info(name)));
       }
-      if (!same) {
-        await reader.requireUnchanged();
-        throw new FormatError(
-          `${folder}: tensor ${name} reads back differently from how it was written; check the disk and convert again.`,
-        );
-      }
-    }
+    };
+    await Promise.all(Object.values(reader.threads).map(lane));
     return digests;
   } finally {
     await written.close();
   }
+}
+
+/** The sha256 of a written tensor, in hex; null if it has not the bytes that it should have. */
+async function verifiedDigest(
+  written: Checkpoint,
+  {how, from, source}: PlannedTensor,
+  reader: SourceReader,
+  thread: ByteThread,
+): Promise<string | null> {
+  const place = written.place(source.name)!;
+  const original = how === 'copied' ? reader.place(from[0]!) : null;
+  if (original) return (await thread.same(place, original)) ? reader.digest(from[0]!) : null;
+  const expected = how === 'copied' ? reader.digest(from[0]!) : digestOf(source.chunks());
+  const [digest, due] = await Promise.all([thread.sha256(place), expected]);
+  return digest === due ? digest : null;
 }

@@ -10,19 +10,26 @@ export interface FilePlace {
   end: number;
 }
 
-/** What the thread is told: a hash's next bytes, or null for its end. */
+/** What the thread is told: a hash's next bytes, or null for its end; */
 export interface HashOrder {
   /** Names the hash. */
   id: number;
   next: Uint8Array | FilePlace | null;
 }
 
-/** What it answers, to each order in turn. */
-export type HashAnswer = {sha256?: string} | {failure: string};
+/** or two places whose bytes may be the same. */
+export interface Comparison {
+  places: readonly [FilePlace, FilePlace];
+}
+
+export type Order = HashOrder | Comparison;
+
+/** What it answers, to each order in turn: a hash, whether places are the same, or that bytes were taken. */
+export type Answer = {done: string | boolean | null} | {failure: string};
 
 /** Compiled, even where this file is not: threads do not read TypeScript. */
 const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/checkpoint/hash-worker.js' : './hash-worker.js',
+  import.meta.url.endsWith('.ts') ? '../../dist/checkpoint/byte-worker.js' : './byte-worker.js',
   import.meta.url,
 );
 
@@ -47,15 +54,15 @@ export interface ThreadHash {
 }
 
 interface Waiting {
-  resolve: (sha256: string | undefined) => void;
+  resolve: (answer: string | boolean | null) => void;
   reject: (error: Error) => void;
 }
 
 /**
- * A thread that hashes, beside one that reads and writes: to hash bytes takes longer than to copy them. It starts with
- * the first order.
+ * A thread that hashes and compares bytes, beside one that reads and writes: to hash them takes longer than to copy them.
+ * It starts with the first order.
  */
-export class HashThread {
+export class ByteThread {
   private worker: Worker | null = null;
   private hashes = 0;
   /** For each order without an answer, in turn. */
@@ -74,7 +81,7 @@ export class HashThread {
         hashed.catch(() => undefined);
         if (behind.push(hashed) > MAX_BEHIND) await behind.shift();
       },
-      finish: async () => (await this.send({id, next: null}))!,
+      finish: async () => (await this.send({id, next: null})) as string,
     };
   }
 
@@ -85,12 +92,17 @@ export class HashThread {
     return hash.finish();
   }
 
+  /** Whether two places have the same bytes. @throws FileError if they cannot be read; ZttError as `ThreadHash.add` */
+  async same(one: FilePlace, other: FilePlace): Promise<boolean> {
+    return (await this.send({places: [one, other]})) as boolean;
+  }
+
   /** Stops the thread, whatever it is at. */
   async end(): Promise<void> {
     await this.worker?.terminate();
   }
 
-  private send(order: HashOrder): Promise<string | undefined> {
+  private send(order: Order): Promise<string | boolean | null> {
     if (this.broken) return Promise.reject(this.broken);
     this.worker ??= this.start();
     this.worker.postMessage(order);
@@ -99,13 +111,13 @@ export class HashThread {
 
   private start(): Worker {
     const worker = new Worker(WORKER);
-    worker.on('message', (answer: HashAnswer) => {
+    worker.on('message', (answer: Answer) => {
       const {resolve, reject} = this.waiting.shift()!;
       if ('failure' in answer) reject(new FileError(answer.failure));
-      else resolve(answer.sha256);
+      else resolve(answer.done);
     });
     worker.on('error', (error) => {
-      this.broken = new ZttError(`a thread that hashes files broke down: ${error.message}.`, {cause: error});
+      this.broken = new ZttError(`a thread that reads files broke down: ${error.message}.`, {cause: error});
       for (const {reject} of this.waiting.splice(0)) reject(this.broken);
     });
     return worker;

@@ -1,6 +1,6 @@
 import {rm, truncate, writeFile} from 'node:fs/promises';
 import {afterEach, beforeEach, expect, it} from 'vitest';
-import {CHUNK_BYTES, DigestFile, DiskFile, HashThread, reuseChunk} from '../../src/checkpoint/index.js';
+import {CHUNK_BYTES, DigestFile, DiskFile, ByteThread, reuseChunk} from '../../src/checkpoint/index.js';
 import {FileError} from '../../src/index.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {sha256} from '../helpers/tensor-bytes.js';
@@ -10,12 +10,12 @@ const CONTENT = Buffer.from(Float32Array.from({length: 6 << 20}, (_, i) => Math.
 
 let temp: TempFolder;
 let path: string;
-let thread: HashThread;
+let thread: ByteThread;
 beforeEach(async () => {
   temp = await makeTempFolder();
   path = temp.path('file');
   await writeFile(path, CONTENT);
-  thread = new HashThread();
+  thread = new ByteThread();
 });
 afterEach(async () => {
   await thread.end();
@@ -93,4 +93,34 @@ it.each([
   }
   expect(await file.sha256()).toBe(sha256(CONTENT));
   await file.close();
+});
+
+it('says whether two places have the same bytes', async () => {
+  const other = temp.path('other');
+  const shifted = Buffer.concat([Buffer.from('before'), CONTENT, Buffer.from('after')]);
+  await writeFile(other, shifted);
+  const places = (from: number, to: number) =>
+    [
+      {path, start: from, end: to},
+      {path: other, start: from + 6, end: to + 6},
+    ] as const;
+  for (const [from, to] of [
+    [0, CONTENT.length],
+    [1, 1],
+    [123_457, 9_000_001],
+  ] as const) {
+    expect(await thread.same(...places(from, to))).toBe(true);
+  }
+  for (const at of [0, 123_456, CONTENT.length - 1]) {
+    const changed = Buffer.from(shifted);
+    changed[6 + at]! ^= 1;
+    await writeFile(other, changed);
+    expect(await thread.same(...places(0, CONTENT.length))).toBe(false);
+    expect(await thread.same(...places(0, at))).toBe(true);
+  }
+  expect(await thread.same(places(0, 10)[0], places(0, 11)[1])).toBe(false);
+  await truncate(other, 100);
+  await expect(thread.same(...places(90, 99))).rejects.toThrow(
+    `${other} cannot be read: it ends at byte 100.`,
+  );
 });
