@@ -1,16 +1,29 @@
-import {describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {Teacher} from '../../src/finetune/teacher.js';
 import {Trainer} from '../../src/finetune/trainer.js';
 import {hasZeroTokens, type Model} from '../../src/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
+import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../helpers/swiftshader.js';
 import {TrainingReference} from '../helpers/training-reference.js';
 import {trainerSettings} from '../helpers/training.js';
 
 const RUNS = ['vanilla', 'htc', 'ztt', 'middle', 'zero-tokens+norms', 'lora-shared', 'lora-cycle', 'distill'];
 
+/** A program that plays a GPU takes minutes for all runs; this is for them. */
+const EVERY_RUN = process.env.ZTT_TEST_WEBGPU_ALL === '1';
+
 describe.each(['native', 'wasm', 'cpu'])('on %s', (engine) => {
-  describe.each(['gpt2', 'opt'])('twenty steps of AdamW on a tiny %s are as PyTorch takes them', (family) => {
-    it.each(RUNS)('%s', async (name) => {
+  trainsAsPyTorch(engine, ['gpt2', 'opt'], RUNS);
+});
+
+describe.runIf(hasSwiftShader)(`on webgpu, on SwiftShader${WITHOUT_SWIFTSHADER}`, () => {
+  beforeAll(useSwiftShader);
+  trainsAsPyTorch('webgpu', EVERY_RUN ? ['gpt2', 'opt'] : ['gpt2'], EVERY_RUN ? RUNS : ['distill']);
+});
+
+function trainsAsPyTorch(engine: string, families: readonly string[], runs: readonly string[]): void {
+  describe.each(families)('twenty steps of AdamW on a tiny %s are as PyTorch takes them', (family) => {
+    it.each(runs)('%s', async (name) => {
       const reference = await TrainingReference.open(family, name);
       const {settings, train, losses, norms} = reference.run;
       const model = await reference.model(engine);
@@ -36,7 +49,7 @@ describe.each(['native', 'wasm', 'cpu'])('on %s', (engine) => {
       await reference.close();
     });
   });
-});
+}
 
 /** The source, for a run that is drawn to it. */
 async function teacherOf(
