@@ -167,7 +167,10 @@ export async function expectAdamWAsComposed(engine: EngineOptions): Promise<void
     for (let step = 1; step <= 3; step++) {
       const gradients = new Map(named.map(([name, {shape}], i) => [name, tensor(shape, 10 * step + i)]));
       const norm = normOf((await sumsOfSquares(gradients.values()).data()) as Float32Array);
-      optimizer.update(gradients, step, 0.1, 1 / norm);
+      // An engine that computes later has it as a tensor.
+      const scale = step === 2 ? tf.scalar(1 / norm) : 1 / norm;
+      optimizer.update(gradients, step, 0.1, scale);
+      tf.dispose([scale]);
       tf.dispose([...gradients.values()]);
       read.push([norm]);
       // What was read before an update must not be read again after it.

@@ -219,7 +219,7 @@ export const FUSED: Record<string, Kernel> = {
     backend.floats(y)[0] = backend.binding.sumSquares(backend.floats(x!));
     return y;
   },
-  ZttAdamW: ({parameter, mean, square, gradient}, attributes, backend) => {
+  ZttAdamW: ({parameter, mean, square, gradient, factor}, attributes, backend) => {
     const {scale, rate, beta1, beta2, epsilon, squareCorrection, decay} = attributes as Record<
       string,
       number
@@ -229,7 +229,15 @@ export const FUSED: Record<string, Kernel> = {
       backend.floatsInPlace(mean!),
       backend.floatsInPlace(square!),
       backend.floats(gradient!),
-      Float32Array.of(scale!, rate!, beta1!, beta2!, epsilon!, squareCorrection!, decay!),
+      Float32Array.of(
+        factor ? backend.floats(factor)[0]! : scale!,
+        rate!,
+        beta1!,
+        beta2!,
+        epsilon!,
+        squareCorrection!,
+        decay!,
+      ),
     );
     return [];
   },

@@ -7,6 +7,8 @@ export interface AdamWInputs {
   mean: TensorInfo;
   square: TensorInfo;
   gradient: TensorInfo;
+  /** A scalar on the device that stands for `scale`. */
+  factor?: TensorInfo;
 }
 
 /** The numbers of `UpdateNumbers` in src/finetune/adamw.ts. */
@@ -51,7 +53,10 @@ export class AdamWKernel {
     ];
     const given = scalars.map((value) => this.scalar(value));
     const [gradient] = this.backend.getInputTensorIds([inputs.gradient]) as [number];
-    const scaled = this.times(gradient, scale);
+    const {factor} = inputs;
+    const scaled = factor
+      ? this.product(gradient, this.backend.getInputTensorIds([factor])[0]!)
+      : this.times(gradient, scale);
     try {
       if (decay !== 1) this.replace(inputs.parameter, (id) => this.times(id, decay));
       this.asVariables(inputs, () => {
@@ -94,9 +99,13 @@ export class AdamWKernel {
 
   /** The product with a number: a handle to be deleted. */
   private times(id: number, factor: number): number {
+    return this.product(id, this.scalar(factor));
+  }
+
+  private product(a: number, b: number): number {
     const {binding} = this.backend;
     const attributes = [typeAttribute(binding, 'T', binding.TF_FLOAT)];
-    return binding.executeOp('Mul', attributes, [id, this.scalar(factor)], 1)[0]!.id;
+    return binding.executeOp('Mul', attributes, [a, b], 1)[0]!.id;
   }
 
   /** A number on the device, kept for the next parameters. */

@@ -57,7 +57,7 @@ const update: Shader<{element: string; scaled: boolean}> = {
 fn main(group: u32, thread: u32) {
   let i = group * ${THREADS}u + thread;
   if (i >= u.size) { return; }
-  let g = gradient[i] * u.scale${scaled ? ' * factor[0]' : ''};
+  let g = gradient[i] * ${scaled ? 'factor[0]' : 'u.scale'};
   let m = mean[i] * u.beta1 + g * u.fresh1;
   let s = square[i] * u.beta2 + g * g * u.fresh2;
   mean[i] = m;
@@ -68,7 +68,7 @@ fn main(group: u32, thread: u32) {
 
 const NUMBERS = ['scale', 'rate', 'beta1', 'beta2', 'epsilon', 'squareCorrection', 'decay'] as const;
 
-/** Updates parameter, mean and square in place; `factor`, if given, scales the gradient as `scale` does. */
+/** Updates parameter, mean and square in place; `factor`, a scalar on the device, stands for `scale` if given. */
 const adamW: Kernel = (inputs, attributes, backend) => {
   const {parameter, mean, square, gradient, factor} = inputs;
   const numbers = attributes as Record<(typeof NUMBERS)[number], number>;
