@@ -34,17 +34,28 @@ fn main(group: u32, thread: u32) {
 /** y [n] = the column sums of x [rows, n]. */
 export function columnSums(backend: WebGPUBackend, x: Info, rows: number, n: number, y: Info): void {
   const chunks = Math.max(1, Math.ceil(rows / ROWS));
-  const step = (to: Info) =>
+  inParts(backend, chunks, n, y, (sums) =>
     run(backend, shader, {
       constants: {},
-      buffers: {x: reads(x), y: writes(to)},
+      buffers: {x: reads(x), y: writes(sums)},
       whole: {rows, n},
       groups: chunks * Math.ceil(n / WIDE),
-    });
-  if (chunks === 1) return step(y);
-  withScratch(backend, [chunks, n], (sums) => {
-    step(sums);
-    columnSums(backend, sums, chunks, n, y);
+    }),
+  );
+}
+
+/** Has some sums written in parts, [parts, n], which are added up into y [n]; one part is y itself. */
+export function inParts(
+  backend: WebGPUBackend,
+  parts: number,
+  n: number,
+  y: Info,
+  write: (sums: Info) => void,
+): void {
+  if (parts === 1) return write(y);
+  withScratch(backend, [parts, n], (sums) => {
+    write(sums);
+    columnSums(backend, sums, parts, n, y);
   });
 }
 

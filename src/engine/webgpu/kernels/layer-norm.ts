@@ -1,5 +1,5 @@
-import {columnSums} from './column-sums.js';
-import {output, reads, run, sizeOf, withScratch, writes, type Info, type Shader} from './program.js';
+import {inParts} from './column-sums.js';
+import {output, reads, run, sizeOf, writes, type Info, type Shader} from './program.js';
 import type {Kernel} from './register.js';
 import {reduction, SUM} from './wgsl.js';
 
@@ -119,17 +119,15 @@ const gradient: Kernel = (inputs, attributes, backend) => {
   if (!weight || !attributes.affine) return [dx];
   const [dWeight, dBias] = [output(backend, [n]), output(backend, [n])];
   const chunks = Math.ceil(rows / ROWS);
-  withScratch(backend, [chunks, n], (ofWeight) =>
-    withScratch(backend, [chunks, n], (ofBias) => {
+  inParts(backend, chunks, n, dWeight, (ofWeight) =>
+    inParts(backend, chunks, n, dBias, (ofBias) =>
       run(backend, byAffine, {
         constants: {},
         buffers: {...given, ofWeight: writes(ofWeight), ofBias: writes(ofBias)},
         whole: {n, rows},
         groups: chunks * Math.ceil(n / COLUMNS),
-      });
-      columnSums(backend, ofWeight, chunks, n, dWeight);
-      columnSums(backend, ofBias, chunks, n, dBias);
-    }),
+      }),
+    ),
   );
   return [dx, dWeight, dBias];
 };

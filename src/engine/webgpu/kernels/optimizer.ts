@@ -1,12 +1,13 @@
 import {elementOf} from './activation.js';
-import {columnSums} from './column-sums.js';
-import {output, ranges, reads, run, sizeOf, withScratch, writes, type Shader} from './program.js';
+import {inParts} from './column-sums.js';
+import {output, ranges, reads, run, sizeOf, writes, type Shader} from './program.js';
 import type {Kernel} from './register.js';
 import {reduction, SUM} from './wgsl.js';
 
 const THREADS = 256;
-/** Workgroups that go over one tensor for the sum of its squares, at most. */
+/** Workgroups that go over one tensor for the sum of its squares, at most, and elements of a thread that one is worth. */
 const GROUPS = 256;
+const WORTH = 16;
 
 /** The sum of squares of each workgroup's elements, into `parts` from `at` on. */
 const partSquares: Shader<{element: string}> = {
@@ -30,10 +31,10 @@ const sumSquares: Kernel = ({x}, _attributes, backend) => {
   const pieces = ranges(backend, sizeOf(x!)).map((range) => {
     const element = elementOf(range.count);
     const size = range.count / (element === 'vec4f' ? 4 : 1);
-    return {range, element, size, groups: Math.min(GROUPS, Math.ceil(size / THREADS))};
+    return {range, element, size, groups: Math.min(GROUPS, Math.ceil(size / THREADS / WORTH))};
   });
   const count = pieces.reduce((sum, {groups}) => sum + groups, 0);
-  withScratch(backend, [count], (parts) => {
+  inParts(backend, count, 1, y, (parts) => {
     let at = 0;
     for (const {range, element, size, groups} of pieces) {
       run(backend, partSquares, {
@@ -44,7 +45,6 @@ const sumSquares: Kernel = ({x}, _attributes, backend) => {
       });
       at += groups;
     }
-    columnSums(backend, parts, count, 1, y);
   });
   return y;
 };
