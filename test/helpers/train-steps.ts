@@ -1,5 +1,6 @@
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import {readSteps} from '../../src/finetune/step-values.js';
 import {Trainer} from '../../src/finetune/trainer.js';
 import {convert, load} from '../../src/index.js';
 import {FIXTURES} from './oracle.js';
@@ -9,8 +10,11 @@ import {trainerSettings} from './training.js';
 const B = 2;
 const T = 33;
 
-/** Some steps of training: what each measured, tfjs's memory after it, and a parameter at the end. */
-export async function trainSteps(engine: string, threads: number, steps = 5) {
+/**
+ * Some steps of training: what each measured, tfjs's memory after it, and a parameter at the end.
+ * @param ahead - as for an engine that computes later: each step is read before the next all the same
+ */
+export async function trainSteps(engine: string, threads: number, steps = 5, ahead = false) {
   const temp = await makeTempFolder();
   const output = temp.path('ztt');
   const source = join(FIXTURES, 'gpt2-books');
@@ -24,7 +28,9 @@ export async function trainSteps(engine: string, threads: number, steps = 5) {
     const batch = Array.from({length: B}, (_, row) =>
       Array.from({length: T}, (_, i) => (step * 7919 + row * 131 + i * 17) % 4096),
     );
-    results.push(await trainer.step(step, batch));
+    results.push(
+      ...(ahead ? await readSteps([trainer.stepAhead(step, batch)]) : [await trainer.step(step, batch)]),
+    );
     const {numTensors, numDataBuffers, numBytes} = tf.memory();
     memory.push({numTensors, numDataBuffers, numBytes});
   }

@@ -7,7 +7,7 @@ export interface AdamWInputs {
   mean: TensorInfo;
   square: TensorInfo;
   gradient: TensorInfo;
-  /** A scalar on the device that stands for `scale`. */
+  /** A scalar that scales the gradient in place of `scale`, where it is only known on the device. */
   factor?: TensorInfo;
 }
 
@@ -52,13 +52,9 @@ export class AdamWKernel {
       epsilon * squareCorrection,
     ];
     const given = scalars.map((value) => this.scalar(value));
-    const [gradient] = this.backend.getInputTensorIds([inputs.gradient]) as [number];
-    const {factor} = inputs;
-    const scaled = factor
-      ? this.product(gradient, this.backend.getInputTensorIds([factor])[0]!)
-      : this.times(gradient, scale);
+    const scaled = this.scaled(inputs, scale);
     try {
-      if (decay !== 1) this.replace(inputs.parameter, (id) => this.times(id, decay));
+      if (decay !== 1) this.replace(inputs.parameter, (id) => this.product(id, this.scalar(decay)));
       this.asVariables(inputs, () => {
         const variables = VARIABLES.map((name) => this.variables[name]);
         const attributes = [typeAttribute(binding, 'T', binding.TF_FLOAT)];
@@ -97,15 +93,17 @@ export class AdamWKernel {
     this.backend.binding.deleteTensor(id);
   }
 
-  /** The product with a number: a handle to be deleted. */
-  private times(id: number, factor: number): number {
-    return this.product(id, this.scalar(factor));
+  /** The gradient times what it is scaled by: a handle to be deleted. */
+  private scaled({gradient, factor}: AdamWInputs, scale: number): number {
+    const [of] = this.backend.getInputTensorIds([gradient]) as [number];
+    const [by] = factor ? this.backend.getInputTensorIds([factor]) : [this.scalar(scale)];
+    return this.product(of, by!);
   }
 
+  /** The product of two tensors: a handle to be deleted. */
   private product(a: number, b: number): number {
     const {binding} = this.backend;
-    const attributes = [typeAttribute(binding, 'T', binding.TF_FLOAT)];
-    return binding.executeOp('Mul', attributes, [a, b], 1)[0]!.id;
+    return binding.executeOp('Mul', [typeAttribute(binding, 'T', binding.TF_FLOAT)], [a, b], 1)[0]!.id;
   }
 
   /** A number on the device, kept for the next parameters. */
