@@ -26,6 +26,8 @@ export interface StartOptions {
   threads?: number;
   /** The GPU, for an engine that can choose: a part of its name, or its place in the list, from 0. */
   device?: string;
+  /** Whether it is only wanted with a GPU, so that it need not be loaded where there is none. */
+  onlyOnGpu?: boolean;
 }
 
 /** How to bring up each engine. Throws EngineError where it cannot run here, UsageError for options that it cannot take. */
@@ -133,10 +135,10 @@ async function startCpu(options: StartOptions): Promise<EngineInfo> {
   };
 }
 
-async function startTensorflowEngine({threads}: StartOptions): Promise<EngineInfo> {
+async function startTensorflowEngine({threads, onlyOnGpu}: StartOptions): Promise<EngineInfo> {
   await loadTfjs();
   const {startTensorflow} = await import('./tensorflow/index.js');
-  const {gpu, version, threads: used} = await startTensorflow(threads);
+  const {gpu, version, threads: used} = await startTensorflow({threads, onlyOnGpu});
   return {
     name: 'tensorflow',
     backend: 'tensorflow',

@@ -61,7 +61,8 @@ const FOR_GPUS: readonly EngineName[] = ['tensorflow', 'webgpu'];
 const started = new Map<string, Promise<EngineInfo>>();
 
 function start(name: EngineName, options: StartOptions): Promise<EngineInfo> {
-  const key = `${name} ${options.threads ?? ''} ${options.device ?? ''}`;
+  const {threads, device, onlyOnGpu} = options;
+  const key = [name, threads, device, onlyOnGpu].join(' ');
   const running = started.get(key) ?? STARTERS[name](options);
   started.set(key, running);
   return running;
@@ -141,8 +142,9 @@ async function choose(threads: number | undefined): Promise<{info: EngineInfo; w
   const skipped: string[] = [];
   for (const name of ENGINES.filter((engine) => engine !== 'cpu')) {
     try {
-      const info = await start(name, {threads});
-      if (info.hardware === 'gpu' || !FOR_GPUS.includes(name)) {
+      const onlyOnGpu = FOR_GPUS.includes(name);
+      const info = await start(name, {threads, onlyOnGpu});
+      if (info.hardware === 'gpu' || !onlyOnGpu) {
         const why =
           skipped.length > 0 ? `the best that runs here, without ${skipped.join(', ')}` : 'the best';
         return {info, why: reasons.has('native') ? `${why}; ${withoutNative(reasons.get('native')!)}` : why};

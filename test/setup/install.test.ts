@@ -1,10 +1,13 @@
+import {execFile} from 'node:child_process';
 import {existsSync, readdirSync} from 'node:fs';
 import {rename, rm} from 'node:fs/promises';
 import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {EngineError, InterruptedError, UsageError} from '../../src/index.js';
-import type {EngineStatus} from '../../src/engine/index.js';
-import {installTensorflow, type InstallOptions} from '../../src/setup/index.js';
+import type {Engine, EngineStatus} from '../../src/engine/index.js';
+import {installTensorflow, type Examination, type InstallOptions} from '../../src/setup/index.js';
 import {BINDING_PACKAGE} from '../../src/setup/binding-package.js';
 import {cli, cliJson} from '../commands/cli.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
@@ -16,6 +19,8 @@ const builds = process.platform === 'linux';
 
 /** Of the real package; the tests' own takes its place. */
 const {sha512: published} = BINDING_PACKAGE;
+
+const DIST = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
 
 let temp: TempFolder;
 let path: string;
@@ -66,6 +71,41 @@ describe.runIf(builds)('ztt engines install tensorflow', () => {
     const forced = await install('pip', {libtensorflow: library, force: true});
     expect(forced).toMatchObject({built: true, source: {kind: 'folder', from: library}});
     expect(readdirSync(join(folderIn('pip'), '..'))).toEqual(['tensorflow']);
+  });
+
+  it('is taken by itself where it has a GPU, and there alone', async () => {
+    await install('gpu', {libtensorflow: library});
+    const bin = await makePath(temp.path('with-gpu'), ['sh', 'cat']);
+    await makeProgram(bin, 'nvidia-smi', 'printf "0, Tesla T4, 15360, 550\\n1, NVIDIA H200, 143771, 550\\n"');
+    const chosen = async (env: Record<string, string | undefined>) => {
+      const script = `import {useEngine} from ${JSON.stringify(DIST)};
+        console.log(JSON.stringify({...(await useEngine()), growth: process.env.TF_FORCE_GPU_ALLOW_GROWTH}));`;
+      const {stdout} = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
+        env: {PATH: path, HOME: temp.path(), XDG_DATA_HOME: temp.path('gpu'), ...env},
+      });
+      return JSON.parse(stdout) as Engine & {growth?: string};
+    };
+    const gpu = {PATH: `${bin}:${path}`, ZTT_TEST_FAKE_GPU: '1'};
+    const first = await chosen(gpu);
+    expect(first).toMatchObject({
+      name: 'tensorflow',
+      hardware: 'gpu',
+      device: 'Tesla T4, CUDA',
+      growth: 'true',
+    });
+    expect(first.why).toBe('engine tensorflow (Tesla T4, CUDA): the best');
+    expect((await chosen({...gpu, CUDA_VISIBLE_DEVICES: '1'})).device).toBe('NVIDIA H200, CUDA');
+    // A GPU that TensorFlow does not find, as one without CUDA; and none at all, for which it is not loaded.
+    for (const env of [{PATH: gpu.PATH}, {ZTT_TEST_FAKE_GPU: '1'}]) {
+      const without = await chosen(env);
+      expect(without.name).toBe('native');
+      expect(without.why).toMatch(/without tensorflow, webgpu$/);
+    }
+    const {findings} = await cliJson<Examination>(['doctor'], {
+      env: {PATH: gpu.PATH, XDG_DATA_HOME: temp.path('gpu')},
+    });
+    const {verdict, advice} = findings.find(({check}) => check === 'engine tensorflow')!;
+    expect([verdict, advice]).toEqual(['warning', expect.stringContaining('this TensorFlow finds no GPU')]);
   });
 
   it('tells what is wrong with a build that no longer fits, and builds it anew', async () => {

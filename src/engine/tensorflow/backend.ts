@@ -23,9 +23,9 @@ export interface Binding {
   TF_ATTR_SHAPE: number;
   TF_ATTR_STRING: number;
   /** @returns its handle */
-  createTensor(shape: number[], type: number, values: Float32Array): number;
+  createTensor: (shape: number[], type: number, values: Float32Array) => number;
   /** Runs one of TensorFlow's operations (tensorflow.org/api_docs/python/tf/raw_ops) on handles. */
-  executeOp(name: string, attributes: Attribute[], inputs: number[], outputs: number): Result[];
+  executeOp: (name: string, attributes: Attribute[], inputs: number[], outputs: number) => Result[];
   deleteTensor(id: number): void;
 }
 

@@ -3,7 +3,7 @@ import {availableParallelism} from 'node:os';
 import {EngineError} from '../../errors.js';
 import type {TensorflowBackend} from './backend.js';
 import {supplyRemovedUtil, tensorflowEnvironment} from './environment.js';
-import {gpuInUse, nvidiaGpus} from './gpu.js';
+import {gpuInUse, nvidiaGpus, type Gpu} from './gpu.js';
 import {registerFusedKernels} from './kernels/index.js';
 import {loadBackend} from './load.js';
 import {explainMemory} from './memory.js';
@@ -17,36 +17,53 @@ export interface TensorflowStart {
   threads: number;
 }
 
-/** Its threads are set as it is loaded, once a process. */
-let loadedThreads: number | undefined;
-let loaded = false;
+/** How TensorFlow is to start. */
+export interface TensorflowOptions {
+  /** Of a CPU; as many as there are unless given. */
+  threads?: number;
+  /** Whether to load it only where the NVIDIA driver lists a GPU: that takes a second and some hundred megabytes. */
+  onlyOnGpu?: boolean;
+}
+
+/** It is loaded once a process, and its threads are set then. */
+let running: Promise<TensorflowStart> | undefined;
 
 /**
  * Loads TensorFlow and registers its backend with tfjs.
- * @throws EngineError where it cannot be had, or was loaded with another number of threads
+ * @throws EngineError where it cannot be had, was loaded with another number of threads, or there is no GPU for it
  */
-export async function startTensorflow(threads: number | undefined): Promise<TensorflowStart> {
-  if (loaded && threads !== undefined && threads !== loadedThreads) {
+export async function startTensorflow({threads, onlyOnGpu}: TensorflowOptions): Promise<TensorflowStart> {
+  const gpus = await nvidiaGpus();
+  if (onlyOnGpu && gpus.length === 0) {
+    throw new EngineError('engine tensorflow is not taken by itself: the NVIDIA driver lists no GPU.');
+  }
+  running ??= load(gpus, threads).catch((error: unknown) => {
+    running = undefined;
+    throw error;
+  });
+  const start = await running;
+  if (threads !== undefined && threads !== start.threads) {
     throw new EngineError(
-      `engine tensorflow has been loaded with ${loadedThreads ?? 'all'} threads; another number needs another process.`,
+      `engine tensorflow has been loaded with ${start.threads} threads; another number needs another process.`,
     );
   }
-  const gpus = await nvidiaGpus();
+  return start;
+}
+
+async function load(gpus: readonly Gpu[], threads: number | undefined): Promise<TensorflowStart> {
   Object.assign(process.env, tensorflowEnvironment(process.env, gpus, threads));
   supplyRemovedUtil();
   const {backend, package: name} = await loadBackend();
-  const gpu = backend.isUsingGpuDevice ? gpuInUse(gpus) : undefined;
-  const device = backend.isUsingGpuDevice ? (gpu?.name ?? 'CUDA GPU') : 'the CPU';
-  if (!loaded) {
-    backend.binding = explainMemory(backend.binding, device, gpu?.memory);
-    readWhatOthersHold(backend);
-    registerFusedKernels(backend);
-  }
-  [loaded, loadedThreads] = [true, threads ?? loadedThreads];
+  const onGpu = backend.isUsingGpuDevice;
+  const gpu = onGpu ? gpuInUse(gpus) : undefined;
+  const device = onGpu ? (gpu?.name ?? 'CUDA GPU') : 'the CPU';
+  backend.binding = explainMemory(backend.binding, device, gpu?.memory);
+  readWhatOthersHold(backend);
+  registerFusedKernels(backend);
   return {
-    gpu: backend.isUsingGpuDevice ? device : null,
+    gpu: onGpu ? device : null,
     version: `${backend.binding.TF_Version} (${name.slice(name.indexOf('/') + 1)})`,
-    threads: loadedThreads ?? availableParallelism(),
+    threads: threads ?? availableParallelism(),
   };
 }
 

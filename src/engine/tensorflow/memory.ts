@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import {EngineError} from '../../errors.js';
 import type {Binding} from './backend.js';
 
-/** TF_RESOURCE_EXHAUSTED */
-const OUT_OF_MEMORY = /^Invalid TF_Status: 8\b/;
+/** TF_RESOURCE_EXHAUSTED, and what a copy to a GPU says that has no room for it. */
+const OUT_OF_MEMORY = /^Invalid TF_Status: 8\b|Dst tensor is not initialized/;
 const SHAPE = /tensor with shape ?\[([\d,]*)\] and type (\w+)/;
 const BYTES: Record<string, number> = {bool: 1, uint8: 1, half: 2, float: 4, int32: 4, int64: 8};
 
@@ -12,17 +12,22 @@ const BYTES: Record<string, number> = {bool: 1, uint8: 1, half: 2, float: 4, int
  * @param memory - the device's, in bytes, if that is known
  */
 export function explainMemory(binding: Binding, device: string, memory: number | undefined): Binding {
-  const executeOp: Binding['executeOp'] = (...call) => {
-    try {
-      return binding.executeOp(...call);
-    } catch (error) {
-      throw OUT_OF_MEMORY.test((error as Error).message)
-        ? new EngineError(outOfMemory((error as Error).message, device, memory), {cause: error})
-        : error;
-    }
-  };
+  const explained = <A extends unknown[], R>(call: (...given: A) => R) => ({
+    value: (...given: A): R => {
+      try {
+        return call(...given);
+      } catch (error) {
+        const {message} = error as Error;
+        if (!OUT_OF_MEMORY.test(message)) throw error;
+        throw new EngineError(outOfMemory(message, device, memory), {cause: error});
+      }
+    },
+  });
   // The addon's own properties cannot be written.
-  return Object.create(binding, {executeOp: {value: executeOp}}) as Binding;
+  return Object.create(binding, {
+    executeOp: explained(binding.executeOp),
+    createTensor: explained(binding.createTensor),
+  }) as Binding;
 }
 
 /** What to tell of TensorFlow's own message. */
