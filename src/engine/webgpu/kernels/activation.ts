@@ -1,8 +1,9 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import {output, ranges, reads, run, sizeOf, writes, type Element, type Info, type Shader} from './program.js';
+import {runOnElements, type ElementShader} from './elements.js';
+import {output, type Element, type Info} from './program.js';
 import type {Kernel} from './register.js';
 
-/** The activations of src/ops, and none. */
+/** The activations of src/ops. */
 export type ActivationName = 'gelu_new' | 'gelu' | 'relu' | 'silu';
 
 const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
@@ -12,7 +13,7 @@ const CUBIC = 0.044715;
  * `value(x)` and `slope(x)`, its derivative, of a type. WGSL has no erf: the one of Abramowitz & Stegun 7.1.26, whose
  * error is below 1.5e-7. Exponents are bounded where exp would leave f32.
  */
-export function activationFunctions(name: ActivationName, T: Element): string {
+function activationFunctions(name: ActivationName, T: Element): string {
   const sigmoid = `fn sigmoid(x: ${T}) -> ${T} { return 1.0 / (1.0 + exp(clamp(-x, ${T}(-80.0), ${T}(80.0)))); }`;
   switch (name) {
     case 'gelu_new':
@@ -50,67 +51,33 @@ fn slope(x: ${T}) -> ${T} {
   }
 }
 
-const THREADS = 256;
+type Constants = {name: ActivationName};
 
-type Constants = {name: ActivationName; element: Element};
-
-const forward: Shader<Constants> = {
+const forward: ElementShader<Constants> = {
   name: 'activation',
-  threads: THREADS,
-  code: ({name, element}) => `
-${activationFunctions(name, element)}
-fn main(group: u32, thread: u32) {
-  let i = group * ${THREADS}u + thread;
-  if (i < u.size) { y[i] = value(x[i]); }
-}`,
+  functions: ({name, element}) => activationFunctions(name, element),
+  line: () => 'y[i] = value(x[i]);',
 };
 
-const backward: Shader<Constants> = {
+const backward: ElementShader<Constants> = {
   name: 'activation gradient',
-  threads: THREADS,
-  code: ({name, element}) => `
-${activationFunctions(name, element)}
-fn main(group: u32, thread: u32) {
-  let i = group * ${THREADS}u + thread;
-  if (i < u.size) { dx[i] = dy[i] * slope(x[i]); }
-}`,
+  functions: ({name, element}) => activationFunctions(name, element),
+  line: () => 'dx[i] = dy[i] * slope(x[i]);',
 };
-
-/** Four floats at a time where that comes out even. */
-export const elementOf = (size: number): Element => (size % 4 === 0 ? 'vec4f' : 'f32');
 
 /** y = activation(x), elementwise. */
 export function activate(backend: WebGPUBackend, x: Info, name: ActivationName): Info {
   const y = output(backend, x.shape);
-  for (const range of ranges(backend, sizeOf(x))) {
-    const element = elementOf(range.count);
-    const size = range.count / (element === 'vec4f' ? 4 : 1);
-    run(backend, forward, {
-      constants: {name, element},
-      buffers: {x: reads(x, element, range), y: writes(y, element, range)},
-      whole: {size},
-      groups: Math.ceil(size / THREADS),
-    });
-  }
+  runOnElements(backend, forward, {constants: {name}, reads: {x}, writes: {y}});
   return y;
 }
 
-const gradient: Kernel = ({x, dy}, {activation}, backend) => {
-  const dx = output(backend, x!.shape);
-  for (const range of ranges(backend, sizeOf(x!))) {
-    const element = elementOf(range.count);
-    const size = range.count / (element === 'vec4f' ? 4 : 1);
-    run(backend, backward, {
-      constants: {name: activation as ActivationName, element},
-      buffers: {x: reads(x!, element, range), dy: reads(dy!, element, range), dx: writes(dx, element, range)},
-      whole: {size},
-      groups: Math.ceil(size / THREADS),
-    });
-  }
-  return dx;
-};
-
 export const ACTIVATIONS: Record<string, Kernel> = {
   ZttActivation: ({x}, {activation}, backend) => activate(backend, x!, activation as ActivationName),
-  ZttActivationGradient: gradient,
+  ZttActivationGradient: ({x, dy}, {activation}, backend) => {
+    const dx = output(backend, x!.shape);
+    const constants = {name: activation as ActivationName};
+    runOnElements(backend, backward, {constants, reads: {x: x!, dy: dy!}, writes: {dx}});
+    return dx;
+  },
 };

@@ -1,5 +1,5 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import {elementOf} from './activation.js';
+import {elementOf} from './elements.js';
 import {output, reads, run, writes, type Bound, type Info, type Shader} from './program.js';
 import type {Attributes, Kernel} from './register.js';
 import {

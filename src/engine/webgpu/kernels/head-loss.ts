@@ -1,15 +1,12 @@
-import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import {elementOf} from './activation.js';
+import {runOnElements, THREADS, type ElementShader} from './elements.js';
 import {columnSums} from './column-sums.js';
 import {tfjsKernel} from './products.js';
-import {output, ranges, reads, run, sizeOf, withScratch, writes, type Info, type Shader} from './program.js';
+import {output, reads, run, withScratch, writes, type Info, type Shader} from './program.js';
 import type {Kernel} from './register.js';
 import {copyRows} from './rows.js';
 import {logSumExp} from './wgsl.js';
 
 // Shapes: N rows, D width, V vocabulary; n rows at a time.
-
-const THREADS = 256;
 
 /** Logits computed at a time, at most, and rows at least: the gradient by the weight is read and written once each time. */
 const LOGITS = 1 << 25;
@@ -40,29 +37,7 @@ fn main(group: u32, thread: u32) {
 }`,
 };
 
-const adding: Shader<{element: string}> = {
-  name: 'sum in place',
-  threads: THREADS,
-  code: () => `
-fn main(group: u32, thread: u32) {
-  let i = group * ${THREADS}u + thread;
-  if (i < u.size) { sum[i] += x[i]; }
-}`,
-};
-
-/** sum += x, in place. */
-function addInPlace(backend: WebGPUBackend, sum: Info, x: Info): void {
-  for (const range of ranges(backend, sizeOf(x))) {
-    const element = elementOf(range.count);
-    const size = range.count / (element === 'vec4f' ? 4 : 1);
-    run(backend, adding, {
-      constants: {element},
-      buffers: {sum: writes(sum, element, range), x: reads(x, element, range)},
-      whole: {size},
-      groups: Math.ceil(size / THREADS),
-    });
-  }
-}
+const adding: ElementShader<Record<never, never>> = {name: 'sum in place', line: () => 'sum[i] += x[i];'};
 
 const headLoss: Kernel = (inputs, {gradient, weightGradient}, backend) => {
   const {state, weight, targets, weights} = inputs as Record<
@@ -103,7 +78,7 @@ const headLoss: Kernel = (inputs, {gradient, weightGradient}, backend) => {
       if (weightGradient) {
         const share = product(logits, part, true, false);
         if (dWeight) {
-          addInPlace(backend, dWeight, share);
+          runOnElements(backend, adding, {constants: {}, reads: {x: share}, writes: {sum: dWeight}});
           free(share);
         } else dWeight = share;
       }

@@ -1,10 +1,9 @@
-import {elementOf} from './activation.js';
 import {inParts} from './column-sums.js';
-import {output, ranges, reads, run, sizeOf, writes, type Shader} from './program.js';
+import {piecesOf, runOnElements, THREADS, type ElementShader} from './elements.js';
+import {output, reads, run, writes, type Shader} from './program.js';
 import type {Kernel} from './register.js';
 import {reduction, SUM} from './wgsl.js';
 
-const THREADS = 256;
 /** Workgroups that go over one tensor for the sum of its squares, at most, and elements of a thread that one is worth. */
 const GROUPS = 256;
 const WORTH = 16;
@@ -28,11 +27,10 @@ fn main(group: u32, thread: u32) {
 
 const sumSquares: Kernel = ({x}, _attributes, backend) => {
   const y = output(backend, []);
-  const pieces = ranges(backend, sizeOf(x!)).map((range) => {
-    const element = elementOf(range.count);
-    const size = range.count / (element === 'vec4f' ? 4 : 1);
-    return {range, element, size, groups: Math.min(GROUPS, Math.ceil(size / THREADS / WORTH))};
-  });
+  const pieces = piecesOf(backend, x!).map((piece) => ({
+    ...piece,
+    groups: Math.min(GROUPS, Math.ceil(piece.size / THREADS / WORTH)),
+  }));
   const count = pieces.reduce((sum, {groups}) => sum + groups, 0);
   inParts(backend, count, 1, y, (parts) => {
     let at = 0;
@@ -49,21 +47,16 @@ const sumSquares: Kernel = ({x}, _attributes, backend) => {
   return y;
 };
 
-/** One step of AdamW on every element, with the numbers of `UpdateNumbers` in src/finetune/adamw.ts. */
-const update: Shader<{element: string; scaled: boolean}> = {
+/** One step of AdamW, with the numbers of `UpdateNumbers` in src/finetune/adamw.ts. */
+const update: ElementShader<{scaled: boolean}> = {
   name: 'AdamW',
-  threads: THREADS,
-  code: ({element, scaled}) => `
-fn main(group: u32, thread: u32) {
-  let i = group * ${THREADS}u + thread;
-  if (i >= u.size) { return; }
-  let g = gradient[i] * ${scaled ? 'factor[0]' : 'u.scale'};
-  let m = mean[i] * u.beta1 + g * u.fresh1;
-  let s = square[i] * u.beta2 + g * g * u.fresh2;
-  mean[i] = m;
-  square[i] = s;
-  parameter[i] = parameter[i] * u.decay - m / (sqrt(s) / u.squareCorrection + ${element}(u.epsilon)) * u.rate;
-}`,
+  line: ({element, scaled}) => `
+    let g = gradient[i] * ${scaled ? 'factor[0]' : 'u.scale'};
+    let m = mean[i] * u.beta1 + g * u.fresh1;
+    let s = square[i] * u.beta2 + g * g * u.fresh2;
+    mean[i] = m;
+    square[i] = s;
+    parameter[i] = parameter[i] * u.decay - m / (sqrt(s) / u.squareCorrection + ${element}(u.epsilon)) * u.rate;`,
 };
 
 const NUMBERS = ['scale', 'rate', 'beta1', 'beta2', 'epsilon', 'squareCorrection', 'decay'] as const;
@@ -72,25 +65,18 @@ const NUMBERS = ['scale', 'rate', 'beta1', 'beta2', 'epsilon', 'squareCorrection
 const adamW: Kernel = (inputs, attributes, backend) => {
   const {parameter, mean, square, gradient, factor} = inputs;
   const numbers = attributes as Record<(typeof NUMBERS)[number], number>;
-  const real = Object.fromEntries(NUMBERS.map((name) => [name, numbers[name]]));
-  for (const range of ranges(backend, sizeOf(parameter!))) {
-    const element = elementOf(range.count);
-    const size = range.count / (element === 'vec4f' ? 4 : 1);
-    run(backend, update, {
-      constants: {element, scaled: factor !== undefined},
-      buffers: {
-        parameter: writes(parameter!, element, range),
-        mean: writes(mean!, element, range),
-        square: writes(square!, element, range),
-        gradient: reads(gradient!, element, range),
-        ...(factor ? {factor: reads(factor)} : {}),
-      },
-      whole: {size},
+  runOnElements(backend, update, {
+    constants: {scaled: factor !== undefined},
+    reads: {gradient: gradient!},
+    writes: {parameter: parameter!, mean: mean!, square: square!},
+    beside: factor && {factor: reads(factor)},
+    real: {
+      ...Object.fromEntries(NUMBERS.map((name) => [name, numbers[name]])),
       // 1 - beta in f32 would lose what it is about.
-      real: {...real, fresh1: 1 - numbers.beta1, fresh2: 1 - numbers.beta2},
-      groups: Math.ceil(size / THREADS),
-    });
-  }
+      fresh1: 1 - numbers.beta1,
+      fresh2: 1 - numbers.beta2,
+    },
+  });
   return [];
 };
 

@@ -171,7 +171,8 @@ function pipelineOf<C extends Constants>(
   call: Run<C>,
 ): GPUComputePipeline {
   const buffers = Object.entries(call.buffers).map(([name, {element, writes}]) => [name, element, writes]);
-  const key = JSON.stringify([shader.name, call.constants, buffers]);
+  const numbers = [call.whole, call.real].map((names) => Object.keys(names ?? {}));
+  const key = JSON.stringify([shader.name, call.constants, buffers, numbers]);
   const known = pipelines.get(device) ?? new Map<string, GPUComputePipeline>();
   pipelines.set(device, known);
   let pipeline = known.get(key);
