@@ -1,5 +1,6 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import {elementOf} from './elements.js';
+import {softmaxMemory, softmaxStart, softmaxStep} from './online-softmax.js';
 import {output, reads, run, writes, type Bound, type Info, type Shader} from './program.js';
 import type {Attributes, Kernel} from './register.js';
 import {
@@ -15,9 +16,6 @@ import {
   columnOf,
   reader,
   rowOf,
-  softmaxMemory,
-  softmaxStart,
-  softmaxStep,
   SQUARE,
   sums,
   THREADS,

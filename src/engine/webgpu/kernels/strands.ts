@@ -1,4 +1,5 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
+import {softmaxMemory, softmaxStart, softmaxStep} from './online-softmax.js';
 import {output, reads, run, writes, type Element, type Info, type Shader} from './program.js';
 import type {Attributes, Kernel} from './register.js';
 import {logitCount, mostQueries, planOf, TILE_NUMBERS, type StrandAttributes} from './strand-plan.js';
@@ -17,9 +18,6 @@ import {
   reader,
   rowOf,
   setWeights,
-  softmaxMemory,
-  softmaxStart,
-  softmaxStep,
   sums,
   THREADS,
   tileFor,

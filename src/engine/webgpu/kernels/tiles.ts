@@ -9,7 +9,7 @@ import {unrolled} from './wgsl.js';
 
 /** Threads of a workgroup, and of a side of it. */
 export const THREADS = 64;
-const SIDE = 8;
+export const SIDE = 8;
 
 /** How attention is cut up for heads of a size. */
 export type Tile = {
@@ -32,7 +32,7 @@ const ownColumns = ({columns}: Tile): number => columns / SIDE;
 /** Elements of a vector that a thread has. */
 const ownQuads = (tile: Tile): number => Math.ceil(quads(tile) / SIDE);
 
-/** Bytes of a workgroup's memory that tiles take: what `memory` and `softmaxMemory` declare. */
+/** Bytes of a workgroup's memory that tiles take: what `memory` and `softmaxMemory` (online-softmax.ts) declare. */
 const bytesOf = (tile: Tile): number =>
   16 * ((tile.rows + tile.columns) * pitch(tile) + 2 * SIDE) +
   4 * tile.rows * (tile.columns + 1) +
@@ -195,58 +195,3 @@ for (var quad = thread; quad < ${quads(tile)}u; quad += ${THREADS}u) {
   }
   ${use}
 }`;
-
-/** Far below any logit, and finite: its exponential is zero. */
-const MASKED = '-1e30';
-
-/** What `softmaxRows` keeps of each of a thread's rows: its largest logit, and the sum of exponentials less that. */
-export const softmaxMemory = (tile: Tile): string => `
-var<workgroup> largest: array<f32, ${tile.rows * SIDE}>;
-var<workgroup> total: array<f32, ${tile.rows * SIDE}>;
-`;
-
-/** Rows that have seen no key yet, or only the zero token by its logit. */
-export const softmaxStart = (tile: Tile, zeroLogit?: (r: number) => string): string =>
-  eachRow(tile, (r) =>
-    zeroLogit
-      ? `var m_${r} = ${zeroLogit(r)}; var l_${r} = 1.0;`
-      : `var m_${r} = ${MASKED}; var l_${r} = 0.0;`,
-  );
-
-/**
- * One tile of an online softmax (Dao et al., arXiv 2205.14135): the logits s_r_c become `weights`, relative to the
- * largest logit so far, m_r, and the sums so far, l_r and o_r_q, are brought to it. `between` runs once nobody reads
- * `right` any more.
- */
-export const softmaxStep = (
-  tile: Tile,
-  visible: (r: number, c: number) => string,
-  between: string,
-): string => `
-${eachProduct(tile, (r, c) => `s_${r}_${c} = select(${MASKED}, s_${r}_${c} * u.scale, ${visible(r, c)});`)}
-${eachRow(tile, (r) => `largest[${rowOf(r)} * ${SIDE}u + across] = ${folded(tile, (c) => `s_${r}_${c}`, 'max')};`)}
-workgroupBarrier();
-${between}
-${eachRow(
-  tile,
-  (r) => `
-let before_${r} = m_${r};
-for (var i = 0u; i < ${SIDE}u; i++) { m_${r} = max(m_${r}, largest[${rowOf(r)} * ${SIDE}u + i]); }
-let kept_${r} = exp(before_${r} - m_${r});`,
-)}
-${eachProduct(tile, (r, c) => `s_${r}_${c} = exp(s_${r}_${c} - m_${r});`)}
-${setWeights(tile, (r, c) => `s_${r}_${c}`)}
-${eachRow(tile, (r) => `total[${rowOf(r)} * ${SIDE}u + across] = ${folded(tile, (c) => `s_${r}_${c}`, '')};`)}
-workgroupBarrier();
-${eachRow(
-  tile,
-  (r) => `
-l_${r} *= kept_${r};
-for (var i = 0u; i < ${SIDE}u; i++) { l_${r} += total[${rowOf(r)} * ${SIDE}u + i]; }`,
-)}`;
-
-/** A thread's columns as one value: their sum, or what a function of two gives. */
-function folded(tile: Tile, value: (c: number) => string, by: string): string {
-  const values = Array.from({length: ownColumns(tile)}, (_, c) => value(c));
-  return values.reduce((a, b) => (by === '' ? `${a} + ${b}` : `${by}(${a}, ${b})`));
-}
