@@ -106,10 +106,10 @@ async function startNativeEngine({threads}: StartOptions): Promise<EngineInfo> {
   };
 }
 
-async function startWebGpuEngine({device}: StartOptions): Promise<EngineInfo> {
+async function startWebGpuEngine(options: StartOptions): Promise<EngineInfo> {
   await loadTfjs();
   const {startWebGpu} = await import('./webgpu/index.js');
-  const started = await startWebGpu(device);
+  const started = await startWebGpu(options);
   return {
     name: 'webgpu',
     backend: started.backend,

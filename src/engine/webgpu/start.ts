@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {UsageError} from '../../errors.js';
+import {EngineError, UsageError} from '../../errors.js';
 import {chooseAdapter, type ChosenAdapter} from './adapters.js';
 import {WebGpuBackend} from './backend.js';
 import {loadDawn} from './dawn.js';
@@ -24,20 +24,41 @@ export interface WebGpuStart {
 /** The one that runs: a process has one GPU, since kernels are registered for a backend's name. */
 let running: WebGpuStart | null = null;
 
+/** Which GPU is to start. */
+export interface WebGpuOptions {
+  /** The adapter's place in the list, from 0, or a part of its name. */
+  device?: string;
+  /** Whether a software adapter will not do. */
+  onlyOnGpu?: boolean;
+}
+
 /**
  * Opens a GPU with all that it offers, and makes it tfjs's backend `webgpu`.
- * @param wanted - the adapter's place in the list, from 0, or a part of its name
  * @throws EngineError where no GPU can serve; UsageError for an adapter that is not there, or a second one
  */
-export async function startWebGpu(wanted?: string): Promise<WebGpuStart> {
+export function startWebGpu(options: WebGpuOptions = {}): Promise<WebGpuStart> {
+  const started = before.then(() => start(options));
+  before = started.catch(() => undefined);
+  return started;
+}
+
+/** Starts are one after another: the second finds what the first has opened. */
+let before: Promise<unknown> = Promise.resolve();
+
+async function start({device: wanted, onlyOnGpu}: WebGpuOptions): Promise<WebGpuStart> {
   if (running && wanted === undefined) return running;
   const chosen = await findAdapter(wanted);
   const {description: device, software} = chosen;
   if (running?.device === device) return running;
+  if (software && onlyOnGpu) {
+    throw new EngineError(`engine webgpu has no GPU here but a program that plays one: ${device}.`);
+  }
   if (running) {
     throw new UsageError(`engine webgpu runs on ${running.device}; ${device} needs a process of its own.`);
   }
   const backend = await openBackend(chosen);
+  // tfjs registers one of its own where the process has a navigator with a GPU.
+  if (tf.findBackendFactory(BACKEND)) tf.removeBackend(BACKEND);
   tf.registerBackend(BACKEND, () => backend);
   registerFusedKernels(BACKEND);
   running = {backend: BACKEND, device, software};
