@@ -7,7 +7,7 @@ import {trainSteps} from '../helpers/train-steps.js';
 
 describe.skipIf(!TENSORFLOW)(`the tensorflow engine${TENSORFLOW_HINT}`, () => {
   beforeAll(async () => {
-    await setUpTensorflow();
+    setUpTensorflow();
     // Tensors are made before an engine is chosen for them.
     await useEngine({engine: 'cpu'});
   });

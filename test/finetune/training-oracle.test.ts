@@ -3,6 +3,7 @@ import {Teacher} from '../../src/finetune/teacher.js';
 import {Trainer} from '../../src/finetune/trainer.js';
 import {hasZeroTokens, type Model} from '../../src/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
+import {setUpTensorflow, TENSORFLOW, TENSORFLOW_HINT} from '../helpers/tensorflow.js';
 import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../helpers/swiftshader.js';
 import {TrainingReference} from '../helpers/training-reference.js';
 import {trainerSettings} from '../helpers/training.js';
@@ -14,6 +15,11 @@ const EVERY_RUN = process.env.ZTT_TEST_WEBGPU_ALL === '1';
 
 describe.each(['native', 'wasm', 'cpu'])('on %s', (engine) => {
   trainsAsPyTorch(engine, ['gpt2', 'opt'], RUNS);
+});
+
+describe.skipIf(!TENSORFLOW)(`on tensorflow${TENSORFLOW_HINT}`, () => {
+  beforeAll(setUpTensorflow);
+  trainsAsPyTorch('tensorflow', ['gpt2', 'opt'], RUNS);
 });
 
 describe.runIf(hasSwiftShader)(`on webgpu, on SwiftShader${WITHOUT_SWIFTSHADER}`, () => {

@@ -5,6 +5,7 @@ import {expectClose} from '../helpers/close.js';
 import {writeLoraModel} from '../helpers/lora.js';
 import {Expected, THRESHOLDS, VARIANTS} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {setUpTensorflow, TENSORFLOW} from '../helpers/tensorflow.js';
 import {loadVariant} from '../helpers/variant.js';
 
 // On the native engine a token's values are the same bits with a cache; elsewhere other kernels round otherwise.
@@ -16,7 +17,13 @@ const ENGINES = [
     names: ['gpt2', 'opt', 'opt-350m-style', 'galactica-style', 'gpt2-inverse-layer-scale'],
   },
   {engine: 'wasm', threads: 1, bound: 2e-5, names: ['gpt2', 'opt-350m-style']},
+  // Where $ZTT_TEST_TENSORFLOW says that there is one.
+  ...(TENSORFLOW ? [{engine: 'tensorflow', threads: 2, bound: 2e-5, names: ['gpt2', 'opt-350m-style']}] : []),
 ];
+
+beforeAll(() => {
+  if (TENSORFLOW) setUpTensorflow();
+});
 
 let temp: TempFolder;
 beforeAll(async () => {

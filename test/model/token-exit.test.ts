@@ -2,12 +2,19 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import type {CachedModel, Model} from '../../src/index.js';
 import {expectClose} from '../helpers/close.js';
 import {CASES, Expected, THRESHOLDS} from '../helpers/oracle.js';
+import {setUpTensorflow, TENSORFLOW} from '../helpers/tensorflow.js';
 import {loadVariant} from '../helpers/variant.js';
 
 const ENGINES = [
   {engine: 'native', threads: 2, cases: CASES},
   {engine: 'wasm', threads: 1, cases: ['gpt2', 'opt-350m-style']},
+  // Where $ZTT_TEST_TENSORFLOW says that there is one.
+  ...(TENSORFLOW ? [{engine: 'tensorflow', threads: 2, cases: ['gpt2', 'opt-350m-style']}] : []),
 ];
+
+beforeAll(() => {
+  if (TENSORFLOW) setUpTensorflow();
+});
 
 describe.each(ENGINES)('exits by token on engine $engine', ({engine, threads, cases}) => {
   describe.each(cases)('%s', (name) => {

@@ -11,7 +11,7 @@ import {installTensorflow, type Examination, type InstallOptions} from '../../sr
 import {BINDING_PACKAGE} from '../../src/setup/binding-package.js';
 import {cli, cliJson} from '../commands/cli.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {TENSORFLOW_HINT, TENSORFLOW_PYTHON} from '../helpers/tensorflow.js';
+import {TENSORFLOW_PYTHON} from '../helpers/tensorflow.js';
 import {makeLibrary, makePackage, makePath, makeProgram, makePython, makeWheel} from './fixtures.js';
 
 /** The libraries here are made as Linux has them. */
@@ -265,7 +265,7 @@ describe.runIf(builds)('what an install lacks', () => {
   }
 });
 
-describe.skipIf(!TENSORFLOW_PYTHON)(`against a real TensorFlow${TENSORFLOW_HINT}`, () => {
+describe.skipIf(!TENSORFLOW_PYTHON)(`against the TensorFlow of $ZTT_TEST_TENSORFLOW, a Python`, () => {
   it('builds tfjs-node as npm has it', async () => {
     BINDING_PACKAGE.sha512 = published;
     const report = await install('real', {fromPip: TENSORFLOW_PYTHON}, process.env.PATH);
