@@ -28,6 +28,10 @@ const HEADERS = [
   'tensorflow/core/platform/ctstring_internal.h',
 ];
 
+/** What to do where a Python does not serve. */
+const OTHERWISE =
+  'name another with --from-pip PYTHON, or a libtensorflow with --libtensorflow DIR or --download';
+
 /** Finds TensorFlow's folder and version without loading it, which takes seconds. */
 const FIND = `
 import importlib.util, json
@@ -58,7 +62,7 @@ export async function libraryOfPip(python: string, env: Environment): Promise<Li
   }).catch((error: NodeJS.ErrnoException & {stderr?: string}) => {
     const said = error.stderr?.trim().split('\n').at(-1);
     const why = error.code === 'ENOENT' ? 'there is no such program' : said || error.message.split('\n')[0];
-    throw new EngineError(`${python} does not run as a Python: ${why}; name one with --from-pip PYTHON.`, {
+    throw new EngineError(`${python} does not run as a Python: ${why}; ${OTHERWISE}.`, {
       cause: error,
     });
   });
@@ -66,7 +70,7 @@ export async function libraryOfPip(python: string, env: Environment): Promise<Li
   if (folder === null || !existsSync(folder)) {
     throw new EngineError(
       `${python} has no TensorFlow; \`${python} -m pip install tensorflow\` gets it ` +
-        '(tensorflow[and-cuda] with CUDA, tensorflow-cpu without).',
+        `(tensorflow[and-cuda] with CUDA, tensorflow-cpu without), or ${OTHERWISE}.`,
     );
   }
   if (version !== null) requireVersion(version, `the TensorFlow of ${python}`);
