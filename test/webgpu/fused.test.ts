@@ -27,9 +27,9 @@ const EVERY_CASE = process.env.ZTT_TEST_WEBGPU_ALL === '1';
 /** A size of tiles each: they take seconds to compile. */
 const FEW_CASES: FusedCases = {
   attention: [
-    [1, 64],
+    [1, 5],
     [7, 5],
-    [48, 80],
+    [20, 36],
     [129, 16],
   ],
   strands: [20],
