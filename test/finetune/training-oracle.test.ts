@@ -10,7 +10,10 @@ import {trainerSettings} from '../helpers/training.js';
 
 const RUNS = ['vanilla', 'htc', 'ztt', 'middle', 'zero-tokens+norms', 'lora-shared', 'lora-cycle', 'distill'];
 
-/** A program that plays a GPU takes minutes for all runs; this is for them. */
+/** For a run on a program that plays a GPU, on a busy machine. */
+const LONG = {timeout: 600_000};
+
+/** It takes a quarter of an hour for all runs; this is for them. */
 const EVERY_RUN = process.env.ZTT_TEST_WEBGPU_ALL === '1';
 
 describe.each(['native', 'wasm', 'cpu'])('on %s', (engine) => {
@@ -29,7 +32,7 @@ describe.runIf(hasSwiftShader)(`on webgpu, on SwiftShader${WITHOUT_SWIFTSHADER}`
 
 function trainsAsPyTorch(engine: string, families: readonly string[], runs: readonly string[]): void {
   describe.each(families)('twenty steps of AdamW on a tiny %s are as PyTorch takes them', (family) => {
-    it.each(runs)('%s', async (name) => {
+    it.each(runs)('%s', LONG, async (name) => {
       const reference = await TrainingReference.open(family, name);
       const {settings, train, losses, norms} = reference.run;
       const model = await reference.model(engine);
