@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type {ActivationName} from '../engine/index.js';
 import {customOp} from './custom.js';
 import {hasKernel, runFused} from './fused.js';
 
-/** The activations of GPT-2 and OPT checkpoints. */
-export type ActivationName = 'gelu_new' | 'gelu' | 'relu' | 'silu';
+export type {ActivationName} from '../engine/index.js';
 
 const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;

@@ -1,7 +1,7 @@
 import {mkdir, rm, writeFile} from 'node:fs/promises';
-import {join, relative, resolve} from 'node:path';
+import {dirname, join, relative, resolve} from 'node:path';
 import {EngineError, InterruptedError, UsageError} from '../errors.js';
-import {requireFreeSpace, writeOwnFolder} from '../checkpoint/index.js';
+import {requireFreeSpace, withLock, writeOwnFolder} from '../checkpoint/index.js';
 import {
   BUILT,
   readRecord,
@@ -59,7 +59,7 @@ const SPACE = 60e6;
  * Sets the tensorflow engine up in the user's data folder, all or nothing: fetches tfjs-node's package from npm,
  * compiles its binding against a libtensorflow, and sees it load.
  * @throws EngineError saying what is missing and how to get it; UsageError for two sources; FileError where the folder
- *   cannot be written; InterruptedError
+ *   cannot be written, or another process is at it; InterruptedError
  */
 export async function installTensorflow(options: InstallOptions = {}): Promise<InstallReport> {
   const {env = process.env, signal} = options;
@@ -72,13 +72,24 @@ export async function installTensorflow(options: InstallOptions = {}): Promise<I
 }
 
 async function install(options: InstallOptions, env: Environment): Promise<InstallReport> {
-  const {force = false, signal, onPhase = () => {}} = options;
+  const {force = false, signal} = options;
   requirePlatform();
   const folder = tensorflowFolder(env);
   const {source, asked} = await chooseSource(options, env);
   const existing = force ? null : await findExisting(folder, asked ? source : null, {env, signal});
   if (existing) return existing;
   await requireFreeSpace(folder, SPACE);
+  return withLock(dirname(folder), () => build(folder, source, options, env), {signal});
+}
+
+/** Fills the engine's folder. */
+function build(
+  folder: string,
+  source: LibrarySource,
+  options: InstallOptions,
+  env: Environment,
+): Promise<InstallReport> {
+  const {signal, onPhase = () => {}} = options;
   return writeOwnFolder(folder, async (stage) => {
     const work = join(stage, 'work');
     await mkdir(work);

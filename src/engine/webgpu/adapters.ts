@@ -4,8 +4,6 @@ import {vulkanTrouble} from './vulkan.js';
 
 /** An adapter that was taken. */
 export interface ChosenAdapter {
-  /** What it is of. */
-  instance: Instance;
   adapter: Adapter;
   /** Its name and driver. */
   description: string;
@@ -69,19 +67,27 @@ function pick(names: readonly string[], wanted: string): string {
 }
 
 async function open(dawn: Dawn, name: string): Promise<ChosenAdapter> {
-  const instance = instanceFor(dawn, name);
-  const adapter = await request(instance);
+  const adapter = await request(instanceFor(dawn, name));
   if (!adapter) throw new EngineError(`engine webgpu cannot run: ${name} does not start.`);
   const {info} = adapter;
   const software =
     info.isFallbackAdapter || SOFTWARE.test(`${name} ${info.architecture} ${info.description}`);
   const driver = info.description ? `, ${info.description}` : '';
   const kind = software ? ', software' : '';
-  return {instance, adapter, software, description: `${name}, ${api()}${driver}${kind}`};
+  return {adapter, software, description: `${name}, ${api()}${driver}${kind}`};
 }
 
-const instanceFor = (dawn: Dawn, name: string): Instance =>
-  dawn.create([`backend=${api()}`, `adapter=${name}`]);
+/**
+ * All that were made, by the name that they look for. Dawn goes on with an instance's events for a moment after nobody
+ * holds it, and hangs where it was collected by then: none is ever let go of.
+ */
+const instances = new Map<string, Instance>();
+
+function instanceFor(dawn: Dawn, name: string): Instance {
+  const instance = instances.get(name) ?? dawn.create([`backend=${api()}`, `adapter=${name}`]);
+  instances.set(name, instance);
+  return instance;
+}
 
 const request = (instance: Instance): Promise<Adapter | null> =>
   instance.requestAdapter({powerPreference: 'high-performance'});

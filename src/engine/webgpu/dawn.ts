@@ -15,7 +15,7 @@ export interface AdapterInfo {
 /** tfjs's types are of a WebGPU that had no `info` yet. */
 export type Adapter = Omit<GPUAdapter, 'info'> & {info: AdapterInfo};
 
-/** One instance of Dawn. Its adapters and devices need it: it must not be collected before they are. */
+/** One instance of Dawn. */
 export interface Instance {
   requestAdapter(options: {powerPreference: 'high-performance'}): Promise<Adapter | null>;
 }

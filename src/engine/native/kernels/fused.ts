@@ -1,3 +1,4 @@
+import type {ActivationName, LinearAttributes} from '../../fused-attributes.js';
 import {sizeOf, type NativeBackend} from '../backend.js';
 import {ACTIVATION, UNARY, type AttentionArguments} from '../binding.js';
 import type {Info, Kernel} from './register.js';
@@ -6,16 +7,6 @@ import type {Info, Kernel} from './register.js';
 const HEAD_ROWS = 256;
 /** Logits at a time that a machine's caches have some use for. */
 const HEAD_LOGITS = 1 << 22;
-
-type ActivationName = Exclude<keyof typeof ACTIVATION, 'none'>;
-
-interface LinearAttributes {
-  transpose: boolean;
-  activation: ActivationName | null;
-  keep: boolean;
-  from?: number;
-  outputs?: number;
-}
 
 /** Null for a tensor that is not given, else its memory. */
 export const maybe = (backend: NativeBackend, info: Info | undefined): Float32Array | null =>

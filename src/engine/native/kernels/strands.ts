@@ -1,24 +1,8 @@
+import type {StrandAttributes} from '../../fused-attributes.js';
 import type {NativeBackend} from '../backend.js';
 import type {ScoreArguments, StrandArguments} from '../binding.js';
 import {maybe, require} from './fused.js';
 import type {Attributes, Info, Kernel} from './register.js';
-
-/** What every kernel is told: which query sees which keys (see `KeyView` in src/ops), and where columns begin. */
-interface StrandAttributes {
-  heads: number;
-  scale: number;
-  /** [strands, 2]: queries, ranges. */
-  strands: Int32Array;
-  /** [ranges, 2]: first row, count. */
-  ranges: Int32Array;
-  /** [queries] */
-  seen: Int32Array;
-  qAt: number;
-  kAt: number;
-  vAt: number;
-  /** Columns of q, of k and of v. */
-  width: number;
-}
 
 /** A weight row's columns: `kWeightColumns` in native/src/kernels/ops.h. */
 const WEIGHT_COLUMNS = 16;

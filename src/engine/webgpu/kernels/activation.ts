@@ -1,10 +1,8 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
+import type {ActivationName} from '../../fused-attributes.js';
 import {runOnElements, type ElementShader} from './elements.js';
 import {output, type Element, type Info} from './program.js';
 import type {Kernel} from './register.js';
-
-/** The activations of src/ops. */
-export type ActivationName = 'gelu_new' | 'gelu' | 'relu' | 'silu';
 
 const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;

@@ -1,17 +1,8 @@
-import {activate, type ActivationName} from './activation.js';
+import type {LinearAttributes} from '../../fused-attributes.js';
+import {activate} from './activation.js';
 import {tfjsKernel} from './products.js';
 import type {Info} from './program.js';
 import type {Kernel} from './register.js';
-
-interface LinearAttributes {
-  transpose: boolean;
-  activation: ActivationName | null;
-  /** Whether what the activation takes is a result too. */
-  keep: boolean;
-  /** Which outputs are wanted; all unless given. */
-  from?: number;
-  outputs?: number;
-}
 
 /** tfjs's product, which adds the bias; then the activation, of which tfjs has none of ours. */
 const linear: Kernel = (inputs, attributes, backend) => {

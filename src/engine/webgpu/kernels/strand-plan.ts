@@ -1,22 +1,6 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
+import type {StrandAttributes} from '../../fused-attributes.js';
 import type {Info} from './program.js';
-
-/** Which query sees which keys: the attributes of src/ops's kernels for strands. */
-export interface StrandAttributes {
-  heads: number;
-  scale: number;
-  /** [strands, 2]: queries, ranges. */
-  strands: Int32Array;
-  /** [ranges, 2]: first row, count. */
-  ranges: Int32Array;
-  /** [queries] */
-  seen: Int32Array;
-  qAt: number;
-  kAt: number;
-  vAt: number;
-  /** Columns of q, of k and of v. */
-  width: number;
-}
 
 interface Strand {
   firstQuery: number;

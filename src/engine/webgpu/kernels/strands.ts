@@ -1,8 +1,9 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
+import type {StrandAttributes} from '../../fused-attributes.js';
 import {softmaxMemory, softmaxStart, softmaxStep} from './online-softmax.js';
 import {output, reads, run, writes, type Element, type Info, type Shader} from './program.js';
 import type {Attributes, Kernel} from './register.js';
-import {logitCount, mostQueries, planOf, TILE_NUMBERS, type StrandAttributes} from './strand-plan.js';
+import {logitCount, mostQueries, planOf, TILE_NUMBERS} from './strand-plan.js';
 import {
   addWeighted,
   columnOf,
