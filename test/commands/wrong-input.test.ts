@@ -153,7 +153,7 @@ describe('revert refuses', () => {
 describe('load refuses', () => {
   it('an engine that is unknown, or cannot run, and thread counts that cannot be', async () => {
     await expectRefusal(load(GPT2, {engine: 'abacus'}), 2, /no engine abacus; there are auto, /);
-    await expectRefusal(load(GPT2, {engine: 'webgpu'}), 1, /engine webgpu cannot run: .*use wasm/);
+    await expectRefusal(load(GPT2, {engine: 'native', device: '0'}), 2, /engine native takes no device/);
     await expectRefusal(load(GPT2, {engine: 'wasm', threads: 2}), 1, /wasm runs on one thread/);
     for (const threads of [0, -1, 1.5, NaN]) {
       await expectRefusal(load(GPT2, {threads}), 2, /threads is .* whole number from 1/);

@@ -32,7 +32,7 @@ describe.runIf(hasSwiftShader)(`engine webgpu on SwiftShader${WITHOUT_SWIFTSHADE
   // The other cases are about files, and the other variants are parts of this one.
   holdsAgainstTheOracle(
     {engine: 'webgpu'},
-    EVERY_CASE ? CASES : ['gpt2', 'opt'],
+    EVERY_CASE ? CASES : ['gpt2'],
     EVERY_CASE ? VARIANTS : ['ztt2'],
   );
 });
