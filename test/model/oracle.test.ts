@@ -30,11 +30,7 @@ describe.skipIf(!TENSORFLOW)(`engine tensorflow${TENSORFLOW_HINT}`, () => {
 describe.runIf(hasSwiftShader)(`engine webgpu on SwiftShader${WITHOUT_SWIFTSHADER}`, () => {
   beforeAll(useSwiftShader);
   // The other cases are about files, and the other variants are parts of this one.
-  holdsAgainstTheOracle(
-    {engine: 'webgpu'},
-    EVERY_CASE ? CASES : ['gpt2'],
-    EVERY_CASE ? VARIANTS : ['ztt2'],
-  );
+  holdsAgainstTheOracle({engine: 'webgpu'}, EVERY_CASE ? CASES : ['gpt2'], EVERY_CASE ? VARIANTS : ['ztt2']);
 });
 
 function holdsAgainstTheOracle(
