@@ -168,7 +168,7 @@ function measure(run: Run): Promise<HeldOutMetrics> {
 function stepMetrics(
   {identity: {settings}}: Run,
   step: number,
-  {loss, lr, gradNorm, cycles, exits, zeroAttention}: StepResult,
+  {loss, lr, gradNorm, cycles, exits}: StepResult,
   seconds: number,
   {flops}: RunRecord,
 ): StepMetrics {
@@ -182,7 +182,6 @@ function stepMetrics(
     flops,
     ...(cycles === undefined ? {} : {cycles}),
     ...(exits === undefined ? {} : {exits}),
-    ...(zeroAttention === undefined ? {} : {zero_attention: zeroAttention}),
   };
 }
 

@@ -14,8 +14,6 @@ export interface StepResult {
   cycles?: number;
   /** What exits would have cost at the slots that the step looked at. */
   exits?: ExitFinding[];
-  /** By slot: the batch's mean zero attention, where the step measures it. */
-  zeroAttention?: number[];
 }
 
 /** The same before it is read: its tensors are on the device, and whoever reads them disposes of them. */
