@@ -1,7 +1,7 @@
 import {open, readdir, stat, type FileHandle} from 'node:fs/promises';
 import {join} from 'node:path';
 import {FileError, FormatError} from '../errors.js';
-import {CHUNK_BYTES, takeChunk} from './chunk-memory.js';
+import {CHUNK_BYTES, takeChunk, type ChunkKind} from './chunk-memory.js';
 
 /** A file that is read by ranges, on disk or behind a network. */
 export interface ByteFile {
@@ -78,7 +78,11 @@ export class DiskFile implements ByteFile {
   async read(offset: number, length: number): Promise<Buffer> {
     requireRange(this, offset, length);
     // Of its own memory, not of Node's pool: a view of float32 values must be aligned.
-    const buffer = length === CHUNK_BYTES ? takeChunk() : Buffer.allocUnsafeSlow(length);
+    return this.fill(Buffer.allocUnsafeSlow(length), offset);
+  }
+
+  private async fill(buffer: Buffer, offset: number): Promise<Buffer> {
+    const length = buffer.byteLength;
     let filled = 0;
     while (filled < length) {
       const wanted = Math.min(READ_BYTES, length - filled);
@@ -91,11 +95,17 @@ export class DiskFile implements ByteFile {
     return buffer;
   }
 
-  async *chunks(offset: number, length: number): AsyncGenerator<Uint8Array> {
+  /** @param kind - `shared` for whoever gives the chunks to threads, and back to `reuseChunk` */
+  async *chunks(offset: number, length: number, kind: ChunkKind = 'own'): AsyncGenerator<Uint8Array> {
     requireRange(this, offset, length);
     const end = offset + length;
-    const readAt = (start: number) =>
-      start < end ? this.read(start, Math.min(CHUNK_BYTES, end - start)) : null;
+    const readAt = (start: number) => {
+      if (start >= end) return null;
+      return this.fill(
+        end - start < CHUNK_BYTES ? Buffer.allocUnsafeSlow(end - start) : takeChunk(kind),
+        start,
+      );
+    };
     // The next chunk is read while the last one is worked on.
     let next = readAt(offset);
     try {

@@ -1,5 +1,5 @@
 import type {ByteFile} from './byte-file.js';
-import {CHUNK_BYTES} from './chunk-memory.js';
+import {CHUNK_BYTES, reuseChunk} from './chunk-memory.js';
 import {aligned} from './dtype.js';
 
 /** Bytes of the output that are put together in memory at a time; each takes one pass over the stored bytes. */
@@ -57,6 +57,7 @@ async function readPanel(
       }
     }
     stored = end;
+    reuseChunk(chunk);
   }
   return panel;
 }

@@ -1,4 +1,4 @@
-import type {ByteFile} from './byte-file.js';
+import type {ByteFile, DiskFile} from './byte-file.js';
 import type {ByteThread, ThreadHash} from './byte-thread.js';
 
 /** A gap such as a header or an archive's records between two tensors, which is hashed in passing; a larger one waits. */
@@ -13,7 +13,7 @@ export class DigestFile implements ByteFile {
   private hashed = 0;
 
   constructor(
-    private readonly file: ByteFile,
+    private readonly file: DiskFile,
     thread: ByteThread,
   ) {
     this.hash = thread.begin();
@@ -33,7 +33,7 @@ export class DigestFile implements ByteFile {
 
   async *chunks(offset: number, length: number): AsyncGenerator<Uint8Array> {
     let start = offset;
-    for await (const chunk of this.file.chunks(offset, length)) {
+    for await (const chunk of this.file.chunks(offset, length, 'shared')) {
       const end = start + chunk.byteLength;
       if (start >= this.hashed && start - this.hashed <= SMALL_GAP_BYTES) {
         if (start > this.hashed) this.hash.addPlace({path: this.path, start: this.hashed, end: start});

@@ -1,4 +1,5 @@
 import {UnsupportedError} from '../errors.js';
+import {reuseChunk} from './chunk-memory.js';
 import {DTYPE_NAMES, fromFloat32, overflowOf, toFloat32, type FloatDtype} from './dtype.js';
 import type {TensorSource} from './safetensors-writer.js';
 
@@ -37,7 +38,11 @@ export function rounded(source: TensorSource, dtype: FloatDtype): TensorSource {
   if (dtype === source.dtype) return source;
   async function* chunks(): AsyncGenerator<Uint8Array> {
     const rounder = new Rounder(source.name, dtype);
-    for await (const chunk of source.chunks()) yield rounder.round(toFloat32(chunk, source.dtype));
+    for await (const chunk of source.chunks()) {
+      const values = rounder.round(toFloat32(chunk, source.dtype));
+      reuseChunk(chunk);
+      yield values;
+    }
     rounder.finish();
   }
   return {...source, dtype, chunks};

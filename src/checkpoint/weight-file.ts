@@ -60,6 +60,7 @@ export abstract class WeightFile {
       const part = toFloat32(chunk, dtype);
       values.set(part, filled);
       filled += part.length;
+      reuseChunk(chunk);
     }
     return values;
   }

@@ -7,6 +7,7 @@ import {
   flushFolder,
   requireFreeOutput,
   requireFreeSpace,
+  reuseChunk,
   writeFolder,
   writeModelInfo,
   writeWeights,
@@ -149,9 +150,8 @@ async function copyInOrder({reader, planned}: Conversion, writer: WeightWriter):
   }
 }
 
-async function readThrough(chunks: AsyncIterable<unknown>): Promise<void> {
-  const iterator = chunks[Symbol.asyncIterator]();
-  while (!(await iterator.next()).done);
+async function readThrough(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of chunks) reuseChunk(chunk);
 }
 
 /** The source's bytes: all once, and those that are averaged once more. */

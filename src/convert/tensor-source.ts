@@ -6,6 +6,7 @@ import {
   type Checkpoint,
   type FloatDtype,
   type TensorSource,
+  reuseChunk,
   rounded,
   Rounder,
 } from '../checkpoint/index.js';
@@ -76,6 +77,7 @@ export function averaged(
           const values = fold ? scaledQuery(stored, start + done, fold, fold.factors[index]!) : stored;
           for (let i = 0; i < values.length; i++) sum[done + i]! += values[i]!;
           done += values.length;
+          reuseChunk(chunk);
         }
       }
       for (let i = 0; i < sum.length; i++) sum[i]! /= from.length;

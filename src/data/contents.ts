@@ -1,5 +1,5 @@
 import {createHash} from 'node:crypto';
-import {DiskFile} from '../checkpoint/index.js';
+import {DiskFile, reuseChunk} from '../checkpoint/index.js';
 import type {SyntheticTask} from '../synthetic/index.js';
 import type {DataFile, Part} from './parts.js';
 import {cutPieces, readPieces} from './pieces.js';
@@ -87,6 +87,7 @@ async function sha256Of(path: string, onRead: (bytes: number) => void): Promise<
     for await (const chunk of file.chunks(0, file.size)) {
       hash.update(chunk);
       onRead(chunk.length);
+      reuseChunk(chunk);
     }
   } finally {
     await file.close();

@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto';
 import {open, type FileHandle} from 'node:fs/promises';
 import {join} from 'node:path';
 import {z} from 'zod';
-import {DiskFile, readJson, writeFileWhole} from '../checkpoint/index.js';
+import {DiskFile, readJson, reuseChunk, writeFileWhole} from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
 import {markUsed} from './cache-bounds.js';
 
@@ -116,7 +116,10 @@ export class TokenFile {
     const file = await DiskFile.open(join(folder, TOKENS));
     try {
       const hash = createHash('sha256');
-      for await (const chunk of file.chunks(0, file.size)) hash.update(chunk);
+      for await (const chunk of file.chunks(0, file.size)) {
+        hash.update(chunk);
+        reuseChunk(chunk);
+      }
       if (file.size !== index.tokens * TOKEN_BYTES || hash.digest('hex') !== index.sha256) {
         throw new FormatError(`${file.path} is not what was written there.`);
       }

@@ -36,8 +36,20 @@ it('leaves alone what is a part of a chunk, or none', () => {
   for (const other of [chunk, ...others]) expect(next).not.toContain(memory(other));
 });
 
+it('shares no more than a few, whatever is forgotten', () => {
+  const many = Array.from({length: 50}, () => takeChunk('shared'));
+  const isShared = (chunk: Uint8Array) => memory(chunk) instanceof SharedArrayBuffer;
+  const shared = many.filter(isShared);
+  expect(shared.length).toBeGreaterThan(5);
+  expect(shared.length).toBeLessThan(20);
+  expect(new Set(many.map(memory)).size).toBe(50);
+  reuseChunk(shared[0]!);
+  expect(isShared(takeChunk())).toBe(false);
+  expect(memory(takeChunk('shared'))).toBe(memory(shared[0]!));
+});
+
 it('keeps no more than a few', () => {
-  const many = Array.from({length: 50}, takeChunk);
+  const many = Array.from({length: 50}, () => takeChunk());
   for (const chunk of many) reuseChunk(chunk);
   const again = new Set(Array.from({length: 50}, () => memory(takeChunk())));
   expect(many.filter((chunk) => again.has(memory(chunk))).length).toBeLessThan(20);
