@@ -1,5 +1,5 @@
-import {readFile} from 'node:fs/promises';
-import {dirname, relative} from 'node:path';
+import {readdir, readFile} from 'node:fs/promises';
+import {dirname, parse, relative} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {Config, Errors, run, settings, type Interfaces} from '@oclif/core';
 import {asUsageError, failureOf} from './failure.js';
@@ -24,8 +24,22 @@ async function runCommand(argv: string[], entry: string): Promise<void> {
   // oclif would compile sources by itself where NODE_ENV says so; bin/dev.js does, with tsx.
   settings.enableAutoTranspile = false;
   const pjson = JSON.parse(await readFile(`${root}package.json`, 'utf8')) as Interfaces.PJSON;
-  const oclif = {...pjson.oclif, commands: `./${relative(root, COMMANDS)}`};
+  const commands = {
+    strategy: 'pattern' as const,
+    target: `./${relative(root, COMMANDS)}`,
+    globPatterns: await commandFiles(argv[0]),
+  };
+  const oclif = {...pjson.oclif, commands};
   await run(argv, await Config.load({root: dirname(`${root}package.json`), pjson: {...pjson, oclif}}));
+}
+
+/**
+ * The files, as globs, that hold the command or topic of this name: to load the others would be half of a command's
+ * start. All where there is none.
+ */
+async function commandFiles(name: string | undefined): Promise<string[]> {
+  const found = (await readdir(COMMANDS)).find((file) => parse(file).name === name);
+  return [found === undefined ? '**/*.{js,ts}' : `${name}{.js,.ts,/**/*.{js,ts}}`, '!**/*.d.ts'];
 }
 
 /** `ztt help convert` and `ztt convert -h` mean `ztt convert --help`. */
