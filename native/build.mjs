@@ -42,6 +42,7 @@ const ISA_FLAGS = {
   x64: {
     _avx512: ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma'],
     _avx2: ['-mavx2', '-mfma'],
+    _shani: ['-msha', '-mssse3', '-msse4.1'],
   },
   arm64: {},
 };

@@ -75,5 +75,6 @@ NAPI_MODULE_INIT() {
   ztt::define_tensor_kernels(env, exports);
   ztt::define_fused_kernels(env, exports);
   ztt::define_strands(env, exports);
+  ztt::define_hashes(env, exports);
   return exports;
 }

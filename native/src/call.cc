@@ -78,6 +78,10 @@ int32_t* Call::ints(int i, int64_t least) const {
   return static_cast<int32_t*>(elements(i, napi_int32_array, least));
 }
 
+const uint8_t* Call::bytes(int i, int64_t least) const {
+  return static_cast<const uint8_t*>(elements(i, napi_uint8_array, least));
+}
+
 void Call::sizes(int i, int count, int64_t* to) const {
   const double* values = static_cast<const double*>(elements(i, napi_float64_array, count));
   for (int j = 0; j < count; j++) {

@@ -34,6 +34,8 @@ class Call {
   // The same, or null where the argument is null.
   float* maybe_floats(int i, int64_t least) const;
   int32_t* ints(int i, int64_t least) const;
+  // Those of a Uint8Array, which may lie in memory that threads share.
+  const uint8_t* bytes(int i, int64_t least) const;
   // Exactly `count` whole numbers, not negative, from a Float64Array.
   void sizes(int i, int count, int64_t* to) const;
   int64_t length(int i) const;
@@ -63,5 +65,6 @@ void define_products(napi_env env, napi_value exports);
 void define_tensor_kernels(napi_env env, napi_value exports);
 void define_fused_kernels(napi_env env, napi_value exports);
 void define_strands(napi_env env, napi_value exports);
+void define_hashes(napi_env env, napi_value exports);
 
 }  // namespace ztt

@@ -10,11 +10,17 @@ export interface FilePlace {
   end: number;
 }
 
-/** What the thread is told: a hash's next bytes, or null for its end; */
-export interface HashOrder {
+/** What the thread is told: a hash's next bytes; */
+export interface ChunkOrder {
   /** Names the hash. */
   id: number;
-  next: Uint8Array | FilePlace | null;
+  chunk: Uint8Array;
+}
+
+/** or where they lie, or null for its end; */
+export interface HashOrder {
+  id: number;
+  next: FilePlace | null;
 }
 
 /** or two places whose bytes may be the same. */
@@ -22,9 +28,9 @@ export interface Comparison {
   places: readonly [FilePlace, FilePlace];
 }
 
-export type Order = HashOrder | Comparison;
+export type Order = ChunkOrder | HashOrder | Comparison;
 
-/** What it answers, to each order in turn: a hash, whether places are the same, or that bytes were taken. */
+/** What it answers, to each order in turn: a hash, whether places are the same, or null once bytes were taken. */
 export type Answer = {done: string | boolean | null} | {failure: string};
 
 /** Compiled, even where this file is not: threads do not read TypeScript. */
@@ -60,6 +66,7 @@ interface Waiting {
 
 /**
  * A thread that hashes and compares bytes, beside one that reads and writes: to hash them takes longer than to copy them.
+ * Chunks for two hashes by turns take as long as those of one, where `hashesInPairs`.
  * It starts with the first order.
  */
 export class ByteThread {
@@ -77,7 +84,7 @@ export class ByteThread {
       addPlace: (place) => void this.send({id, next: place}).catch(() => undefined),
       add: async (chunk) => {
         shareChunk(chunk);
-        const hashed = this.send({id, next: sendable(chunk)}).finally(() => reuseChunk(chunk));
+        const hashed = this.send({id, chunk: sendable(chunk)}).finally(() => reuseChunk(chunk));
         hashed.catch(() => undefined);
         if (behind.push(hashed) > MAX_BEHIND) await behind.shift();
       },

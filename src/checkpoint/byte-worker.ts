@@ -1,7 +1,7 @@
-import {createHash, type Hash} from 'node:crypto';
 import {closeSync, openSync, readSync} from 'node:fs';
 import {parentPort} from 'node:worker_threads';
-import type {Answer, Comparison, FilePlace, HashOrder, Order} from './byte-thread.js';
+import type {Answer, ChunkOrder, Comparison, FilePlace, HashOrder, Order} from './byte-thread.js';
+import {beginSha256, hashesInPairs, updatePair, type Sha256} from './sha256.js';
 
 // The thread of ByteThread: it answers each order in turn.
 
@@ -35,26 +35,61 @@ class PlaceReader {
 }
 
 const [first, second] = [new PlaceReader(), new PlaceReader()];
-const hashes = new Map<number, Hash>();
+const hashes = new Map<number, Sha256>();
 /** Of hashes that are beyond help. */
 const failures = new Map<number, string>();
+/** A chunk that waits for another hash's, where two at once take as long as one. */
+let waiting: ChunkOrder | null = null;
 
 parentPort!.on('message', (order: Order) => {
-  const answer = 'places' in order ? compare(order) : hash(order);
-  parentPort!.postMessage(answer satisfies Answer);
+  if ('chunk' in order) {
+    addChunk(order);
+  } else {
+    addWaiting();
+    answer('places' in order ? compare(order) : hash(order));
+  }
 });
+
+const answer = (answer: Answer): void => parentPort!.postMessage(answer);
+
+/** Adds a chunk together with the one that waits; if there is none, or that is of the same hash, it waits itself. */
+function addChunk(order: ChunkOrder): void {
+  if (waiting && waiting.id !== order.id) {
+    updatePair(hashOf(waiting.id), waiting.chunk, hashOf(order.id), order.chunk);
+    waiting = null;
+    answer({done: null});
+    answer({done: null});
+  } else {
+    addWaiting();
+    waiting = order;
+    if (!hashesInPairs()) addWaiting();
+  }
+}
+
+function addWaiting(): void {
+  if (!waiting) return;
+  hashOf(waiting.id).update(waiting.chunk);
+  waiting = null;
+  answer({done: null});
+}
+
+function hashOf(id: number): Sha256 {
+  const hash = hashes.get(id) ?? beginSha256();
+  hashes.set(id, hash);
+  return hash;
+}
 
 function hash({id, next}: HashOrder): Answer {
   const failure = failures.get(id);
   if (failure !== undefined) return {failure};
-  const hash = hashes.get(id) ?? createHash('sha256');
-  hashes.set(id, hash);
+  const hash = hashOf(id);
   try {
-    if (next instanceof Uint8Array) hash.update(next);
-    else if (next !== null) addPlace(hash, next);
-    if (next !== null) return {done: null};
+    if (next !== null) {
+      addPlace(hash, next);
+      return {done: null};
+    }
     hashes.delete(id);
-    return {done: hash.digest('hex')};
+    return {done: hash.digest()};
   } catch (error) {
     hashes.delete(id);
     failures.set(id, (error as Error).message);
@@ -62,7 +97,7 @@ function hash({id, next}: HashOrder): Answer {
   }
 }
 
-function addPlace(hash: Hash, place: FilePlace): void {
+function addPlace(hash: Sha256, place: FilePlace): void {
   for (let at = place.start; at < place.end; at += STEP_BYTES) hash.update(first.read(place, at));
 }
 

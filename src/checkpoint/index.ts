@@ -5,6 +5,7 @@ export {Checkpoint} from './checkpoint.js';
 export {CHUNK_BYTES, reuseChunk} from './chunk-memory.js';
 export {DigestFile} from './digest-file.js';
 export {ByteThread, type FilePlace, type ThreadHash} from './byte-thread.js';
+export {hashesInPairs} from './sha256.js';
 export {
   DTYPE_NAMES,
   dtypeNamed,

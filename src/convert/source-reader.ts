@@ -5,6 +5,7 @@ import {
   DigestFile,
   DiskFile,
   ByteThread,
+  hashesInPairs,
   type FilePlace,
   type TensorInfo,
   type ThreadHash,
@@ -13,8 +14,8 @@ import {
 import {FormatError} from '../errors.js';
 
 /**
- * A source checkpoint that takes the sha256 of all that is read of it: each tensor's, and each file's. Two threads do so,
- * since each takes longer than the copying.
+ * A source checkpoint that takes the sha256 of all that is read of it: each tensor's, and each file's. Threads do so,
+ * since it takes longer than the copying: one where it hashes both at once, else one each.
  */
 export class SourceReader {
   private readonly digests = new Map<string, Promise<string>>();
@@ -25,7 +26,8 @@ export class SourceReader {
     readonly checkpoint: Checkpoint,
     private readonly files: readonly DigestFile[],
     /** They are free for other work once all is read. */
-    readonly threads: {files: ByteThread; tensors: ByteThread},
+    readonly threads: readonly [ByteThread, ByteThread],
+    private readonly tensorHashes: ByteThread,
     /** Bytes of the weight files that are not on this machine. */
     readonly remoteBytes: number,
     private readonly onBytes: (bytes: number) => void,
@@ -40,18 +42,19 @@ export class SourceReader {
     onBytes: (bytes: number) => void = () => undefined,
   ): Promise<SourceReader> {
     const files: DigestFile[] = [];
-    const threads = {files: new ByteThread(), tensors: new ByteThread()};
+    const threads = [new ByteThread(), new ByteThread()] as const;
+    const [fileHashes, tensorHashes] = hashesInPairs() ? [threads[0], threads[0]] : threads;
     let remoteBytes = 0;
     const checkpoint = await Checkpoint.open(source, (file) => {
       if (!(file instanceof DiskFile)) {
         remoteBytes += file.size;
         return file;
       }
-      const followed = new DigestFile(file, threads.files);
+      const followed = new DigestFile(file, fileHashes);
       files.push(followed);
       return followed;
     });
-    return new SourceReader(checkpoint, files, threads, remoteBytes, onBytes);
+    return new SourceReader(checkpoint, files, threads, tensorHashes, remoteBytes, onBytes);
   }
 
   /** Where a tensor's bytes lie in a row on this machine; null where they do not. */
@@ -68,7 +71,7 @@ export class SourceReader {
    * A tensor's bytes in chunks, as `Checkpoint.chunks`, but not to be changed: all, or a range that follows the last one.
    */
   async *chunks(name: string, start = 0, end?: number): AsyncGenerator<Uint8Array> {
-    const hash = start === 0 ? this.threads.tensors.begin() : this.unfinished.get(name)!;
+    const hash = start === 0 ? this.tensorHashes.begin() : this.unfinished.get(name)!;
     for await (const chunk of this.checkpoint.chunks(name, start, end)) {
       this.onBytes(chunk.byteLength);
       await hash.add(chunk);
@@ -118,7 +121,7 @@ export class SourceReader {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.threads.files.end(), this.threads.tensors.end()]);
+    await Promise.all(this.threads.map((thread) => thread.end()));
     await this.checkpoint.close();
   }
 }

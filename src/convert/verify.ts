@@ -37,7 +37,7 @@ export async function verifyTensors(
         onBytes(byteLength(written.info(name)));
       }
     };
-    await Promise.all(Object.values(reader.threads).map(lane));
+    await Promise.all(reader.threads.map(lane));
     return digests;
   } finally {
     await written.close();

@@ -95,6 +95,25 @@ it.each([
   await file.close();
 });
 
+it('hashes chunks for two by turns, for one, and then for a third', async () => {
+  const [file, tensor, next] = [thread.begin(), thread.begin(), thread.begin()];
+  const chunk = (i: number) => CONTENT.subarray(i * 1_000_003, (i + 1) * 1_000_003);
+  for (const i of [0, 1, 2]) {
+    await file.add(chunk(i));
+    await tensor.add(chunk(i));
+  }
+  await file.add(chunk(3));
+  await file.add(chunk(4));
+  const ofTensor = await tensor.finish();
+  await file.add(chunk(5));
+  await next.add(chunk(5));
+  expect([await file.finish(), ofTensor, await next.finish()]).toEqual([
+    sha256(CONTENT.subarray(0, 6 * 1_000_003)),
+    sha256(CONTENT.subarray(0, 3 * 1_000_003)),
+    sha256(chunk(5)),
+  ]);
+});
+
 it('says whether two places have the same bytes', async () => {
   const other = temp.path('other');
   const shifted = Buffer.concat([Buffer.from('before'), CONTENT, Buffer.from('after')]);

@@ -1,6 +1,5 @@
-import {createRequire} from 'node:module';
 import {existsSync} from 'node:fs';
-import {fileURLToPath} from 'node:url';
+import {hasAddon, PACKAGE, requireAddon} from '../../addon.js';
 
 /** Float32Arrays of any offset; the addon reads and writes their memory in place. */
 type Floats = Float32Array;
@@ -207,9 +206,6 @@ export const REDUCTION = {sum: 0, mean: 1, max: 2} as const;
 /** As `enum class Activation` in native/src/gemm.h. */
 export const ACTIVATION = {none: 0, gelu_new: 1, gelu: 2, relu: 3, silu: 4} as const;
 
-const PACKAGE = new URL('../../../', import.meta.url);
-/** The addon; $ZTT_ADDON names another, such as one built with sanitizers. */
-const ADDON = process.env.ZTT_ADDON ?? fileURLToPath(new URL('native/build/ztt.node', PACKAGE));
 const BUILD = new URL('native/build.mjs', PACKAGE);
 
 /** What `native/build.mjs` exports. */
@@ -230,7 +226,7 @@ export async function loadBinding(): Promise<
 > {
   if (loaded) return {ok: true, binding: loaded, built: false};
   let built = false;
-  if (!existsSync(ADDON)) {
+  if (!hasAddon()) {
     if (!existsSync(BUILD)) return {ok: false, reason: 'this installation lacks native/build.mjs'};
     const {buildNative} = (await import(BUILD.href)) as BuildModule;
     const result = await buildNative({quiet: true});
@@ -238,7 +234,7 @@ export async function loadBinding(): Promise<
     built = result.built;
   }
   try {
-    loaded = createRequire(import.meta.url)(ADDON) as Binding;
+    loaded = requireAddon() as Binding;
   } catch (error) {
     return {ok: false, reason: `the addon does not load: ${(error as Error).message}`};
   }
