@@ -30,7 +30,7 @@ export interface Comparison {
 
 export type Order = ChunkOrder | HashOrder | Comparison;
 
-/** What it answers, to each order in turn: a hash, whether places are the same, or null once bytes were taken. */
+/** What it answers, a few at a time, to each order in turn: a hash, whether places are the same, or null once bytes were taken. */
 export type Answer = {done: string | boolean | null} | {failure: string};
 
 /** Compiled, even where this file is not: threads do not read TypeScript. */
@@ -118,10 +118,12 @@ export class ByteThread {
 
   private start(): Worker {
     const worker = new Worker(WORKER);
-    worker.on('message', (answer: Answer) => {
-      const {resolve, reject} = this.waiting.shift()!;
-      if ('failure' in answer) reject(new FileError(answer.failure));
-      else resolve(answer.done);
+    worker.on('message', (answers: Answer[]) => {
+      for (const answer of answers) {
+        const {resolve, reject} = this.waiting.shift()!;
+        if ('failure' in answer) reject(new FileError(answer.failure));
+        else resolve(answer.done);
+      }
     });
     worker.on('error', (error) => {
       this.broken = new ZttError(`a thread that reads files broke down: ${error.message}.`, {cause: error});

@@ -50,15 +50,14 @@ parentPort!.on('message', (order: Order) => {
   }
 });
 
-const answer = (answer: Answer): void => parentPort!.postMessage(answer);
+const answer = (...answers: Answer[]): void => parentPort!.postMessage(answers);
 
 /** Adds a chunk together with the one that waits; if there is none, or that is of the same hash, it waits itself. */
 function addChunk(order: ChunkOrder): void {
   if (waiting && waiting.id !== order.id) {
     updatePair(hashOf(waiting.id), waiting.chunk, hashOf(order.id), order.chunk);
     waiting = null;
-    answer({done: null});
-    answer({done: null});
+    answer({done: null}, {done: null});
   } else {
     addWaiting();
     waiting = order;
