@@ -49,7 +49,6 @@ async function timed(command: string, args: string[]): Promise<Run> {
 
 const folder = await mkdtemp(join(flags.folder, 'ztt-bench-'));
 const source = join(folder, 'source');
-let outputs = 0;
 /** Where the run that is next writes. */
 let output = '';
 
@@ -83,7 +82,7 @@ try {
   const runs = RUNS.map((): Run[] => []);
   for (let round = 0; round < Number(flags.rounds); round++) {
     for (const [i, [, run]] of RUNS.entries()) {
-      output = join(folder, `output-${outputs++}`);
+      output = join(folder, `output-${round}-${i}`);
       if (flags.cold) await writeFile('/proc/sys/vm/drop_caches', '3');
       runs[i]!.push(await run());
     }

@@ -133,6 +133,10 @@ export class ByteThread {
   }
 }
 
-/** The bytes as a message carries them: shared memory as it is; of other memory no more than these. */
-const sendable = (chunk: Uint8Array): Uint8Array =>
-  chunk.buffer instanceof SharedArrayBuffer ? chunk : new Uint8Array(chunk);
+/** The bytes as a message carries them: shared memory as it is; other memory is copied whole, so no more than these. */
+const sendable = (chunk: Uint8Array): Uint8Array => {
+  const {buffer, byteLength} = chunk;
+  return buffer instanceof SharedArrayBuffer || buffer.byteLength === byteLength
+    ? chunk
+    : new Uint8Array(chunk);
+};

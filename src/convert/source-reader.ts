@@ -25,9 +25,8 @@ export class SourceReader {
   private constructor(
     readonly checkpoint: Checkpoint,
     private readonly files: readonly DigestFile[],
-    /** They are free for other work once all is read. */
+    /** The first hashes files. They are free for other work once all is read. */
     readonly threads: readonly [ByteThread, ByteThread],
-    private readonly tensorHashes: ByteThread,
     /** Bytes of the weight files that are not on this machine. */
     readonly remoteBytes: number,
     private readonly onBytes: (bytes: number) => void,
@@ -43,18 +42,17 @@ export class SourceReader {
   ): Promise<SourceReader> {
     const files: DigestFile[] = [];
     const threads = [new ByteThread(), new ByteThread()] as const;
-    const [fileHashes, tensorHashes] = hashesInPairs() ? [threads[0], threads[0]] : threads;
     let remoteBytes = 0;
     const checkpoint = await Checkpoint.open(source, (file) => {
       if (!(file instanceof DiskFile)) {
         remoteBytes += file.size;
         return file;
       }
-      const followed = new DigestFile(file, fileHashes);
+      const followed = new DigestFile(file, threads[0]);
       files.push(followed);
       return followed;
     });
-    return new SourceReader(checkpoint, files, threads, tensorHashes, remoteBytes, onBytes);
+    return new SourceReader(checkpoint, files, threads, remoteBytes, onBytes);
   }
 
   /** Where a tensor's bytes lie in a row on this machine; null where they do not. */
@@ -71,7 +69,8 @@ export class SourceReader {
    * A tensor's bytes in chunks, as `Checkpoint.chunks`, but not to be changed: all, or a range that follows the last one.
    */
   async *chunks(name: string, start = 0, end?: number): AsyncGenerator<Uint8Array> {
-    const hash = start === 0 ? this.tensorHashes.begin() : this.unfinished.get(name)!;
+    const thread = this.threads[hashesInPairs() ? 0 : 1];
+    const hash = start === 0 ? thread.begin() : this.unfinished.get(name)!;
     for await (const chunk of this.checkpoint.chunks(name, start, end)) {
       this.onBytes(chunk.byteLength);
       await hash.add(chunk);

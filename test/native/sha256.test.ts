@@ -76,7 +76,10 @@ it('is in pairs only with the addon', async () => {
   expect(withAddon.hashesInPairs()).toBe(hasAddon() && (requireAddon() as Addon).hasSha256());
 });
 
-describe.skipIf(!withAddon.hashesInPairs())("the addon's pair", () => {
+const HINT = withAddon.hashesInPairs()
+  ? ''
+  : ' (skipped: no addon, or a CPU without instructions for sha256)';
+describe.skipIf(HINT)(`the addon's pair${HINT}`, () => {
   const state = () => new Int32Array(8);
   it.each<[string, unknown[], RegExp]>([
     [
