@@ -56,10 +56,15 @@ it('is for one at a time, within a process too', async () => {
 it('waits for a process that is just ending', async () => {
   const order: string[] = [];
   let end = () => {};
+  let hold = () => {};
+  const held = new Promise<void>((resolve) => (hold = resolve));
   const first = withLock(folder(), async () => {
+    hold();
     await new Promise<void>((resolve) => (end = resolve));
     order.push('first');
   });
+  // Of two that come at once, either may be first.
+  await held;
   const second = withLock(folder(), () => Promise.resolve(order.push('second')));
   setTimeout(() => end(), 300);
   await Promise.all([first, second]);
