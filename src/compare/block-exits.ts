@@ -1,7 +1,7 @@
 import {setImmediate} from 'node:timers/promises';
 import type {Batch} from '../data/index.js';
-import {addCosts, costOf, exitAt, summarise, type Cost} from '../eval/index.js';
-import type {Model, RowScore, ScoreRow} from '../model/index.js';
+import {addCosts, costOf, outcomeAt, summarise, type Cost} from '../eval/index.js';
+import type {ExitRule, Model, RowScore, ScoreRow} from '../model/index.js';
 import type {Item} from './bootstrap.js';
 import type {TaskOutcome} from './outcome.js';
 import type {ExitSettings} from './variants.js';
@@ -58,11 +58,9 @@ function itemOf({logProbabilities}: RowScore, counts: readonly boolean[] | undef
   return {value: -counted.reduce((sum, value) => sum + value, 0), weight: counted.length};
 }
 
-/**
- * What sequences give at thresholds, one an exit, of which 1 never exits. Null where no token counts.
- */
-export function heldOutAt(blocks: readonly BlockExits[], thresholds: readonly number[]): TaskOutcome | null {
-  const taken = blocks.map((block) => block.outcomes[exitAt(block, thresholds)]!);
+/** What sequences give where they exit by a rule. Null where no token counts. */
+export function heldOutAt(blocks: readonly BlockExits[], rule: ExitRule): TaskOutcome | null {
+  const taken = blocks.map((block) => outcomeAt(block, rule));
   const items = taken.map(({item}) => item);
   if (items.every(({weight}) => weight === 0)) return null;
   const {flops_ratio_to_source, mean_slots} = summarise(addCosts(taken.map(({cost}) => cost)));

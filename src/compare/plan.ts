@@ -6,7 +6,7 @@ import {arrange, planConversion} from '../convert/index.js';
 import {FileError, UsageError} from '../errors.js';
 import {planFinetuneOf, type RunPlan} from '../finetune/index.js';
 import {openDataset} from '../hub/index.js';
-import {checksExits, exitRule, readModelConfig, type ModelConfig} from '../model/index.js';
+import {exitRule, readModelConfig, type ModelConfig} from '../model/index.js';
 import {stepsWithin} from './budget.js';
 import {sourceIdentity, taskIdentity} from './identity.js';
 import {openText} from './text.js';
@@ -146,7 +146,7 @@ async function modelsOf(
   try {
     await planConversion({...variant.convert, source: path, output: join(output, NOWHERE)});
     const config = {...source, arrangement: arrange(source.arch.layers, variant.convert).arrangement};
-    const exits = checksExits(exitRule(config, {...variant.exits, threshold: MIDDLING}));
+    const exits = exitRule(config, {...variant.exits, threshold: MIDDLING}).checksAny;
     const plan = (steps: number) => planFinetuneOf(config, {...settings, output, data, steps});
     const steps = await stepsWithin(budget, plan);
     const takes = await plan(steps);

@@ -1,6 +1,6 @@
 import {evaluate, type EvalOptions, type Sample} from '../eval/index.js';
 import {openDataset} from '../hub/index.js';
-import {exitRule, exitThresholds, type Model} from '../model/index.js';
+import {exitRule, type Model} from '../model/index.js';
 import type {Tokenizer} from '../tokenizer/index.js';
 import {heldOutAt, type BlockExits} from './block-exits.js';
 import {learnThresholds} from './learn-thresholds.js';
@@ -29,10 +29,8 @@ export async function scoreAtExits(
   options: ScoreAtOptions,
 ): Promise<Outcome['exits']> {
   const {exits, thresholds, penalties, heldOut, training = []} = options;
-  const thresholdsAt = (threshold: number, learned: LearnedExits | null) => {
-    const rule = {...exits, threshold, slotThresholds: learned?.slot_thresholds};
-    return exitThresholds(exitRule(model.config, rule));
-  };
+  const ruleAt = (threshold: number, learned: LearnedExits | null) =>
+    exitRule(model.config, {...exits, threshold, slotThresholds: learned?.slot_thresholds});
   const outcomes: Outcome['exits'] = [];
   const add = async (at: readonly number[], learned: LearnedExits | null) => {
     const tasks = await scoreTasks(model, tokenizer, settings, options, {at, learned});
@@ -41,13 +39,12 @@ export async function scoreAtExits(
         threshold,
         learned,
         tasks: tasks.get(threshold) ?? {},
-        held_out: heldOut ? heldOutAt(heldOut, thresholdsAt(threshold, learned)) : null,
+        held_out: heldOut ? heldOutAt(heldOut, ruleAt(threshold, learned)) : null,
       });
     }
   };
   await add(thresholds, null);
-  const eligible = exitRule(model.config, {...exits, threshold: 1}).eligible;
-  const slots = eligible.flatMap((may, slot) => (may ? [slot] : []));
+  const slots = ruleAt(1, null).exits;
   for (const penalty of penalties) {
     const found = learnThresholds(training, penalty);
     const slotThresholds = Object.fromEntries(found.map((value, exit) => [String(slots[exit]), value]));

@@ -16,14 +16,11 @@ export interface Ceiling {
  * it never is.
  */
 export function oracleCeiling(task: Task, exits: readonly QuestionExits[]): Ceiling {
-  const places = new Map(exits.map((question, i) => [question, i]));
-  const {outcomes, cost} = scoresAt(exits, (question) => {
-    const row = places.get(question)!;
-    return Math.max(
-      0,
-      question.outcomes.findIndex((outcome) => isRight(task, row, outcome)),
-    );
-  });
+  const {outcomes, cost} = scoresAt(
+    exits,
+    (question, row) =>
+      question.outcomes.find((outcome) => isRight(task, row, outcome)) ?? question.outcomes[0]!,
+  );
   const {mean_slots, flops_ratio_to_source} = summarise(cost);
   const metrics = taskMetrics(task, outcomes, 0).filter(({name}) => name === 'acc');
   return {

@@ -1,5 +1,5 @@
-import {exitRule, exitThresholds, type Model, type ScoreRow} from '../model/index.js';
-import {exitAt, questionExits, scoresAt, type QuestionExits} from './exits.js';
+import {exitRule, type Model, type ScoreRow} from '../model/index.js';
+import {outcomeAt, questionExits, scoresAt, type QuestionExits} from './exits.js';
 import {scoreTask, taskGroups, type PreparedTask, type TaskScores} from './score-task.js';
 import {inBatches, type ScoreOptions} from './scorer.js';
 
@@ -42,8 +42,8 @@ export async function scoreAllExits(
   return {
     exits,
     at: (threshold) => {
-      const thresholds = exitThresholds(exitRule(model.config, {...where, slotThresholds, threshold}));
-      return Promise.resolve({...scoresAt(exits, (question) => exitAt(question, thresholds)), seconds});
+      const rule = exitRule(model.config, {...where, slotThresholds, threshold});
+      return Promise.resolve({...scoresAt(exits, (question) => outcomeAt(question, rule)), seconds});
     },
   };
 }

@@ -1,5 +1,5 @@
 import {requireWhole} from '../errors.js';
-import {checksExits, exitRule, requireExits, type Model} from '../model/index.js';
+import {exitRule, requireExits, type Model} from '../model/index.js';
 import {oracleCeiling} from './ceiling.js';
 import {planEvaluation} from './choose.js';
 import {
@@ -116,9 +116,7 @@ async function scoreTasks(
   for (const each of prepared) {
     const onProgress = (done: number, total: number) => report?.(done, total, each.task.name);
     const scoring = {...options, onProgress};
-    const exits = thresholds.some((threshold) =>
-      checksExits(exitRule(model.config, {...options, threshold})),
-    );
+    const exits = thresholds.some((threshold) => exitRule(model.config, {...options, threshold}).checksAny);
     const exiting = exits && !exitsByToken(each, options);
     const decided = each.requests.every(({decider}) => decider === 'own');
     const once = exiting && (thresholds.length > 1 || !decided);

@@ -1,4 +1,4 @@
-import type {Architecture, RowScore} from '../model/index.js';
+import type {Architecture, ExitRule, RowScore} from '../model/index.js';
 import {addCosts} from './cost.js';
 import {rowOutcome, type PreparedTask, type RowOutcome, type TaskScores} from './score-task.js';
 
@@ -10,17 +10,11 @@ export interface QuestionExits {
   scores: readonly number[];
 }
 
-/**
- * The exit that a question, or anything else that is scored at every exit, takes: the first whose score exceeds its threshold, else full depth.
- * @param thresholds - one an exit; 1 never exits
- */
-export function exitAt(
-  {outcomes, scores}: {outcomes: readonly unknown[]; scores: readonly number[]},
-  thresholds: readonly number[],
-): number {
-  const exit = scores.findIndex((score, i) => thresholds[i]! < 1 && score > thresholds[i]!);
-  return exit < 0 ? outcomes.length - 1 : exit;
-}
+/** What a question, or anything else that is scored at every exit, gives at the one that a rule has it take. */
+export const outcomeAt = <Outcome>(
+  {outcomes, scores}: {outcomes: readonly Outcome[]; scores: readonly number[]},
+  rule: ExitRule,
+): Outcome => outcomes[rule.firstExit(scores) ?? outcomes.length - 1]!;
 
 /**
  * A task's questions at every exit, from the scores of its token rows there. All choices of a question leave together.
@@ -47,11 +41,11 @@ export function questionExits(
   });
 }
 
-/** A task's scores where every question leaves at an exit of its own. */
+/** A task's scores where every question leaves at an exit of its own. @param take - its outcome there */
 export function scoresAt(
   questions: readonly QuestionExits[],
-  exitOf: (question: QuestionExits) => number,
+  take: (question: QuestionExits, index: number) => RowOutcome,
 ): Omit<TaskScores, 'seconds'> {
-  const outcomes = questions.map((question) => question.outcomes[exitOf(question)]!);
+  const outcomes = questions.map(take);
   return {outcomes, cost: addCosts(outcomes.map(({cost}) => cost))};
 }

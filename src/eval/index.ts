@@ -5,7 +5,7 @@ export {calibrate, type CalibrateOptions} from './calibrate.js';
 export {tokenBudget} from './choose.js';
 export {type EvalOptions} from './eval-options.js';
 export {evaluate, type Evaluated} from './evaluate.js';
-export {exitAt} from './exits.js';
+export {outcomeAt} from './exits.js';
 export {htmlReport} from './html-report.js';
 export {
   evaluateHeldOut,

@@ -1,5 +1,6 @@
 import {z} from 'zod';
-import {EXIT_GRANULARITIES, EXIT_SCORES} from './exit-rule.js';
+import {EXIT_GRANULARITIES} from './exits/rule.js';
+import {EXIT_SCORES} from './exits/signals.js';
 
 const count = z.number().int().nonnegative();
 

@@ -11,7 +11,7 @@ import {
 import {FileError, FormatError} from '../errors.js';
 import {blockLinears, type Architecture} from './architecture.js';
 import {calibrationSchema, type Calibration} from './calibration.js';
-import {EXIT_SCORES} from './exit-rule.js';
+import {EXIT_SCORES} from './exits/signals.js';
 import {parseArchitecture} from './families/index.js';
 import {checkArrangement, LAYOUTS, MAX_CYCLES, slots, type Arrangement} from './layout.js';
 import {loraSchema, loraTargets} from './lora.js';

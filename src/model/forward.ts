@@ -1,4 +1,5 @@
-import type {ExitGranularity, ExitScore} from './exit-rule.js';
+import type {ExitGranularity} from './exits/rule.js';
+import type {ExitScore} from './exits/signals.js';
 
 // Shapes: B batch, T tokens, H heads, S slots, V vocabulary.
 

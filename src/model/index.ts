@@ -43,16 +43,8 @@ export type {
   ScoreRow,
 } from './forward.js';
 export type {CachedModel, CachedOptions, CachedStep, Continuation} from './inference/cached.js';
-export {
-  checksExits,
-  EXIT_GRANULARITIES,
-  EXIT_SCORES,
-  exitRule,
-  exitThresholds,
-  requireExits,
-  type ExitGranularity,
-  type ExitScore,
-} from './exit-rule.js';
+export {EXIT_GRANULARITIES, ExitRule, exitRule, requireExits, type ExitGranularity} from './exits/rule.js';
+export {EXIT_SCORES, type ExitScore} from './exits/signals.js';
 export type {ExitScores} from './inference/score.js';
 export {cachedTokenBytes} from './inference/cached-bytes.js';
 export type {CachedTokens} from './inference/strands.js';

@@ -3,7 +3,7 @@ import {activate, type Engine} from '../engine/index.js';
 import {UsageError} from '../errors.js';
 import type {ModelConfig} from './config.js';
 import {CachedModel, type CachedOptions} from './inference/cached.js';
-import {checksExits, exitRule} from './exit-rule.js';
+import {exitRule} from './exits/rule.js';
 import type {
   BatchOptions,
   ExitsOptions,
@@ -57,7 +57,7 @@ export class Model {
       );
     }
     const rule = exitRule(this.config, options);
-    if (checksExits(rule) && rule.granularity === 'sequence' && ids.length > 1) {
+    if (rule.checksAny && rule.granularity === 'sequence' && ids.length > 1) {
       throw new UsageError(
         `a threshold below 1 takes one row, not ${ids.length}; logitsBatch lets each exit alone.`,
       );

@@ -3,6 +3,7 @@ import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {describe, expect, it} from 'vitest';
 import {heldOutAt, type BlockExits} from '../../src/compare/block-exits.js';
 import {learnThresholds} from '../../src/compare/learn-thresholds.js';
+import {ExitRule} from '../../src/model/index.js';
 
 /** Sequences whose scores tell, but for noise, what an exit costs them. Exits take 1, 2, … of the source's compute. */
 function sequences(count: number, exits: number, noise: number): BlockExits[] {
@@ -32,9 +33,21 @@ function sequences(count: number, exits: number, noise: number): BlockExits[] {
   });
 }
 
+/** A rule of one slot for each exit, with a threshold for each. */
+function ruleOf(thresholds: readonly number[]): ExitRule {
+  const every = thresholds.map(() => true);
+  return new ExitRule({
+    granularity: 'sequence',
+    score: 'zero-attention',
+    runs: every,
+    eligible: every,
+    thresholds,
+  });
+}
+
 /** What a decision costs: loss, and the penalty for compute. */
 function costAt(blocks: readonly BlockExits[], thresholds: readonly number[], penalty: number): number {
-  const {items, flops_ratio_to_source: flops} = heldOutAt(blocks, thresholds)!;
+  const {items, flops_ratio_to_source: flops} = heldOutAt(blocks, ruleOf(thresholds))!;
   const nats =
     items.reduce((sum, {value}) => sum + value, 0) / items.reduce((sum, {weight}) => sum + weight, 0);
   return nats + penalty * flops;
@@ -63,8 +76,8 @@ describe('thresholds that are learned', () => {
 
   it('exit all where compute is dear, and nothing where it is cheap', () => {
     const blocks = sequences(100, 1, 0);
-    expect(heldOutAt(blocks, learnThresholds(blocks, 5))!.mean_slots).toBe(1);
-    expect(heldOutAt(blocks, learnThresholds(blocks, 1e-6))!.mean_slots).toBe(2);
+    expect(heldOutAt(blocks, ruleOf(learnThresholds(blocks, 5)))!.mean_slots).toBe(1);
+    expect(heldOutAt(blocks, ruleOf(learnThresholds(blocks, 1e-6)))!.mean_slots).toBe(2);
   });
 
   it('leave out sequences of which nothing counts', () => {
@@ -76,6 +89,6 @@ describe('thresholds that are learned', () => {
       };
     });
     expect(learnThresholds([...blocks, ...silent], 0.2)).toEqual(learnThresholds(blocks, 0.2));
-    expect(heldOutAt(silent, [0.5])).toBeNull();
+    expect(heldOutAt(silent, ruleOf([0.5]))).toBeNull();
   });
 });

@@ -1,6 +1,6 @@
 import {activate, type Engine} from '../../engine/index.js';
 import {UsageError} from '../../errors.js';
-import {exitRule, type ExitRule} from '../exit-rule.js';
+import {exitRule, type ExitRule} from '../exits/rule.js';
 import type {ForwardOptions} from '../forward.js';
 import {KeyCache} from './key-cache.js';
 import {logitsOf} from '../lm-head.js';

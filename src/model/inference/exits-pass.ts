@@ -17,7 +17,7 @@ export class ExitsPass extends SequencePass {
   }
 
   protected override async step(index: number, slot: NetworkSlot): Promise<void> {
-    if (this.options.rule.eligible[index]) {
+    if (this.options.rule.mayExit(index)) {
       const tail = [...this.slots.keys()].filter((other) => this.slots[other]!.part === 'tail');
       const hidden = tf.tidy(() =>
         tail.reduce((x, other) => this.apply(other, this.slots[other]!, x).next, tf.clone(this.x)),

@@ -1,7 +1,7 @@
 import {setImmediate} from 'node:timers/promises';
 import {requireWhole, UsageError} from '../../errors.js';
 import type {CachedModel, CachedStep} from './cached.js';
-import {requireExits} from '../exit-rule.js';
+import {requireExits} from '../exits/rule.js';
 import type {ForwardOptions} from '../forward.js';
 import type {Arrangement} from '../layout.js';
 import type {Model} from '../model.js';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Columns, KeyRange, KeyView, StrandScores} from '../../ops/index.js';
-import type {ExitGranularity, ExitRule} from '../exit-rule.js';
+import type {ExitGranularity, ExitRule} from '../exits/rule.js';
 import type {KeyCache} from './key-cache.js';
 import type {Network, NetworkSlot} from '../network.js';
 import {causalView, joined, rangesAmong, startsOf, tokensBefore, type Strand} from './strands.js';
@@ -96,11 +96,6 @@ export abstract class Pass {
   protected advance(next: tf.Tensor2D): void {
     if (next !== this.x) this.x.dispose();
     this.x = next;
-  }
-
-  /** Whether an exit is checked before a slot. */
-  protected checks(index: number): boolean {
-    return this.options.rule.thresholds[index]! < 1;
   }
 
   protected scores(q: Columns, k: Columns, view: KeyView, {scale, zeroKey}: NetworkSlot): StrandScores {

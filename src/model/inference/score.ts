@@ -1,5 +1,5 @@
 import {UsageError} from '../../errors.js';
-import {exitRule} from '../exit-rule.js';
+import {exitRule} from '../exits/rule.js';
 import {ExitsPass} from './exits-pass.js';
 import {rowFlops} from '../flops.js';
 import type {ExitsOptions, RowScore, ScoreOptions, ScoreRow} from '../forward.js';
@@ -28,7 +28,7 @@ export async function scoreRows(
   const rule = exitRule(network.config, options);
   const result = await runPass(network, strands, {rule, keepZeroAttention: options.exitScores ?? false});
   try {
-    return await scoresOf(network, rows, strands, result, rule.runs.filter(Boolean).length);
+    return await scoresOf(network, rows, strands, result, rule.depth);
   } finally {
     result.hidden.dispose();
   }
@@ -48,7 +48,7 @@ export async function scoreExits(
   options: ExitsOptions,
 ): Promise<ExitScores[]> {
   const rule = exitRule(network.config, {...options, threshold: 1});
-  const depth = rule.runs.filter(Boolean).length;
+  const depth = rule.depth;
   const exits: ExitScores[] = [];
   const pass = new ExitsPass(network, strands, {rule, keepZeroAttention: true}, async (slot, result) => {
     exits.push({slot, scores: await scoresOf(network, rows, strands, result, depth)});

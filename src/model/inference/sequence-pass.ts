@@ -7,7 +7,6 @@ import {
   type StrandWeights,
 } from '../../ops/index.js';
 import type {AttentionRows} from '../block.js';
-import {tokenScores} from '../exit-rule.js';
 import type {NetworkSlot} from '../network.js';
 import {Pass} from './pass.js';
 import {keysSeen, startsOf, takeAttentionRows, takeRows} from './strands.js';
@@ -32,7 +31,7 @@ export class SequencePass extends Pass {
     if (this.live.length === 0) return;
     // What goes on from a cache exits where its first tokens did.
     const fresh = this.strands[0]!.after === undefined;
-    if (fresh && this.checks(index)) await this.checked(index, slot);
+    if (fresh && this.options.rule.checks(index)) await this.checked(index, slot);
     else await this.whole(index, slot);
     for (const strand of this.live) this.depths[strand]!.slots.push(index);
   }
@@ -78,8 +77,7 @@ export class SequencePass extends Pass {
       return {rows, k, tensors: weights.tensors, zero: zero!};
     });
     const scores = await this.readScores(index, begun.zero);
-    const threshold = this.options.rule.thresholds[index]!;
-    const leaves = (strand: number) => scores.get(strands[strand]!.lead)! > threshold;
+    const leaves = (strand: number) => this.options.rule.leaves(index, scores.get(strands[strand]!.lead)!);
     const stays = live.map((strand) => !leaves(strand));
     this.leave(index, leaves);
     if (this.live.length > 0) {
@@ -124,7 +122,7 @@ export class SequencePass extends Pass {
     const {heads: H} = this.network.config.arch;
     const starts = startsOf(strands, live);
     const keys = live.flatMap((strand) => keysSeen(strands[strand]!));
-    const perToken = rule.eligible[index] ? tokenScores(z, keys, rule.score) : null;
+    const perToken = rule.mayExit(index) ? rule.signal.score({z, keys}) : null;
     const scores = new Map<number, number>();
     for (const strand of live) {
       const {ids, lead, contextLength, after} = strands[strand]!;

@@ -7,7 +7,6 @@ import {
   type KeyView,
   type StrandWeights,
 } from '../../ops/index.js';
-import {tokenScores} from '../exit-rule.js';
 import type {NetworkSlot} from '../network.js';
 import {Pass} from './pass.js';
 import {keysSeen, startsOf, takeAttentionRows, takeRows} from './strands.js';
@@ -47,13 +46,14 @@ export class TokenPass extends Pass {
       });
       return;
     }
-    const observed = this.options.rule.eligible[index] && this.options.keepZeroAttention;
-    if (!this.checks(index)) {
+    const {rule, keepZeroAttention} = this.options;
+    const observed = rule.mayExit(index) && keepZeroAttention;
+    if (!rule.checks(index)) {
       const {next, zero} = tf.tidy(() => this.apply(index, slot, this.active));
       this.advance(next);
       const z = zero && observed ? ((await zero.data()) as Float32Array) : null;
       zero?.dispose();
-      if (z) this.record(this.active, tokenScores(z, this.seen(this.active), this.options.rule.score));
+      if (z) this.record(this.active, rule.signal.score({z, keys: this.seen(this.active)}));
       return;
     }
     const {blocks} = this.network;
@@ -66,9 +66,9 @@ export class TokenPass extends Pass {
       return {v, tensors: weights.tensors, zero: zero!};
     });
     const z = (await begun.zero.data()) as Float32Array;
-    const scores = tokenScores(z, this.seen(active), this.options.rule.score);
+    const scores = rule.signal.score({z, keys: this.seen(active)});
     this.record(active, scores);
-    const kept = Int32Array.from(scores, (score) => (score > this.options.rule.thresholds[index]! ? 0 : 1));
+    const kept = Int32Array.from(scores, (score) => (rule.leaves(index, score) ? 0 : 1));
     this.active = active.filter((_, i) => kept[i] === 1);
     if (this.active.length > 0) {
       this.advance(

@@ -1,32 +1,83 @@
-import {requireWhole, UsageError} from '../errors.js';
-import type {ModelConfig} from './config.js';
-import type {ForwardOptions} from './forward.js';
-import {hasZeroTokens, slots, type Layout} from './layout.js';
+import {requireWhole, UsageError} from '../../errors.js';
+import type {ModelConfig} from '../config.js';
+import type {ForwardOptions} from '../forward.js';
+import {hasZeroTokens, slots, type Layout} from '../layout.js';
+import {EXIT_SIGNALS, type ExitScore, type ExitSignal} from './signals.js';
 
-// Shapes: N tokens, H heads, S slots.
-
-/**
- * What is compared with the threshold. `zero-attention`: z itself, as in the paper; it shares its softmax with every
- * key, so that it falls with the context's length. `length-normalised`: the zero token's weight against the mean
- * weight of the n causal keys, e^l0 / (e^l0 + mean_j e^lj) = z n / (z n + 1 - z), which does not.
- */
-export const EXIT_SCORES = ['zero-attention', 'length-normalised'] as const;
-export type ExitScore = (typeof EXIT_SCORES)[number];
+// Shapes: S slots.
 
 /** Who exits: a whole sequence, or each token by itself. */
 export const EXIT_GRANULARITIES = ['sequence', 'token'] as const;
 export type ExitGranularity = (typeof EXIT_GRANULARITIES)[number];
 
-/** When which slot is left out, for one model. */
-export interface ExitRule {
+/** What a rule is made of. */
+export interface ExitRuleParts {
   granularity: ExitGranularity;
   score: ExitScore;
-  /** For each slot, whether it runs at all: not in cycles beyond `maxCycles`. */
+  /** Whether each slot runs at all, [S]: the middle slots of cycles beyond `maxCycles` do not. */
   runs: readonly boolean[];
-  /** For each slot, whether an exit could be checked before it, whatever the threshold. */
+  /** Whether an exit could be checked before each slot, whatever the threshold, [S]. */
   eligible: readonly boolean[];
-  /** For each slot, what the score must exceed; 1 where no exit is checked. */
+  /** What the score must exceed before each slot, [S]; 1 where no exit is checked. */
   thresholds: readonly number[];
+}
+
+/**
+ * When one model exits. This is the one place where an exit is decided: inference asks it while it runs, and whoever
+ * has the scores of a finished pass asks it afterwards.
+ */
+export class ExitRule {
+  readonly granularity: ExitGranularity;
+  /** What decides. */
+  readonly signal: ExitSignal;
+  /** Whether each slot runs at all, [S]. */
+  readonly runs: readonly boolean[];
+  /** The slots before which an exit could be checked, whatever the threshold, in order. */
+  readonly exits: readonly number[];
+  private readonly thresholds: readonly number[];
+
+  constructor({granularity, score, runs, eligible, thresholds}: ExitRuleParts) {
+    this.granularity = granularity;
+    this.signal = EXIT_SIGNALS[score];
+    this.runs = runs;
+    this.exits = eligible.flatMap((may, slot) => (may ? [slot] : []));
+    this.thresholds = thresholds;
+  }
+
+  /** How many slots run for a token that never exits. */
+  get depth(): number {
+    return this.runs.filter(Boolean).length;
+  }
+
+  /** Whether any exit is checked. */
+  get checksAny(): boolean {
+    return this.thresholds.some((threshold) => threshold < 1);
+  }
+
+  /** Whether an exit could be checked before a slot, whatever the threshold. */
+  mayExit(slot: number): boolean {
+    return this.exits.includes(slot);
+  }
+
+  /** Whether an exit is checked before a slot. */
+  checks(slot: number): boolean {
+    return this.thresholds[slot]! < 1;
+  }
+
+  /** Whether what has this score before a slot exits there. */
+  leaves(slot: number, score: number): boolean {
+    return this.checks(slot) && score > this.thresholds[slot]!;
+  }
+
+  /**
+   * Where a finished pass would have exited.
+   * @param scores - its score before each slot of `exits`, in order
+   * @returns the index of the first exit that it takes; null for full depth
+   */
+  firstExit(scores: readonly number[]): number | null {
+    const exit = scores.findIndex((score, i) => this.leaves(this.exits[i]!, score));
+    return exit < 0 ? null : exit;
+  }
 }
 
 /**
@@ -59,15 +110,10 @@ export function exitRule({arrangement, ztt}: ModelConfig, options: ForwardOption
       hasZeroTokens(arrangement.layout) && part === 'middle' && cycle >= exitFromCycle && runs[slot]!,
   );
   requireEligible(arrangement.layout, slotThresholds, eligible);
-  return {
-    granularity: exitGranularity,
-    score: exitScore,
-    runs,
-    eligible,
-    thresholds: perSlot.map((value, slot) =>
-      eligible[slot] ? Math.min(slotThresholds[slot] ?? value, 1) : 1,
-    ),
-  };
+  const thresholds = perSlot.map((value, slot) =>
+    eligible[slot] ? Math.min(slotThresholds[slot] ?? value, 1) : 1,
+  );
+  return new ExitRule({granularity: exitGranularity, score: exitScore, runs, eligible, thresholds});
 }
 
 /** Refuses a slot's own threshold where it would never be looked at. */
@@ -92,33 +138,6 @@ function requireEligible(
   );
 }
 
-/** For each exit that there could be, in the order of slots, what the score must exceed. */
-export const exitThresholds = ({thresholds, eligible}: ExitRule): number[] =>
-  thresholds.filter((_, slot) => eligible[slot]);
-
-/** Whether any exit is checked. */
-export const checksExits = ({thresholds}: ExitRule): boolean => thresholds.some((value) => value < 1);
-
-/**
- * The score of each token: the mean over its heads.
- * @param z - zero attention [N, H]
- * @param keys - for each token, the causal keys it sees, itself among them
- */
-export function tokenScores(z: Float32Array, keys: ArrayLike<number>, score: ExitScore): Float64Array {
-  const N = keys.length;
-  const H = z.length / N;
-  const normalised = score === 'length-normalised';
-  return Float64Array.from({length: N}, (_, token) => {
-    let sum = 0;
-    for (let i = token * H; i < (token + 1) * H; i++) {
-      const n = normalised ? keys[token]! : 1;
-      // For n = 1 it is z itself, to the bit.
-      sum += n === 1 ? z[i]! : (z[i]! * n) / (1 + z[i]! * (n - 1));
-    }
-    return sum / H;
-  });
-}
-
 /**
  * Refuses options that cannot be, and a threshold that was asked for and can change nothing.
  * @throws UsageError saying why
@@ -135,7 +154,7 @@ export function requireExits(config: ModelConfig, options: ForwardOptions, what?
       `${asked} cannot be: layout ${layout} has no zero tokens to exit by; leave it out, or convert to ztt.`,
     );
   }
-  if (checksExits(rule)) return;
+  if (rule.checksAny) return;
   throw new UsageError(
     `${asked} would change nothing: of this model's ${cycles} cycles none is checked; give a lower --exit-from-cycle.`,
   );
