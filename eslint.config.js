@@ -7,37 +7,39 @@ import tseslint from 'typescript-eslint';
  * beside it and nothing else of src/, and another folder only through its public face, index.ts.
  */
 const mayImport = {
-  checkpoint: [],
+  files: [],
+  checkpoint: ['files'],
   engine: [],
-  tokenizer: ['checkpoint'],
+  tokenizer: ['files'],
   // Every command takes a model by its name on the Hub: what that means is said once, in src/ui.
   ui: ['hub'],
-  report: [],
+  charts: [],
   synthetic: [],
   // Setting an engine up, and what a machine lacks.
-  setup: ['engine', 'hub', 'data', 'checkpoint'],
+  setup: ['engine', 'hub', 'data', 'files'],
   ops: ['engine'],
-  model: ['ops', 'engine', 'checkpoint'],
-  data: ['tokenizer', 'checkpoint', 'synthetic'],
-  hub: ['checkpoint', 'model'],
-  convert: ['model', 'tokenizer', 'engine', 'checkpoint', 'synthetic'],
-  export: ['model', 'tokenizer', 'checkpoint'],
-  finetune: ['model', 'data', 'report', 'tokenizer', 'ops', 'engine', 'checkpoint'],
-  eval: ['report', 'model', 'data', 'tokenizer', 'checkpoint', 'engine', 'synthetic'],
+  model: ['ops', 'engine', 'checkpoint', 'files'],
+  data: ['tokenizer', 'checkpoint', 'files', 'synthetic'],
+  hub: ['checkpoint', 'files', 'model'],
+  convert: ['model', 'tokenizer', 'engine', 'checkpoint', 'files', 'synthetic'],
+  export: ['model', 'tokenizer', 'checkpoint', 'files'],
+  finetune: ['model', 'data', 'charts', 'tokenizer', 'ops', 'engine', 'checkpoint', 'files'],
+  eval: ['charts', 'model', 'data', 'tokenizer', 'files', 'engine', 'synthetic'],
   compare: [
     'hub',
     'convert',
     'finetune',
     'eval',
-    'report',
+    'charts',
     'data',
     'model',
     'tokenizer',
     'engine',
     'checkpoint',
+    'files',
   ],
   // What a model is, how it was made and what it gives, in one page.
-  card: ['convert', 'finetune', 'eval', 'report', 'data', 'model', 'checkpoint'],
+  card: ['convert', 'finetune', 'eval', 'charts', 'data', 'model', 'checkpoint', 'files'],
   commands: [
     'compare',
     'hub',
@@ -50,14 +52,15 @@ const mayImport = {
     'tokenizer',
     'engine',
     'checkpoint',
+    'files',
     'setup',
     'synthetic',
     'ui',
   ],
 };
 
-/** From a folder's files to another folder, and from those of a folder in it. */
-const UP = ['../', '../../'];
+/** From a file to another folder of src/: the file lies in a folder of src/, in a folder of that, or one deeper still. */
+const UP = ['../', '../../', '../../../'];
 
 const direction = Object.entries(mayImport).map(([folder, allowed]) => {
   const forbidden = Object.keys(mayImport).filter((name) => name !== folder && !allowed.includes(name));

@@ -9,9 +9,9 @@ import {availableParallelism} from 'node:os';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {z} from 'zod';
-import {loraSettings, newLora} from '../src/finetune/lora-options.js';
-import {runSettings} from '../src/finetune/options.js';
-import {Trainer} from '../src/finetune/trainer.js';
+import {loraSettings, newLora} from '../src/finetune/settings/lora-options.js';
+import {runSettings} from '../src/finetune/settings/options.js';
+import {Trainer} from '../src/finetune/step/trainer.js';
 import {load, readModelConfig} from '../src/index.js';
 import {format, table} from '../src/ui/index.js';
 

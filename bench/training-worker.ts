@@ -2,8 +2,8 @@
 import {createInterface} from 'node:readline';
 import {z} from 'zod';
 import {load} from '../src/index.js';
-import {runSettings} from '../src/finetune/options.js';
-import {Trainer} from '../src/finetune/trainer.js';
+import {runSettings} from '../src/finetune/settings/options.js';
+import {Trainer} from '../src/finetune/step/trainer.js';
 
 const question = z.object({
   ask: z.enum(['load', 'memory', 'forward', 'step']),

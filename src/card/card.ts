@@ -1,5 +1,6 @@
 import {join} from 'node:path';
-import {exists, MAX_README_BYTES, README, readText} from '../checkpoint/index.js';
+import {MAX_README_BYTES, README} from '../checkpoint/index.js';
+import {exists, readText} from '../files/index.js';
 import {FileError, quoted, UsageError} from '../errors.js';
 import {gatherFacts} from './facts.js';
 import {generateMetadata} from './generate-metadata.js';

@@ -1,5 +1,5 @@
 import {join} from 'node:path';
-import {exists, readText} from '../checkpoint/index.js';
+import {exists, readText} from '../files/index.js';
 import {describeModel, type ModelDescription} from '../convert/index.js';
 import {readModelConfig, type ZttConfig} from '../model/index.js';
 import {resultsOf, type ResultsRecord} from './results-record.js';

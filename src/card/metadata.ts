@@ -1,5 +1,5 @@
 import {isMap, parseDocument, type Document} from 'yaml';
-import {jsonSha256} from '../checkpoint/index.js';
+import {jsonSha256} from '../files/index.js';
 import {FormatError} from '../errors.js';
 
 /** A card's metadata: the Hub's keys and their values. */

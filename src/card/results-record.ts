@@ -1,6 +1,6 @@
 import {join} from 'node:path';
 import {z} from 'zod';
-import {exists, readJson} from '../checkpoint/index.js';
+import {exists, readJson} from '../files/index.js';
 import {UsageError} from '../errors.js';
 import {readResults, type EvalReport, type ThresholdReport} from '../eval/index.js';
 import type {ModelDescription} from '../convert/index.js';

@@ -1,4 +1,4 @@
-import {chartFile, numeral, type Series} from '../report/index.js';
+import {chartFile, numeral, type Series} from '../charts/index.js';
 import type {CardFacts} from './facts.js';
 import {markdownTable, plain, digits, whole} from './markdown.js';
 import type {TaskPoint, TaskRecord} from './results-record.js';

@@ -1,7 +1,7 @@
 import {basename, join} from 'node:path';
 import {parse} from 'yaml';
 import {z} from 'zod';
-import {exists, parseWith, readJson, readText} from '../checkpoint/index.js';
+import {exists, parseWith, readJson, readText} from '../files/index.js';
 import {splitWeight} from '../data/index.js';
 import {FormatError} from '../errors.js';
 import {readMetrics} from '../finetune/index.js';

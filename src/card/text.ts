@@ -1,4 +1,4 @@
-import {numeral} from '../report/index.js';
+import {numeral} from '../charts/index.js';
 import {sourceRepo, type CardFacts} from './facts.js';
 import {code, digits, factTable, plain, whole} from './markdown.js';
 import {resultsText} from './results-text.js';

@@ -1,11 +1,11 @@
 import {basename} from 'node:path';
 import {FileError, FormatError, quoted} from '../errors.js';
-import type {ByteFile, WeightFiles} from './byte-file.js';
-import type {FilePlace} from './byte-thread.js';
+import type {ByteFile, WeightFiles} from './bytes/byte-file.js';
+import type {FilePlace} from './bytes/byte-thread.js';
 import {locate} from './locate.js';
-import {SafetensorsFile} from './safetensors-file.js';
-import {TorchFile} from './torch-file.js';
-import type {TensorInfo, WeightFile} from './weight-file.js';
+import {SafetensorsFile} from './safetensors/safetensors-file.js';
+import {TorchFile} from './torch/torch-file.js';
+import type {TensorInfo, WeightFile} from './tensors/weight-file.js';
 
 /** A checkpoint: one file of weights or its shards, and the folder that its config.json lies in. */
 export class Checkpoint {

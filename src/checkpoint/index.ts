@@ -1,11 +1,11 @@
-/** Files to tensors and back: safetensors, shards, dtypes, all-or-nothing folders. Knows no model and no tfjs. */
-export {DiskFile, diskFiles, requireRange, type ByteFile, type WeightFiles} from './byte-file.js';
-export {CARRIED_FILES, checkCarriedFiles} from './carried-files.js';
+/** Files to tensors and back: safetensors, torch .bin, shards, dtypes. Knows no model and no tfjs. */
+export {DiskFile, diskFiles, requireRange, type ByteFile, type WeightFiles} from './bytes/byte-file.js';
+export {CARRIED_FILES, checkCarriedFiles} from './model-folder/carried-files.js';
 export {Checkpoint} from './checkpoint.js';
-export {CHUNK_BYTES, reuseChunk} from './chunk-memory.js';
-export {DigestFile} from './digest-file.js';
-export {ByteThread, type FilePlace, type ThreadHash} from './byte-thread.js';
-export {hashesInPairs} from './sha256.js';
+export {CHUNK_BYTES, reuseChunk} from './bytes/chunk-memory.js';
+export {DigestFile} from './bytes/digest-file.js';
+export {ByteThread, type FilePlace, type ThreadHash} from './bytes/byte-thread.js';
+export {hashesInPairs} from './bytes/sha256.js';
 export {
   DTYPE_NAMES,
   dtypeNamed,
@@ -18,36 +18,24 @@ export {
   type Dtype,
   type DtypeName,
   type FloatDtype,
-} from './dtype.js';
+} from './tensors/dtype.js';
 export {
   writeModelFiles,
   writeModelInfo,
   writeWeights,
   type ModelFolder,
   type WriteWeightsOptions,
-} from './model-folder.js';
-export {jsonSha256, parseWith, readJson, readText} from './json.js';
-export {exists, locate, otherFormat} from './locate.js';
-export {withLock} from './lock.js';
-export {rounded, Rounder} from './rounder.js';
-export {SafetensorsFile} from './safetensors-file.js';
+} from './model-folder/model-folder.js';
+export {locate, otherFormat} from './locate.js';
+export {rounded, Rounder} from './safetensors/rounder.js';
+export {SafetensorsFile} from './safetensors/safetensors-file.js';
 export {
   writePlanned,
   writeSafetensors,
   type TensorSource,
   type WeightWriter,
   type WriteOptions,
-} from './safetensors-writer.js';
-export {
-  asFileError,
-  checkOutput,
-  freeBytes,
-  requireFreeSpace,
-  resolveOutput,
-  type OutputOptions,
-} from './output-folder.js';
-export {besides, clearAbandoned, namesInUse} from './partial.js';
-export {isRunning, MACHINE} from './process-owner.js';
+} from './safetensors/safetensors-writer.js';
 export {
   MAX_README_BYTES,
   README,
@@ -55,17 +43,9 @@ export {
   sourceCardSchema,
   splitFrontMatter,
   type SourceCard,
-} from './source-card.js';
-export {
-  flushFolder,
-  requireFreeOutput,
-  writeFilesWhole,
-  writeFileWhole,
-  writeFolder,
-  writeOwnFolder,
-} from './staging.js';
-export {TorchFile} from './torch-file.js';
-export type {TensorInfo, WeightFile} from './weight-file.js';
+} from './model-folder/source-card.js';
+export {TorchFile} from './torch/torch-file.js';
+export type {TensorInfo, WeightFile} from './tensors/weight-file.js';
 export {
   byteLength,
   planWeights,
@@ -73,4 +53,4 @@ export {
   type PlannedFile,
   type TensorLayout,
   type WeightPlan,
-} from './weight-plan.js';
+} from './safetensors/weight-plan.js';

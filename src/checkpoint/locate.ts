@@ -1,9 +1,9 @@
-import {access, stat} from 'node:fs/promises';
+import {stat} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {z} from 'zod';
 import {FileError, FormatError, quoted, UnsupportedError} from '../errors.js';
-import {diskFiles, type WeightFiles} from './byte-file.js';
-import {readJson} from './json.js';
+import {diskFiles, type WeightFiles} from './bytes/byte-file.js';
+import {readJson} from '../files/index.js';
 
 /** The formats of weights that are read, the preferred one first: by their files' endings, and the usual names. */
 const FORMATS = [
@@ -109,12 +109,4 @@ export function otherFormat(names: readonly string[]): string | null {
     if (name !== undefined) return `Its ${quoted(name)} is ${what}.`;
   }
   return null;
-}
-
-/** Whether a path leads to something. */
-export async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -31,10 +31,11 @@ export default class Card extends BaseCommand {
 
   override async run(): Promise<CardReport> {
     const {args, flags} = await this.parse(Card);
-    const [{makeCard}, {parseRepoId}, {README, writeFilesWhole}] = await Promise.all([
+    const [{makeCard}, {parseRepoId}, {README}, {writeFilesWhole}] = await Promise.all([
       import('../card/index.js'),
       import('../hub/index.js'),
       import('../checkpoint/index.js'),
+      import('../files/index.js'),
     ]);
     const {id: repo} = parseRepoId(args.repo);
     const card = await makeCard({folder: args.dir, repo, ...cardOptions(flags)});

@@ -1,5 +1,5 @@
 import {join} from 'node:path';
-import {exists, readJson, withLock, writeFileWhole} from '../checkpoint/index.js';
+import {exists, readJson, withLock, writeFileWhole} from '../files/index.js';
 import {InterruptedError, ZttError} from '../errors.js';
 import type {Comparison} from './comparison.js';
 import {comparisonPage} from './html-report.js';

@@ -6,7 +6,7 @@ import {
   type Figure,
   type Series,
   type TableOptions,
-} from '../report/index.js';
+} from '../charts/index.js';
 import type {Comparison} from './comparison.js';
 import {SOURCE_ROW, type Measured, type Row} from './summary.js';
 

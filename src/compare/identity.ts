@@ -1,4 +1,5 @@
-import {Checkpoint, jsonSha256} from '../checkpoint/index.js';
+import {Checkpoint} from '../checkpoint/index.js';
+import {jsonSha256} from '../files/index.js';
 import {openTask, type TaskOptions} from '../eval/index.js';
 import {readModelConfig} from '../model/index.js';
 

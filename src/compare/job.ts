@@ -1,6 +1,6 @@
 import {mkdir, rm} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
-import {exists, writeFileWhole} from '../checkpoint/index.js';
+import {exists, writeFileWhole} from '../files/index.js';
 import {convert} from '../convert/index.js';
 import {finetune, readMetrics, type MetricsLine} from '../finetune/index.js';
 import {openDataset} from '../hub/index.js';

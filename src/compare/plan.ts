@@ -1,7 +1,7 @@
 import {stat} from 'node:fs/promises';
 import {availableParallelism} from 'node:os';
 import {join} from 'node:path';
-import {asFileError, exists, jsonSha256} from '../checkpoint/index.js';
+import {asFileError, exists, jsonSha256} from '../files/index.js';
 import {arrange, planConversion} from '../convert/index.js';
 import {FileError, UsageError} from '../errors.js';
 import {planFinetuneOf, type RunPlan} from '../finetune/index.js';

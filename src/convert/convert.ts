@@ -4,26 +4,23 @@ import {
   byteLength,
   checkCarriedFiles,
   DTYPE_NAMES,
-  flushFolder,
-  requireFreeOutput,
-  requireFreeSpace,
   reuseChunk,
-  writeFolder,
   writeModelInfo,
   writeWeights,
   type DtypeName,
   type FloatDtype,
   type WeightWriter,
 } from '../checkpoint/index.js';
+import {flushFolder, requireFreeOutput, requireFreeSpace, writeFolder} from '../files/index.js';
 import {useEngine, type EngineChoice} from '../engine/index.js';
 import {modelConfigJson, type ZttConfig} from '../model/index.js';
-import {CERTIFICATE, certificateText, certify, type Certificate} from './certificate.js';
-import {compareLogits, requireMemoryToLoad} from './compare.js';
-import {checkOptions, type PlanOptions, type VerifyLevel} from './options.js';
-import {PhaseProgress, type ConvertPhase} from './phase-progress.js';
-import type {PlannedTensor} from './plan.js';
-import {prepare, type Conversion, type ConversionSummary} from './prepare.js';
-import {verifyTensors} from './verify.js';
+import {CERTIFICATE, certificateText, certify, type Certificate} from './proof/certificate.js';
+import {compareLogits, requireMemoryToLoad} from './proof/compare-logits.js';
+import {checkOptions, type PlanOptions, type VerifyLevel} from './plan/options.js';
+import {PhaseProgress, type ConvertPhase} from './plan/phase-progress.js';
+import type {PlannedTensor} from './plan/tensor-plan.js';
+import {prepare, type Conversion, type ConversionSummary} from './plan/prepare.js';
+import {verifyTensors} from './proof/verify.js';
 
 /** `engine` and `device` compute under `verify: 'logits'`. */
 export interface ConvertOptions extends PlanOptions, EngineChoice {

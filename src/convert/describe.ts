@@ -16,7 +16,7 @@ import {
   type Slot,
   type ZttConfig,
 } from '../model/index.js';
-import {readCertificate, type Certificate} from './certificate.js';
+import {readCertificate, type Certificate} from './proof/certificate.js';
 
 /** What a checkpoint is, as its headers tell it. */
 export interface ModelDescription {

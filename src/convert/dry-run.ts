@@ -1,9 +1,10 @@
-import {checkOutput, freeBytes, resolveOutput, type WeightFiles} from '../checkpoint/index.js';
+import type {WeightFiles} from '../checkpoint/index.js';
+import {checkOutput, freeBytes, resolveOutput} from '../files/index.js';
 import {availableMemory} from '../engine/index.js';
-import {bytesToLoad} from './compare.js';
-import type {Ledger} from './ledger.js';
-import type {PlanOptions} from './options.js';
-import {prepare, type ConversionSummary} from './prepare.js';
+import {bytesToLoad} from './proof/compare-logits.js';
+import type {Ledger} from './plan/ledger.js';
+import type {PlanOptions} from './plan/options.js';
+import {prepare, type ConversionSummary} from './plan/prepare.js';
 
 /** Peak memory of a conversion, whatever the model's size; measured by bench/convert.ts. */
 const CONVERT_BYTES = 300e6;

@@ -1,12 +1,6 @@
 import {z} from 'zod';
-import {
-  elementBytes,
-  elementCount,
-  fromFloat32,
-  requireFreeOutput,
-  writeFolder,
-  writeModelFiles,
-} from '../checkpoint/index.js';
+import {elementBytes, elementCount, fromFloat32, writeModelFiles} from '../checkpoint/index.js';
+import {requireFreeOutput, writeFolder} from '../files/index.js';
 import {UsageError} from '../errors.js';
 import {
   countParameters,
@@ -20,11 +14,11 @@ import {
   type TensorSpec,
   type ZeroInit,
 } from '../model/index.js';
-import {withBaseConfig, type BaseConfig, type BaseConfigOptions} from './base-config.js';
-import {randomTensor, type InitialValues} from './random-tensors.js';
-import {arrange, type ArrangeOptions} from './share.js';
-import {ZERO_INIT_BETA, zeroKeys, type ZeroKeyInit} from './zero-keys.js';
-import {zttEntry} from './ztt-entry.js';
+import {withBaseConfig, type BaseConfig, type BaseConfigOptions} from './from-scratch/base-config.js';
+import {randomTensor, type InitialValues} from './from-scratch/random-tensors.js';
+import {arrange, type ArrangeOptions} from './plan/share.js';
+import {ZERO_INIT_BETA, zeroKeys, type ZeroKeyInit} from './zero-tokens/zero-keys.js';
+import {zttEntry} from './zero-tokens/ztt-entry.js';
 
 /** Transformers' default of `initializer_range` and `init_std`. */
 const DEFAULT_STD = 0.02;

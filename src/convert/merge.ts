@@ -2,13 +2,12 @@ import {
   Checkpoint,
   DTYPE_NAMES,
   isFloatDtype,
-  requireFreeOutput,
   toFloat32,
-  writeFolder,
   writeModelFiles,
   type TensorSource,
   Rounder,
 } from '../checkpoint/index.js';
+import {requireFreeOutput, writeFolder} from '../files/index.js';
 import {UnsupportedError} from '../errors.js';
 import {
   loraScale,
@@ -21,7 +20,7 @@ import {
   type Arrangement,
   type LoraConfig,
 } from '../model/index.js';
-import {copied} from './tensor-source.js';
+import {copied} from './source/tensor-source.js';
 
 export interface MergeOptions {
   /** A ZTT model's folder. */

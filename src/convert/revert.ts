@@ -3,12 +3,10 @@ import {
   Checkpoint,
   DTYPE_NAMES,
   isFloatDtype,
-  requireFreeOutput,
-  requireFreeSpace,
-  writeFolder,
   writeModelFiles,
   type TensorSource,
 } from '../checkpoint/index.js';
+import {requireFreeOutput, requireFreeSpace, writeFolder} from '../files/index.js';
 import {useEngine, type EngineChoice} from '../engine/index.js';
 import {UnsupportedError, UsageError} from '../errors.js';
 import {
@@ -23,10 +21,10 @@ import {
   type Slot,
   type ZttConfig,
 } from '../model/index.js';
-import {divergence, type Divergence} from './divergence.js';
-import {checkShardSize, type Origin} from './options.js';
-import {queryFold} from './plan.js';
-import {averaged, copied} from './tensor-source.js';
+import {divergence, type Divergence} from './proof/divergence.js';
+import {checkShardSize, type Origin} from './plan/options.js';
+import {queryFold} from './plan/tensor-plan.js';
+import {averaged, copied} from './source/tensor-source.js';
 
 /** `engine` and `device` measure what dropping the zero tokens costs. */
 export interface RevertOptions extends EngineChoice {

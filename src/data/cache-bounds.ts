@@ -1,6 +1,6 @@
 import {readdir, rm, stat, statfs, utimes, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {besides, namesInUse} from '../checkpoint/index.js';
+import {besides, namesInUse} from '../files/index.js';
 
 /** An entry that was not used for so long goes. */
 const MAX_IDLE_MS = 30 * 24 * 3600_000;

@@ -1,7 +1,7 @@
 import {rm} from 'node:fs/promises';
 import {availableParallelism, homedir} from 'node:os';
 import {join} from 'node:path';
-import {clearAbandoned, exists, jsonSha256, writeFolder} from '../checkpoint/index.js';
+import {clearAbandoned, exists, jsonSha256, writeFolder} from '../files/index.js';
 import {FileError, FormatError, InterruptedError} from '../errors.js';
 import type {Tokenizer} from '../tokenizer/index.js';
 import {pruneCache, type CacheBounds} from './cache-bounds.js';

@@ -2,7 +2,8 @@ import {createHash} from 'node:crypto';
 import {open, type FileHandle} from 'node:fs/promises';
 import {join} from 'node:path';
 import {z} from 'zod';
-import {DiskFile, readJson, reuseChunk, writeFileWhole} from '../checkpoint/index.js';
+import {DiskFile, reuseChunk} from '../checkpoint/index.js';
+import {readJson, writeFileWhole} from '../files/index.js';
 import {FormatError} from '../errors.js';
 import {markUsed} from './cache-bounds.js';
 

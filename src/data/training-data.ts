@@ -1,4 +1,4 @@
-import {jsonSha256} from '../checkpoint/index.js';
+import {jsonSha256} from '../files/index.js';
 import {UsageError} from '../errors.js';
 import {batchOf, Blocks, BlockBatches, shuffled, type Batch, type Block, type Pool} from './blocks.js';
 import type {Split} from '../synthetic/index.js';

@@ -1,9 +1,9 @@
 import {requireWhole} from '../errors.js';
 import type {ForwardOptions, ModelConfig} from '../model/index.js';
-import type {DepthOptions} from './depths.js';
-import type {Sample} from './samples.js';
-import type {TaskOptions} from './tasks.js';
-import type {WorkFile} from './work-file.js';
+import type {DepthOptions} from './scoring/depths.js';
+import type {Sample} from './results/samples.js';
+import type {TaskOptions} from './tasks/tasks.js';
+import type {WorkFile} from './scoring/work-file.js';
 
 /** When rows exit, whatever the threshold; see the model's `ForwardOptions`. */
 export type ExitOptions = Pick<DepthOptions, 'exitFromCycle' | 'exitScore' | 'exitGranularity' | 'maxCycles'>;

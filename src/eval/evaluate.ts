@@ -1,7 +1,7 @@
 import {requireWhole} from '../errors.js';
 import {exitRule, requireExits, type Model} from '../model/index.js';
-import {oracleCeiling} from './ceiling.js';
-import {planEvaluation} from './choose.js';
+import {oracleCeiling} from './results/ceiling.js';
+import {planEvaluation} from './thresholds/choose.js';
 import {
   exitsByToken,
   scoreAllExits,
@@ -9,17 +9,17 @@ import {
   type DepthOptions,
   type ScoredAtExits,
   type TaskDepths,
-} from './depths.js';
+} from './scoring/depths.js';
 import {DEFAULTS, exitOptions, type EvalOptions} from './eval-options.js';
-import type {Metric} from './metrics.js';
-import {budgetReport, buildReport, thresholdReport, type TaskAtThreshold} from './report.js';
-import type {TextEncoder} from './requests.js';
-import type {EvalReport, ThresholdReport} from './results.js';
-import {taskHash, taskSamples} from './samples.js';
-import {prepareTask, taskGroups, taskMetrics, type PreparedTask} from './score-task.js';
-import {scoreGroups} from './scorer.js';
-import {timeTask} from './timing.js';
-import {zeroAttentionMap} from './zero-attention.js';
+import type {Metric} from './measures/metrics.js';
+import {budgetReport, buildReport, thresholdReport, type TaskAtThreshold} from './results/report.js';
+import type {TextEncoder} from './scoring/requests.js';
+import type {EvalReport, ThresholdReport} from './results/results.js';
+import {taskHash, taskSamples} from './results/samples.js';
+import {prepareTask, taskGroups, taskMetrics, type PreparedTask} from './scoring/score-task.js';
+import {scoreGroups} from './scoring/scorer.js';
+import {timeTask} from './scoring/timing.js';
+import {zeroAttentionMap} from './results/zero-attention.js';
 
 /** What evaluation needs of a model. */
 export type Evaluated = Pick<Model, 'config' | 'engine' | 'score' | 'scoreExits' | 'logitsBatch'>;

@@ -1,22 +1,22 @@
 /** Tasks scored as lm-evaluation-harness 0.4.13 scores them, at early-exit thresholds, with what each costs. */
-export {calibrationThresholds} from './calibration.js';
-export {addCosts, costOf, summarise, type Cost, type CostSummary} from './cost.js';
-export {calibrate, type CalibrateOptions} from './calibrate.js';
-export {tokenBudget} from './choose.js';
+export {calibrationThresholds} from './thresholds/calibration.js';
+export {addCosts, costOf, summarise, type Cost, type CostSummary} from './measures/cost.js';
+export {calibrate, type CalibrateOptions} from './thresholds/calibrate.js';
+export {tokenBudget} from './thresholds/choose.js';
 export {type EvalOptions} from './eval-options.js';
 export {evaluate, type Evaluated} from './evaluate.js';
-export {outcomeAt} from './exits.js';
-export {htmlReport} from './html-report.js';
+export {outcomeAt} from './scoring/exits.js';
+export {htmlReport} from './results/html-report.js';
 export {
   evaluateHeldOut,
   heldOutWindows,
   type HeldOutOptions,
   type HeldOutResult,
   type WindowOptions,
-} from './held-out.js';
-export {NOT_AVAILABLE, type Metric, type Value} from './metrics.js';
-export {Encoder, questionRows, type Pair, type TextEncoder} from './requests.js';
-export {samplesFile, type Sample} from './samples.js';
+} from './scoring/held-out.js';
+export {NOT_AVAILABLE, type Metric, type Value} from './measures/metrics.js';
+export {Encoder, questionRows, type Pair, type TextEncoder} from './scoring/requests.js';
+export {samplesFile, type Sample} from './results/samples.js';
 export {
   readResults,
   resultsSchema,
@@ -27,7 +27,7 @@ export {
   type EvalReport,
   type TaskResult,
   type ThresholdReport,
-} from './results.js';
+} from './results/results.js';
 export {
   prepareTask,
   taskGroups,
@@ -36,9 +36,9 @@ export {
   type PreparedTask,
   type RowOutcome,
   type TaskScores,
-} from './score-task.js';
-export {logLikelihood, scoreGroups, type RowGroup, type Scored, type ScoreOptions} from './scorer.js';
-export type {ChoiceQuestion, DocumentQuestion, TextPair, WordQuestion} from './questions.js';
+} from './scoring/score-task.js';
+export {logLikelihood, scoreGroups, type RowGroup, type Scored, type ScoreOptions} from './scoring/scorer.js';
+export type {ChoiceQuestion, DocumentQuestion, TextPair, WordQuestion} from './tasks/questions.js';
 export {
   openTask,
   TASK_NAMES,
@@ -47,5 +47,5 @@ export {
   type RollingTask,
   type Task,
   type TaskOptions,
-} from './tasks.js';
-export {WorkFile} from './work-file.js';
+} from './tasks/tasks.js';
+export {WorkFile} from './scoring/work-file.js';

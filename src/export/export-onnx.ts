@@ -2,14 +2,9 @@ import {mkdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {
   Checkpoint,
-  checkOutput,
   elementBytes,
   elementCount,
-  requireFreeOutput,
-  requireFreeSpace,
-  resolveOutput,
   rounded,
-  writeFolder,
   writeModelInfo,
   writePlanned,
   type DtypeName,
@@ -18,6 +13,13 @@ import {
   type TensorSource,
   type WeightFiles,
 } from '../checkpoint/index.js';
+import {
+  checkOutput,
+  requireFreeOutput,
+  requireFreeSpace,
+  resolveOutput,
+  writeFolder,
+} from '../files/index.js';
 import {requireWhole, UsageError} from '../errors.js';
 import {mapTensors, readModelConfig, type Layout} from '../model/index.js';
 import {planDataFiles} from './data-files.js';

@@ -1,6 +1,6 @@
 import {join} from 'node:path';
 import {z} from 'zod';
-import {exists, readJson} from '../checkpoint/index.js';
+import {exists, readJson} from '../files/index.js';
 import {UnsupportedError} from '../errors.js';
 import {Tokenizer, tokenizerJson} from '../tokenizer/index.js';
 

@@ -1,5 +1,6 @@
 import {basename, resolve} from 'node:path';
-import {Checkpoint, readSourceCard, requireFreeOutput, withLock} from '../checkpoint/index.js';
+import {Checkpoint, readSourceCard} from '../checkpoint/index.js';
+import {requireFreeOutput, withLock} from '../files/index.js';
 import {openTrainingData, type HeldOut, type TrainingData} from '../data/index.js';
 import {FileError} from '../errors.js';
 import {
@@ -12,16 +13,16 @@ import {
   type ModelConfig,
 } from '../model/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
-import {distillationSettings} from './distillation-options.js';
-import {newLora} from './lora-options.js';
-import {runToEnd} from './loop.js';
-import {runControls, type FinetuneOptions, type RunControls, type RunSettings} from './options.js';
-import {fittedSettings, planRun, type RunPlan} from './plan.js';
-import {NEW_RECORD} from './record.js';
-import {runConfig, writeRunConfig} from './run-config.js';
-import {RunFolder} from './run-folder.js';
-import {Teacher} from './teacher.js';
-import {Trainer} from './trainer.js';
+import {distillationSettings} from './settings/distillation-options.js';
+import {newLora} from './settings/lora-options.js';
+import {runToEnd} from './run/loop.js';
+import {runControls, type FinetuneOptions, type RunControls, type RunSettings} from './settings/options.js';
+import {fittedSettings, planRun, type RunPlan} from './plan/run-plan.js';
+import {NEW_RECORD} from './records/record.js';
+import {runConfig, writeRunConfig} from './run/run-config.js';
+import {RunFolder} from './run/run-folder.js';
+import {Teacher} from './step/teacher.js';
+import {Trainer} from './step/trainer.js';
 
 export interface FinetuneReport {
   output: string;

@@ -1,14 +1,14 @@
 /** Fine-tuning: data, AdamW, run folders, resume. tfjs is loaded when a run starts. */
 import type {FinetuneReport} from './finetune.js';
-import type {FinetuneOptions} from './options.js';
+import type {FinetuneOptions} from './settings/options.js';
 import type {ModelConfig} from '../model/index.js';
-import type {RunPlan} from './plan.js';
+import type {RunPlan} from './plan/run-plan.js';
 
 export type {FinetuneReport} from './finetune.js';
-export {readMetrics, type HeldOutMetrics, type MetricsLine, type StepMetrics} from './metrics.js';
-export type {RunPlan} from './plan.js';
-export {plotRuns, type PlotOptions, type PlotReport} from './run-report.js';
-export type {FinetuneOptions, RunControls, RunSettings} from './options.js';
+export {readMetrics, type HeldOutMetrics, type MetricsLine, type StepMetrics} from './records/metrics.js';
+export type {RunPlan} from './plan/run-plan.js';
+export {plotRuns, type PlotOptions, type PlotReport} from './run/run-report.js';
+export type {FinetuneOptions, RunControls, RunSettings} from './settings/options.js';
 
 /** Fine-tunes a model on text; see `finetune` in finetune.ts. */
 export async function finetune(options: FinetuneOptions): Promise<FinetuneReport> {

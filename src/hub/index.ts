@@ -8,16 +8,16 @@
  * they hand back. `openDataset` lists a dataset repo and fetches files of it. `pull` copies a whole model into a folder.
  * Out: `push`.
  */
-export {bodyChunks, STALL_MS} from './body.js';
-export {findEndpoint, findToken, hubCache, isOffline, type Environment} from './environment.js';
-export {fetchModel, type FetchedModel, type FetchModelOptions} from './fetch-model.js';
-export type {Retry} from './hub-fetch.js';
-export {findModel, type ModelSource} from './model-source.js';
-export {networkTrouble, StalledError} from './network-trouble.js';
-export {openDataset, type HubDataset} from './open-dataset.js';
-export {openModel, type ModelWeights} from './open-model.js';
-export {planPush, type LeftOut, type PlannedFile, type PushPlan} from './plan.js';
-export {pull, type PullOptions, type PullReport} from './pull.js';
-export {push, type PushOptions, type PushPhase, type PushProgress, type PushReport} from './push.js';
-export {parseRepoId, type RepoId} from './repo-id.js';
-export type {HubOptions} from './session.js';
+export {bodyChunks, STALL_MS} from './wire/body.js';
+export {findEndpoint, findToken, hubCache, isOffline, type Environment} from './wire/environment.js';
+export {fetchModel, type FetchedModel, type FetchModelOptions} from './download/fetch-model.js';
+export type {Retry} from './wire/hub-fetch.js';
+export {findModel, type ModelSource} from './download/model-source.js';
+export {networkTrouble, StalledError} from './wire/network-trouble.js';
+export {openDataset, type HubDataset} from './download/open-dataset.js';
+export {openModel, type ModelWeights} from './download/open-model.js';
+export {planPush, type LeftOut, type PlannedFile, type PushPlan} from './upload/push-plan.js';
+export {pull, type PullOptions, type PullReport} from './download/pull.js';
+export {push, type PushOptions, type PushPhase, type PushProgress, type PushReport} from './upload/push.js';
+export {parseRepoId, type RepoId} from './wire/repo-id.js';
+export type {HubOptions} from './wire/session.js';

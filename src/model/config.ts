@@ -1,13 +1,7 @@
 import {join} from 'node:path';
 import {z} from 'zod';
-import {
-  exists,
-  parseWith,
-  readJson,
-  sourceCardSchema,
-  writeFileWhole,
-  type DtypeName,
-} from '../checkpoint/index.js';
+import {sourceCardSchema, type DtypeName} from '../checkpoint/index.js';
+import {exists, parseWith, readJson, writeFileWhole} from '../files/index.js';
 import {FileError, FormatError} from '../errors.js';
 import {blockLinears, type Architecture} from './architecture.js';
 import {calibrationSchema, type Calibration} from './calibration.js';

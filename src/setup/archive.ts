@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto';
 import {open, rename} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {EngineError} from '../errors.js';
-import {requireFreeSpace} from '../checkpoint/index.js';
+import {requireFreeSpace} from '../files/index.js';
 import {nvidiaGpus, type Environment} from '../engine/index.js';
 import {bodyChunks, networkTrouble, STALL_MS, StalledError} from '../hub/index.js';
 import {libraryOfFolder, type Library} from './library.js';

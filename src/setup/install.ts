@@ -1,7 +1,7 @@
 import {mkdir, rm, writeFile} from 'node:fs/promises';
 import {dirname, join, relative, resolve} from 'node:path';
 import {EngineError, InterruptedError, UsageError} from '../errors.js';
-import {requireFreeSpace, withLock, writeOwnFolder} from '../checkpoint/index.js';
+import {requireFreeSpace, withLock, writeOwnFolder} from '../files/index.js';
 import {
   BUILT,
   readRecord,

@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {promisify} from 'node:util';
 import {z} from 'zod';
 import {EngineError} from '../errors.js';
-import {parseWith} from '../checkpoint/index.js';
+import {parseWith} from '../files/index.js';
 import type {Environment} from '../engine/index.js';
 
 /** A libtensorflow to build against. */

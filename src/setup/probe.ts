@@ -2,7 +2,7 @@ import {execFile} from 'node:child_process';
 import {promisify} from 'node:util';
 import {z} from 'zod';
 import {EngineError} from '../errors.js';
-import {parseWith} from '../checkpoint/index.js';
+import {parseWith} from '../files/index.js';
 import {tensorflowEnvironment, type Environment} from '../engine/index.js';
 
 const PROBE = `

@@ -1,6 +1,6 @@
 import {join} from 'node:path';
 import type {z} from 'zod';
-import {exists, readJson} from '../checkpoint/index.js';
+import {exists, readJson} from '../files/index.js';
 import {UnsupportedError} from '../errors.js';
 import type {Addition} from './added-tokens.js';
 import {

@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import {parseWith} from '../checkpoint/index.js';
+import {parseWith} from '../files/index.js';
 import {FormatError, UnsupportedError} from '../errors.js';
 import {requireId, shortJson} from './vocabulary.js';
 

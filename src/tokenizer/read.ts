@@ -1,6 +1,6 @@
 import {basename, join} from 'node:path';
 import {z} from 'zod';
-import {exists, readJson, readText} from '../checkpoint/index.js';
+import {exists, readJson, readText} from '../files/index.js';
 import {FileError, UnsupportedError} from '../errors.js';
 import {MAX_BYTES, readFiles, type Files} from './files.js';
 import {WORDS} from './pipeline.js';

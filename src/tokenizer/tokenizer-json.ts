@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import {parseWith, readJson} from '../checkpoint/index.js';
+import {parseWith, readJson} from '../files/index.js';
 import {FormatError, UnsupportedError} from '../errors.js';
 import {isWholeAlphabet} from './alphabet.js';
 import {serialisedTokensSchema} from './config.js';

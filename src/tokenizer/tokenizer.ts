@@ -1,4 +1,4 @@
-import {jsonSha256} from '../checkpoint/index.js';
+import {jsonSha256} from '../files/index.js';
 import {FormatError} from '../errors.js';
 import {tokenBytes} from './alphabet.js';
 import {Cuts} from './cuts.js';

@@ -5,7 +5,7 @@ import {uniformInt} from 'pure-rand/distribution/uniformInt';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {afterAll, beforeAll, expect, it} from 'vitest';
 import {Checkpoint, convert, ZttError} from '../../src/index.js';
-import {Op} from '../../src/checkpoint/pickle-opcodes.js';
+import {Op} from '../../src/checkpoint/torch/pickle-opcodes.js';
 import {FIXTURES, ORACLE} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 

@@ -2,7 +2,7 @@ import {readFileSync} from 'node:fs';
 import {readdir, readFile, rm} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {withLock} from '../../src/checkpoint/index.js';
+import {withLock} from '../../src/files/index.js';
 import {
   compare,
   convert,

@@ -3,7 +3,7 @@ import {mkdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import {convert, parseArchitecture, planConversion} from '../../src/index.js';
-import {requireMemoryToLoad} from '../../src/convert/compare.js';
+import {requireMemoryToLoad} from '../../src/convert/proof/compare-logits.js';
 import {CountingFiles} from '../helpers/counting-files.js';
 import {CASES, ORACLE} from '../helpers/oracle.js';
 import {OPT_13B, writeSparse} from '../helpers/sparse.js';

@@ -4,8 +4,8 @@ import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {z} from 'zod';
 import {SafetensorsFile} from '../../src/checkpoint/index.js';
-import {randomTensor} from '../../src/convert/random-tensors.js';
-import {valuesOf} from '../../src/convert/tensor-source.js';
+import {randomTensor} from '../../src/convert/from-scratch/random-tensors.js';
+import {valuesOf} from '../../src/convert/source/tensor-source.js';
 import {
   describeModel,
   FormatError,

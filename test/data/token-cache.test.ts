@@ -2,7 +2,7 @@ import {spawnSync} from 'node:child_process';
 import {mkdir, readdir, readFile, stat, truncate, utimes, writeFile} from 'node:fs/promises';
 import {basename, join} from 'node:path';
 import {afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest';
-import {besides} from '../../src/checkpoint/index.js';
+import {besides} from '../../src/files/index.js';
 import {cachedTokens, cacheFolder, type TokenOptions} from '../../src/data/token-cache.js';
 import {begins, idOf, trained, type TokenFile} from '../../src/data/token-file.js';
 import {InterruptedError, Tokenizer} from '../../src/index.js';

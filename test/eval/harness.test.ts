@@ -10,7 +10,7 @@ import {
   type Evaluated,
   type TaskScores,
 } from '../../src/eval/index.js';
-import {choiceHits} from '../../src/eval/metrics.js';
+import {choiceHits} from '../../src/eval/measures/metrics.js';
 import {load, type Model, type RowScore} from '../../src/model/index.js';
 import {Tokenizer} from '../../src/tokenizer/index.js';
 import {expectClose} from '../helpers/close.js';

@@ -1,7 +1,7 @@
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {measureHeldOut} from '../../src/finetune/held-out.js';
+import {measureHeldOut} from '../../src/finetune/run/held-out.js';
 import {finetune, load, readMetrics, Tokenizer, type FinetuneOptions} from '../../src/index.js';
 import {expectClose} from '../helpers/close.js';
 import {FIXTURES} from '../helpers/oracle.js';

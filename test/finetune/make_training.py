@@ -1,4 +1,4 @@
-"""Write fixtures/training: twenty steps of torch.optim.AdamW on tiny models, for test/finetune/training-oracle.test.ts.
+"""Write fixtures/training: twenty steps of torch.optim.AdamW on tiny models, for test/finetune/step/trainer-oracle.test.ts.
 
   python test/finetune/make_training.py REFERENCE fixtures/training    needs torch, transformers, safetensors
 

@@ -17,8 +17,8 @@ import {
   type ActivationName,
   type KeyView,
 } from '../../src/ops/index.js';
-import {AdamW, normOf, sumsOfSquares} from '../../src/finetune/adamw.js';
-import {ADAMW_DEFAULTS} from '../../src/finetune/optimizer-options.js';
+import {AdamW, normOf, sumsOfSquares} from '../../src/finetune/step/adamw.js';
+import {ADAMW_DEFAULTS} from '../../src/finetune/settings/optimizer-options.js';
 import {expectClose, expectNormClose} from './close.js';
 import {expectAsComposed as expectOpAsComposed, tensor, values, type Op} from './compare.js';
 

@@ -1,7 +1,8 @@
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import {writeFolder, writeModelFiles} from '../../src/checkpoint/index.js';
-import {tensorSources} from '../../src/finetune/run-folder.js';
+import {writeModelFiles} from '../../src/checkpoint/index.js';
+import {writeFolder} from '../../src/files/index.js';
+import {tensorSources} from '../../src/finetune/run/run-folder.js';
 import {convert, load, modelConfigJson, type ConvertOptions, type LoraConfig} from '../../src/index.js';
 import {ORACLE} from './oracle.js';
 

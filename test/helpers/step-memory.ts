@@ -1,10 +1,10 @@
 /** Prints the bytes that training steps take on the native engine, weights included: MODEL, OPTIONS as JSON. */
 import {load, type FinetuneOptions} from '../../src/index.js';
-import {distillationSettings} from '../../src/finetune/distillation-options.js';
-import {newLora} from '../../src/finetune/lora-options.js';
-import {fittedSettings} from '../../src/finetune/plan.js';
-import {Teacher} from '../../src/finetune/teacher.js';
-import {Trainer} from '../../src/finetune/trainer.js';
+import {distillationSettings} from '../../src/finetune/settings/distillation-options.js';
+import {newLora} from '../../src/finetune/settings/lora-options.js';
+import {fittedSettings} from '../../src/finetune/plan/run-plan.js';
+import {Teacher} from '../../src/finetune/step/teacher.js';
+import {Trainer} from '../../src/finetune/step/trainer.js';
 
 const [folder, json] = process.argv.slice(2) as [string, string];
 const options: FinetuneOptions = {

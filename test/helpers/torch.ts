@@ -1,4 +1,4 @@
-import {Op} from '../../src/checkpoint/pickle-opcodes.js';
+import {Op} from '../../src/checkpoint/torch/pickle-opcodes.js';
 
 /** The pieces of a pickle, each as bytes: what a file of torch.save is made of, and what a hostile one may be. */
 export const pickle = {

@@ -1,7 +1,7 @@
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import {readSteps} from '../../src/finetune/step-values.js';
-import {Trainer} from '../../src/finetune/trainer.js';
+import {readSteps} from '../../src/finetune/step/step-values.js';
+import {Trainer} from '../../src/finetune/step/trainer.js';
 import {convert, load} from '../../src/index.js';
 import {FIXTURES} from './oracle.js';
 import {makeTempFolder} from './temp.js';

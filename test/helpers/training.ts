@@ -1,4 +1,4 @@
-import {runSettings, type RunSettings} from '../../src/finetune/options.js';
+import {runSettings, type RunSettings} from '../../src/finetune/settings/options.js';
 import type {Model} from '../../src/index.js';
 
 const PLAIN = {layout: 'vanilla', cycles: 1} as const;

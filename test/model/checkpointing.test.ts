@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {Trainer} from '../../src/finetune/trainer.js';
+import {Trainer} from '../../src/finetune/step/trainer.js';
 import type {Model} from '../../src/index.js';
 import {trainerSettings} from '../helpers/training.js';
 import {Expected} from '../helpers/oracle.js';

@@ -3,7 +3,7 @@ import {open} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {SafetensorsFile} from '../../src/checkpoint/index.js';
-import {Trainer} from '../../src/finetune/trainer.js';
+import {Trainer} from '../../src/finetune/step/trainer.js';
 import {
   convert,
   generate,

@@ -1,7 +1,7 @@
 import {readdir, readFile, writeFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {openTrainingData, type DataOptions} from '../../src/data/index.js';
-import {openParts} from '../../src/eval/parts.js';
+import {openParts} from '../../src/eval/thresholds/parts.js';
 import {finetune, init, Tokenizer, type EvalReport, type FinetuneOptions} from '../../src/index.js';
 import {splitOf} from '../../src/synthetic/index.js';
 import {cli, cliJson, cliOk, expectFailure} from '../commands/cli.js';

@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import {parseWith} from '../../checkpoint/index.js';
+import {parseWith} from '../../files/index.js';
 import {FormatError, quoted, UnsupportedError} from '../../errors.js';
 import type {Architecture} from '../architecture.js';
 import type {Family} from './family.js';

@@ -2,7 +2,7 @@ import {existsSync} from 'node:fs';
 import {mkdtemp, rmdir} from 'node:fs/promises';
 import {totalmem} from 'node:os';
 import {dirname, join} from 'node:path';
-import {freeBytes} from '../../checkpoint/index.js';
+import {freeBytes} from '../../files/index.js';
 import {cacheFolder} from '../../data/index.js';
 import {availableMemory} from '../../engine/index.js';
 import {hubCache} from '../../hub/index.js';

@@ -11,7 +11,7 @@ export interface AdamWInputs {
   factor?: TensorInfo;
 }
 
-/** The numbers of `UpdateNumbers` in src/finetune/adamw.ts. */
+/** The numbers of `UpdateNumbers` in src/finetune/step/adamw.ts. */
 export type AdamWNumbers = Record<
   'scale' | 'rate' | 'beta1' | 'beta2' | 'epsilon' | 'squareCorrection' | 'decay',
   number

@@ -47,7 +47,7 @@ const sumSquares: Kernel = ({x}, _attributes, backend) => {
   return y;
 };
 
-/** One step of AdamW, with the numbers of `UpdateNumbers` in src/finetune/adamw.ts. */
+/** One step of AdamW, with the numbers of `UpdateNumbers` in src/finetune/step/adamw.ts. */
 const update: ElementShader<{scaled: boolean}> = {
   name: 'AdamW',
   line: ({element, scaled}) => `

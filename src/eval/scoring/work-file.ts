@@ -1,0 +1,158 @@
+import {mkdir, open, rm, type FileHandle} from 'node:fs/promises';
+import {dirname} from 'node:path';
+import {z} from 'zod';
+import {asFileError, jsonSha256} from '../../files/index.js';
+import {FileError} from '../../errors.js';
+import type {Model, ScoreRow} from '../../model/index.js';
+import type {ScoredAtExits} from './depths.js';
+import type {EvalOptions} from '../eval-options.js';
+import {scoresOfLine, textOfScores, type BatchScores} from './work-line.js';
+
+/** Whose scores they are, in the file's first line. */
+const headSchema = z.object({version: z.literal(1), fingerprint: z.string()});
+
+/**
+ * What an evaluation has scored so far: a file of JSON lines, a header and one for each batch, as it comes. An
+ * evaluation that was interrupted in whatever way goes on from it with the same results to the bit, for the batches
+ * are the same. A line cut short is scored again.
+ */
+export class WorkFile {
+  private handle: FileHandle | null = null;
+
+  private constructor(
+    private readonly path: string,
+    private readonly fingerprint: string,
+    /** Scores of before that were not asked for yet, by their batch's key. */
+    private readonly known: Map<string, BatchScores>,
+    /** Whether the file is of another evaluation, and goes once this one has something to keep. */
+    readonly other: boolean,
+  ) {}
+
+  /**
+   * Opens the work of an evaluation, whose file need not be there; nothing is written yet.
+   * @param weights - the sha256 of each of the model's weight files
+   * @throws FileError if it cannot be read
+   */
+  static async open(
+    path: string,
+    {config: {arch, arrangement, ztt}, engine: {name, device, version, threads}}: Described,
+    weights: Record<string, string>,
+    options: EvalOptions,
+  ): Promise<WorkFile> {
+    const engine = {name, device, version, threads};
+    const fingerprint = jsonSha256({weights, arch, arrangement, ztt, engine, ...deciding(options)});
+    const known = await read(path, fingerprint);
+    return new WorkFile(path, fingerprint, known ?? new Map<string, BatchScores>(), known === null);
+  }
+
+  /** Batches of before that were not asked for yet. */
+  get batches(): number {
+    return this.known.size;
+  }
+
+  /** A model whose scores are kept, and those of before not computed again. */
+  keeping(model: ScoredAtExits): ScoredAtExits {
+    return {
+      config: model.config,
+      score: async (rows, options) => {
+        const run = async () => [{slot: null, scores: await model.score(rows, options)}];
+        const [whole] = await this.once({rows, options}, rows, run);
+        return whole!.scores;
+      },
+      scoreExits: (rows, options) =>
+        this.once({rows, options, exits: true}, rows, () => model.scoreExits(rows, options)),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.handle?.close();
+    this.handle = null;
+  }
+
+  /** Removes the file: its evaluation is whole. */
+  async remove(): Promise<void> {
+    await this.close();
+    await rm(this.path, {force: true});
+  }
+
+  private async once(
+    what: object,
+    rows: readonly ScoreRow[],
+    run: () => Promise<BatchScores>,
+  ): Promise<BatchScores> {
+    const key = jsonSha256(what);
+    const before = this.known.get(key);
+    this.known.delete(key);
+    if (before?.every(({scores}) => scores.length === rows.length)) return before;
+    const scores = await run();
+    try {
+      this.handle ??= await this.begin();
+      await this.handle.appendFile(textOfScores(key, scores));
+    } catch (error) {
+      throw asFileError(error, this.path);
+    }
+    return scores;
+  }
+
+  /** Opens the file to add to it. */
+  private async begin(): Promise<FileHandle> {
+    await mkdir(dirname(this.path), {recursive: true});
+    if (this.other) await rm(this.path, {force: true});
+    const handle = await open(this.path, 'a');
+    // A header for each time: where the last line was cut short, the first line break ends it.
+    await handle.appendFile(`\n${JSON.stringify({version: 1, fingerprint: this.fingerprint})}\n`);
+    return handle;
+  }
+}
+
+/**
+ * The options that decide scores. Each line's key has the rows and the threshold; so budgets are not among them, and a
+ * second try after one that cannot be reached has its calibration already.
+ */
+const deciding = (options: EvalOptions) => ({
+  tasks: options.tasks,
+  thresholds: options.thresholds,
+  slotThresholds: options.slotThresholds,
+  limit: options.limit,
+  calibrationLimit: options.calibrationLimit,
+  batchTokens: options.batchTokens,
+  exitFromCycle: options.exitFromCycle,
+  exitScore: options.exitScore,
+  exitGranularity: options.exitGranularity,
+  maxCycles: options.maxCycles,
+});
+
+type Described = Pick<Model, 'config' | 'engine'>;
+
+/** The batches in a file; none where there is no file, null where it is of another evaluation. */
+async function read(path: string, fingerprint: string): Promise<Map<string, BatchScores> | null> {
+  const known = new Map<string, BatchScores>();
+  const handle = await open(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw new FileError(`${path} cannot be read: ${error.code ?? error.message}.`, {cause: error});
+  });
+  if (!handle) return known;
+  let own = false;
+  try {
+    for await (const line of handle.readLines()) {
+      if (line === '') continue;
+      const head = headSchema.safeParse(own ? null : jsonOf(line));
+      if (!own && head.data?.fingerprint !== fingerprint) return null;
+      own = true;
+      const batch = scoresOfLine(jsonOf(line));
+      if (batch) known.set(batch.key, batch.exits);
+    }
+  } finally {
+    await handle.close();
+  }
+  return known;
+}
+
+/** A line's value; null for one that was cut short. */
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,34 @@
+import {rowFlops, slots, type ModelConfig} from '../../model/index.js';
+import {cyclesOfStep} from '../settings/cycles.js';
+import type {RunSettings} from '../settings/options.js';
+
+/**
+ * The FLOPs of a step that runs so many cycles: three forward passes (one forward, two backward) over the slots, every
+ * position scored; three over the tail and the LM head for the loss at each exit; and one for the exit that the
+ * objective looks at.
+ */
+export function stepFlops(
+  {arch, arrangement}: Pick<ModelConfig, 'arch' | 'arrangement'>,
+  settings: RunSettings,
+  cycles: number,
+): number {
+  const {batchSize, accumulate, seqLen, exitLossWeight, exitObjective} = settings;
+  const pass = (ran: number) =>
+    rowFlops(arch, arrangement, {tokens: seqLen, slots: ran, exited: false, scored: seqLen});
+  const whole = 3 * pass(slots({...arrangement, cycles}).length);
+  const exitLosses = exitLossWeight > 0 ? 3 * (cycles - 1) : 0;
+  const looksAtExit = exitObjective !== 'off' && cycles === arrangement.cycles;
+  const exits = exitLosses + (looksAtExit ? 1 : 0);
+  return batchSize * accumulate * (whole + exits * pass(arrangement.tail));
+}
+
+/** The FLOPs of all steps of a run, each with the cycles that the schedule gives it. */
+export function runFlops(config: Pick<ModelConfig, 'arch' | 'arrangement'>, settings: RunSettings): number {
+  const {cycles} = config.arrangement;
+  if (settings.cycleSchedule === 'full') return settings.steps * stepFlops(config, settings, cycles);
+  const byCycles = Array.from({length: cycles}, (_, i) => stepFlops(config, settings, i + 1));
+  let flops = 0;
+  for (let step = 1; step <= settings.steps; step++)
+    flops += byCycles[cyclesOfStep(step, cycles, settings) - 1]!;
+  return flops;
+}

@@ -1,0 +1,52 @@
+import {join} from 'node:path';
+import {parse, stringify} from 'yaml';
+import {exists, readText, writeFileWhole} from '../../files/index.js';
+import {FormatError} from '../../errors.js';
+import type {FinetuneOptions, RunControls, RunSettings} from '../settings/options.js';
+
+const CONFIG = 'config.yaml';
+
+/** Of the options, what says nothing about the run itself. */
+const LEFT_OUT = ['output', 'source', 'resume', 'signal', 'openDataset', 'onData', 'onStep', 'onNote'];
+
+/** A run's options with all defaults filled in, by the names of the command line's flags. */
+export type RunConfig = Record<string, unknown>;
+
+/** The effective config of a run. */
+export function runConfig(options: FinetuneOptions, settings: RunSettings, controls: RunControls): RunConfig {
+  const {source} = options;
+  // The commit, wherever the cache is: a branch may have moved when the run goes on.
+  const model = source ? `${source.name}@${source.revision}` : options.model;
+  const effective = {...options, model, ...settings, ...controls};
+  const entries = Object.entries(effective).filter(
+    ([name, value]) => value !== undefined && value !== null && !LEFT_OUT.includes(name),
+  );
+  return Object.fromEntries(entries.map(([name, value]) => [flagName(name), value]));
+}
+
+/** `batchSize` is `batch-size` on the command line. */
+const flagName = (option: string): string => option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/**
+ * Writes a run's config.yaml, which the command line takes as --config.
+ * @returns a line for each value that was another in the config.yaml before
+ */
+export async function writeRunConfig(run: string, config: RunConfig): Promise<string[]> {
+  const path = join(run, CONFIG);
+  const before = (await exists(path)) ? await readRunConfig(path) : config;
+  await writeFileWhole(path, stringify(config));
+  const told = (value: unknown) => (value === undefined ? 'unset' : JSON.stringify(value));
+  return [...new Set([...Object.keys(before), ...Object.keys(config)])]
+    .filter((name) => told(before[name]) !== told(config[name]))
+    .map((name) => `${name} is ${told(config[name])} now; it was ${told(before[name])}.`);
+}
+
+async function readRunConfig(path: string): Promise<RunConfig> {
+  let value: unknown;
+  try {
+    value = parse(await readText(path), {maxAliasCount: 0});
+  } catch (error) {
+    throw new FormatError(`${path} is no valid YAML: ${(error as Error).message}.`, {cause: error});
+  }
+  return typeof value === 'object' && value !== null ? (value as RunConfig) : {};
+}

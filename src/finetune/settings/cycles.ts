@@ -1,0 +1,66 @@
+import {uniformInt} from 'pure-rand/distribution/uniformInt';
+import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
+import type {RandomGenerator} from 'pure-rand/types/RandomGenerator';
+import {slots, type Arrangement, type Slot} from '../../model/index.js';
+
+/** How many cycles the steps of a run take: all, more and more, or a number drawn for each. */
+export const CYCLE_SCHEDULES = ['full', 'curriculum', 'random'] as const;
+export type CycleSchedule = (typeof CYCLE_SCHEDULES)[number];
+
+/** How a curriculum grows: by a line, or slowly first and fast at its end. */
+export const CURRICULUM_SHAPES = ['1-sqrt', 'linear'] as const;
+export type CurriculumShape = (typeof CURRICULUM_SHAPES)[number];
+
+/** From 0 where the growth begins to 1 where it ends, by the share p of the way that is done. */
+const GROWTH: Record<CurriculumShape, (p: number) => number> = {
+  '1-sqrt': (p) => 1 - Math.sqrt(1 - p),
+  linear: (p) => p,
+};
+
+export interface CycleOptions {
+  /** Steps in all. */
+  steps: number;
+  seed: number;
+  cycleSchedule: CycleSchedule;
+  curriculumShape: CurriculumShape;
+  /** The share of the steps over which a curriculum grows; the rest runs all cycles. */
+  curriculumShare: number;
+}
+
+/**
+ * The cycles of a step (1-based), of C that the model has. A curriculum (McLeish et al., arXiv 2511.07384) runs
+ * ceil(C g(p)), with p the step's share of the way that grows and g(p) = p or 1 - sqrt(1 - p). A random number is drawn
+ * evenly from 1 to C, by the seed and the step alone.
+ */
+export function cyclesOfStep(step: number, C: number, options: CycleOptions): number {
+  const {steps, seed, cycleSchedule, curriculumShape, curriculumShare} = options;
+  if (cycleSchedule === 'full') return C;
+  if (cycleSchedule === 'random') return uniformInt(randomOfStep(seed, step, 1), 1, C);
+  const p = Math.min(1, step / (curriculumShare * steps));
+  return Math.max(1, Math.ceil(C * GROWTH[curriculumShape](p)));
+}
+
+/**
+ * The slots with a zero token, as a step (1-based) sees them. An exit can be before the first slot of a cycle from
+ * `exitFromCycle` on. `slots` has one of those, drawn by the seed and the step alone: what an exit there costs is looked
+ * at, which takes a pass through the tail and the LM head. `closed` has all that are not exits: elsewhere a zero token
+ * only takes attention away, and an exit inside a cycle would leave the tail a state that it is never trained on.
+ */
+export function exitSlotsOfStep(
+  step: number,
+  arrangement: Arrangement,
+  exitFromCycle: number,
+  seed: number,
+): {slots: Set<number>; closed: Set<number>} {
+  const isExit = ({part, cycle, place}: Slot) => part === 'middle' && cycle >= exitFromCycle && place === 0;
+  const places = (exits: boolean) =>
+    slots(arrangement).flatMap((slot, index) => (isExit(slot) === exits ? [index] : []));
+  const open = places(true);
+  const drawn = open.length > 0 ? [open[uniformInt(randomOfStep(seed, step, 2), 0, open.length - 1)]!] : [];
+  return {slots: new Set(drawn), closed: new Set(places(false))};
+}
+
+/** A generator of a step's own, for a purpose. */
+function randomOfStep(seed: number, step: number, purpose: number): RandomGenerator {
+  return xoroshiro128plus(Math.imul(Math.imul(seed, 1_000_003) + step, 1_000_003) + purpose);
+}
