@@ -4,7 +4,15 @@ import {ENGINES, STARTERS, type EngineInfo, type EngineName, type StartOptions} 
 import type {PlannedTensor} from './webgpu/index.js';
 
 export {ENGINES, type EngineInfo, type EngineName} from './engines.js';
-export type {ActivationName} from './fused-attributes.js';
+export {
+  ENGINE_KERNELS,
+  type ActivationName,
+  type KernelName,
+  type Kernels,
+  type Projected,
+  type StrandScoreAttributes,
+  type StrandView,
+} from './contract.js';
 export {availableMemory} from './memory.js';
 export {hasSharedLibrary} from './shared-library.js';
 export {VULKAN_LOADER, vulkanDrivers} from './webgpu/vulkan.js';

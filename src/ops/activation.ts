@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {ActivationName} from '../engine/index.js';
 import {customOp} from './custom.js';
-import {hasKernel, runFused} from './fused.js';
+import {hasKernel, runKernel} from './fused.js';
 
 export type {ActivationName} from '../engine/index.js';
 
@@ -58,14 +58,14 @@ function normalCdf(x: tf.Tensor): tf.Tensor {
 /** dy times the activation's derivative at x. */
 export function activationGradient(x: tf.Tensor, dy: tf.Tensor, name: ActivationName): tf.Tensor {
   return hasKernel('ZttActivationGradient')
-    ? runFused('ZttActivationGradient', {x, dy}, {activation: name})[0]!
+    ? runKernel('ZttActivationGradient', {x, dy}, {activation: name})[0]
     : tf.mul(dy, ACTIVATIONS[name].derivative(x));
 }
 
 /** Applies an activation elementwise. */
 export function activation<T extends tf.Tensor>(x: T, name: ActivationName): T {
   const value = hasKernel('ZttActivation')
-    ? (x: tf.Tensor) => runFused('ZttActivation', {x}, {activation: name})[0]!
+    ? (x: tf.Tensor) => runKernel('ZttActivation', {x}, {activation: name})[0]
     : ACTIVATIONS[name].value;
   return customOp([x], (x) => ({
     value: value(x),

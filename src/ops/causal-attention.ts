@@ -1,13 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type {Projected} from '../engine/index.js';
 import {attentionWeights, weightedValues, zeroAttention} from './attention.js';
 import {customOp} from './custom.js';
-import {hasKernel, runFused} from './fused.js';
+import {hasKernel, runKernel} from './fused.js';
 import {mergeHeads, splitHeads} from './structure.js';
 
 // Shapes: B batch, T tokens, D width, H heads, d = D / H, Z 1 with a zero token and 0 without.
 
 /** Queries, keys and values, each [B, T, D], or side by side as [B, T, 3 D]. */
-export type Projections = {qkv: tf.Tensor3D} | {q: tf.Tensor3D; k: tf.Tensor3D; v: tf.Tensor3D};
+export type Projections = Projected<tf.Tensor3D>;
 
 export interface AttentionOptions {
   heads: number;
@@ -25,18 +26,21 @@ export interface AttentionOptions {
 export function causalAttention(projections: Projections, options: AttentionOptions): tf.Tensor3D {
   if (!hasKernel('ZttAttention')) return composed(projections, options).mixed;
   const {heads, scale, zeroKey} = options;
-  const names = Object.keys(projections);
-  const named = (tensors: tf.Tensor[]) => Object.fromEntries(names.map((name, i) => [name, tensors[i]]));
-  const inputs = Object.values(projections) as tf.Tensor[];
-  return customOp(zeroKey ? [...inputs, zeroKey] : inputs, (...given) => {
-    const parts = {...named(given), zeroKey: given[names.length]};
-    const [out, lse] = runFused('ZttAttention', parts, {heads, scale}) as [tf.Tensor, tf.Tensor];
+  const parts: tf.Tensor[] = Object.values(projections);
+  // The inputs by name, from the tensors that tfjs hands on in their order.
+  const named = (given: tf.Tensor[]): Projected<tf.Tensor> & {zeroKey?: tf.Tensor} => {
+    const [first, k, v] = given as [tf.Tensor, tf.Tensor, tf.Tensor];
+    const projected = parts.length === 1 ? {qkv: first} : {q: first, k, v};
+    return {...projected, zeroKey: given[parts.length]};
+  };
+  return customOp(zeroKey ? [...parts, zeroKey] : parts, (...given) => {
+    const [out, lse] = runKernel('ZttAttention', named(given), {heads, scale});
     return {
       value: out,
       saved: [out, lse, ...given],
-      gradient: (dy, [out, lse, ...given]) => {
-        const parts = {...named(given), zeroKey: given[names.length]};
-        return runFused('ZttAttentionGradient', {...parts, out, lse, dy}, {heads, scale});
+      gradient: (dy, saved) => {
+        const [out, lse, ...given] = saved as [tf.Tensor, tf.Tensor, ...tf.Tensor[]];
+        return runKernel('ZttAttentionGradient', {...named(given), out, lse, dy}, {heads, scale});
       },
     };
   }) as tf.Tensor3D;
@@ -49,7 +53,7 @@ export function causalAttentionWithZero(
 ): {mixed: tf.Tensor3D; zero?: tf.Tensor3D} {
   if (!hasKernel('ZttAttention')) return composed(projections, options);
   const {heads, scale, zeroKey} = options;
-  const [mixed, , zero] = runFused('ZttAttention', {...projections, zeroKey}, {heads, scale});
+  const [mixed, , zero] = runKernel('ZttAttention', {...projections, zeroKey}, {heads, scale});
   return {mixed: mixed as tf.Tensor3D, zero: zero as tf.Tensor3D | undefined};
 }
 

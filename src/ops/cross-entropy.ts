@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {customOp, isFrozen} from './custom.js';
-import {gradientsWanted, hasKernel, knownValue, runFused} from './fused.js';
+import {gradientsWanted, hasKernel, knownValue, runKernel} from './fused.js';
 import {linear} from './linear.js';
 
 /**
@@ -78,14 +78,14 @@ export function headCrossEntropy(
   const weightGradient = gradient && !isFrozen(weight);
   return customOp([state, weight], (state, weight) => {
     // The gradients come with the loss, while a row's logits are there.
-    const [value, ...grads] = runFused(
+    const [value, ...grads] = runKernel(
       'ZttHeadLoss',
       {state, weight, targets, weights},
       {gradient, weightGradient},
     );
     return {
-      value: value!,
-      saved: grads,
+      value,
+      saved: grads as tf.Tensor[],
       gradient: (dy, grads) => {
         // It is 1 but for a loss that is a part of another; a copy of the vocabulary's gradient is worth a look.
         const factor = knownValue(dy);

@@ -1,49 +1,26 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type {KernelName, Kernels} from '../engine/index.js';
 
 /**
- * Operations that an engine may have as one kernel, under these names. Each has a composed reference here, which runs
- * where there is none, and which the kernel is tested against.
+ * Whether the engine in use has this kernel of the contract. Each operation has a composed reference in this folder,
+ * which runs where there is none, and which the kernel is tested against.
  */
-export type FusedKernel =
-  | 'ZttLinear'
-  | 'ZttActivation'
-  | 'ZttActivationGradient'
-  | 'ZttColumnSums'
-  | 'ZttLayerNorm'
-  | 'ZttLayerNormGradient'
-  | 'ZttAttention'
-  | 'ZttAttentionGradient'
-  | 'ZttStrandAttention'
-  | 'ZttStrandWeights'
-  | 'ZttStrandValues'
-  | 'ZttAppendRows'
-  | 'ZttHeadLoss'
-  | 'ZttTokenScores'
-  | 'ZttSumSquares'
-  | 'ZttAdamW';
-
-/** Whether the engine in use has this kernel. */
-export function hasKernel(name: FusedKernel): boolean {
+export function hasKernel(name: KernelName): boolean {
   return (tf.getKernel(name, tf.getBackend()) as tf.KernelConfig | undefined) !== undefined;
 }
 
-/** Runs it, on the inputs that there are. */
-export function runFused(
-  name: FusedKernel,
-  inputs: Record<string, tf.Tensor | undefined>,
-  attributes: Record<string, number | boolean | string | null | Int32Array> = {},
-): tf.Tensor[] {
-  const given = Object.entries(inputs).filter(
+/** Runs a kernel that the engine in use has. @returns its outputs in order */
+export function runKernel<N extends KernelName>(
+  name: N,
+  inputs: Kernels<tf.Tensor>[N]['inputs'],
+  attributes: Kernels<tf.Tensor>[N]['attributes'],
+): Kernels<tf.Tensor>[N]['outputs'] {
+  const given = Object.entries<tf.Tensor | undefined>(inputs).filter(
     (entry): entry is [string, tf.Tensor] => entry[1] !== undefined,
   );
-  const outputs = tf
+  return tf
     .engine()
-    .runKernel<tf.Tensor | tf.Tensor[]>(
-      name,
-      Object.fromEntries(given),
-      attributes as unknown as tf.NamedAttrMap,
-    );
-  return Array.isArray(outputs) ? outputs : [outputs];
+    .runKernel<tf.Tensor[]>(name, Object.fromEntries(given), attributes as unknown as tf.NamedAttrMap);
 }
 
 /** Whether gradients of what runs now may be asked for: then an operation keeps what they need. */

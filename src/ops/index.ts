@@ -18,7 +18,7 @@ export {crossEntropy, headCrossEntropy, logProbabilities} from './cross-entropy.
 export {distilledLogits, headDistillation, type TeacherHead} from './distillation.js';
 export {dropout} from './dropout.js';
 export {consecutiveRows, embedding} from './embedding.js';
-export {hasKernel, runFused, type FusedKernel} from './fused.js';
+export {hasKernel, runKernel} from './fused.js';
 export {layerNorm} from './layer-norm.js';
 export {linear, linearPart, type Orientation, type OutputRange} from './linear.js';
 export {addLowRank, type LowRank} from './low-rank.js';

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {customOp, isFrozen, type OpResult} from './custom.js';
-import {hasKernel, runFused} from './fused.js';
+import {hasKernel, runKernel} from './fused.js';
 import {sumRows} from './structure.js';
 
 /**
@@ -28,13 +28,15 @@ type NormOp = (
 
 const fused: NormOp = (x, weight, bias, epsilon) => {
   const frozen = isFrozen(weight) && isFrozen(bias);
-  const [value, stats] = runFused('ZttLayerNorm', {x, weight, bias}, {epsilon}) as [tf.Tensor, tf.Tensor];
+  const [value, stats] = runKernel('ZttLayerNorm', {x, weight, bias}, {epsilon});
   return {
     value,
     saved: weight ? [x, stats, weight] : [x, stats],
-    gradient: (dy, [x, stats, weight]) => {
-      const found = runFused('ZttLayerNormGradient', {x, stats, weight, dy}, {affine: !frozen});
-      return weight && frozen ? [found[0]!, null, null] : found;
+    gradient: (dy, saved) => {
+      const [x, stats, weight] = saved as [tf.Tensor, tf.Tensor, tf.Tensor?];
+      const inputs = {x, stats, weight, dy};
+      const [dx, ...affine] = runKernel('ZttLayerNormGradient', inputs, {affine: !frozen});
+      return [dx, ...(weight && frozen ? [null, null] : (affine as tf.Tensor[]))];
     },
   };
 };

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {activation, activationGradient, type ActivationName} from './activation.js';
 import {customOp, isFrozen, type OpResult} from './custom.js';
-import {gradientsWanted, hasKernel, runFused} from './fused.js';
+import {gradientsWanted, hasKernel, runKernel} from './fused.js';
 import {reshape, sumRows} from './structure.js';
 
 // Shapes: N rows, I inputs, O outputs.
@@ -50,7 +50,7 @@ export function linearPart(
   if (count === weight.shape[io ? 1 : 0]) return linear(x, weight, bias, orientation);
   if (hasKernel('ZttLinear')) {
     const attributes = {transpose: !io, activation: null, keep: false, from, outputs: count};
-    return runFused('ZttLinear', {x, weight, bias: bias ?? undefined}, attributes)[0] as tf.Tensor2D;
+    return runKernel('ZttLinear', {x, weight, bias: bias ?? undefined}, attributes)[0] as tf.Tensor2D;
   }
   return tf.tidy(() => {
     const part = io ? tf.slice(weight, [0, from], [-1, count]) : tf.slice(weight, [from, 0], [count, -1]);
@@ -96,7 +96,7 @@ const fused =
   (io: boolean, through: ActivationName | null, wanted: boolean): LinearOp =>
   (x, weight, b) => {
     const keep = wanted && through !== null;
-    const [value, before] = runFused(
+    const [value, before] = runKernel(
       'ZttLinear',
       {x, weight, bias: b},
       {transpose: !io, activation: through, keep},
@@ -104,7 +104,7 @@ const fused =
     const bias = stateOf(b);
     const frozen = isFrozen(weight);
     return {
-      value: value!,
+      value,
       saved: [weight, ...(frozen ? [] : [x]), ...(before ? [before] : [])],
       gradient: (dy, saved) => {
         const [w, x] = saved as [tf.Tensor, tf.Tensor?];

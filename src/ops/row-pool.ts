@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {hasKernel, runFused} from './fused.js';
+import {hasKernel, runKernel} from './fused.js';
 import type {Columns} from './strand-attention.js';
 
 /** How much larger a pool becomes than it must, so that rows are not copied each time that some come. */
@@ -36,7 +36,7 @@ export class RowPool {
       this.replace(() => (this.pool ? tf.concat([this.pool, columns()]) : tf.clone(columns())));
     } else {
       if (start + count > (this.pool?.shape[0] ?? 0)) this.grow(start + count);
-      runFused('ZttAppendRows', {pool: this.pool!, rows}, {at: start, from: at});
+      runKernel('ZttAppendRows', {pool: this.pool!, rows}, {at: start, from: at});
     }
     this.filled += count;
     return start;
@@ -52,7 +52,7 @@ export class RowPool {
     const capacity = before ? Math.ceil(least * GROWTH) : least;
     this.replace(() => {
       const larger = tf.zeros<tf.Rank.R2>([capacity, this.width]);
-      if (before) runFused('ZttAppendRows', {pool: larger, rows: before}, {at: 0, from: 0});
+      if (before) runKernel('ZttAppendRows', {pool: larger, rows: before}, {at: 0, from: 0});
       return larger;
     });
   }

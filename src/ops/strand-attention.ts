@@ -1,5 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import {hasKernel, runFused} from './fused.js';
+import type {StrandScoreAttributes, StrandView} from '../engine/index.js';
+import {hasKernel, runKernel} from './fused.js';
 import {composedAttention, composedValues, composedWeights} from './strand-composed.js';
 
 // Shapes: N queries, D width, H heads. Tokens of many sequences lie below each other as rows, without padding.
@@ -55,7 +56,7 @@ export function strandAttention(scores: StrandScores, v: Columns): {mixed: tf.Te
   if (!hasKernel('ZttStrandAttention')) return composedAttention(scores, v);
   const {q, k, zeroKey} = scores;
   const inputs = {q: q.rows, k: k.rows, v: v.rows, zeroKey};
-  const [mixed, zero] = runFused('ZttStrandAttention', inputs, attributesOf(scores, v));
+  const [mixed, zero] = runKernel('ZttStrandAttention', inputs, {...scoreAttributes(scores), vAt: v.at});
   return {mixed: mixed as tf.Tensor2D, zero: zero as tf.Tensor2D | undefined};
 }
 
@@ -63,9 +64,9 @@ export function strandAttention(scores: StrandScores, v: Columns): {mixed: tf.Te
 export function strandWeights(scores: StrandScores): {weights: StrandWeights; zero?: tf.Tensor2D} {
   if (!hasKernel('ZttStrandWeights')) return composedWeights(scores);
   const {q, k, zeroKey} = scores;
-  const found = runFused('ZttStrandWeights', {q: q.rows, k: k.rows, zeroKey}, attributesOf(scores));
-  const [weights, inverse, zero] = found as [tf.Tensor, tf.Tensor, tf.Tensor2D?];
-  return {weights: {tensors: [weights, inverse], scores}, zero};
+  const inputs = {q: q.rows, k: k.rows, zeroKey};
+  const [weights, sums, zero] = runKernel('ZttStrandWeights', inputs, scoreAttributes(scores));
+  return {weights: {tensors: [weights, sums], scores}, zero: zero as tf.Tensor2D | undefined};
 }
 
 /**
@@ -81,30 +82,28 @@ export function strandValues(
   strands: readonly Strand[],
 ): tf.Tensor2D {
   if (!hasKernel('ZttStrandValues')) return composedValues(weights, v, kept, strands);
-  const [exponentials, inverse] = weights.tensors;
+  const [exponentials, sums] = weights.tensors as [tf.Tensor, tf.Tensor];
   const {view, heads, width} = weights.scores;
-  const attributes = attributesOf({view: {strands, seen: view.seen}, heads, width}, v);
-  const inputs = {v: v.rows, weights: exponentials, inverse};
-  return runFused('ZttStrandValues', inputs, {...attributes, kept})[0] as tf.Tensor2D;
+  const attributes = viewAttributes({view: {strands, seen: view.seen}, heads, width});
+  const inputs = {v: v.rows, weights: exponentials, sums};
+  return runKernel('ZttStrandValues', inputs, {...attributes, vAt: v.at, kept})[0] as tf.Tensor2D;
 }
 
-function attributesOf(
-  scores: Pick<StrandScores, 'view' | 'heads' | 'width'> & Partial<StrandScores>,
-  v?: Columns,
-) {
-  const {view, heads, width, scale = 1, q, k} = scores;
+const scoreAttributes = (scores: StrandScores): StrandScoreAttributes => ({
+  ...viewAttributes(scores),
+  scale: scores.scale,
+  qAt: scores.q.at,
+  kAt: scores.k.at,
+});
+
+function viewAttributes({view, heads, width}: Pick<StrandScores, 'view' | 'heads' | 'width'>): StrandView {
   const {strands, seen} = view;
+  const ranges = strands.flatMap(({ranges}) => ranges.flatMap(({start, count}) => [start, count]));
   return {
     heads,
     width,
-    scale,
-    qAt: q?.at ?? 0,
-    kAt: k?.at ?? 0,
-    vAt: v?.at ?? 0,
     strands: Int32Array.from(strands.flatMap(({queries, ranges}) => [queries, ranges.length])),
-    ranges: Int32Array.from(
-      strands.flatMap(({ranges}) => ranges.flatMap(({start, count}) => [start, count])),
-    ),
+    ranges: Int32Array.from(ranges),
     seen,
   };
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {customOp} from './custom.js';
-import {hasKernel, runFused} from './fused.js';
+import {hasKernel, runKernel} from './fused.js';
 
 /**
  * The gradient of `tf.split`, the only kernel with many outputs here. tfjs-core's npm package cannot load its own
@@ -62,7 +62,7 @@ function sumToShape(grad: tf.Tensor, shape: number[]): tf.Tensor {
 
 /** Column sums of x [N, C], as [C]: a product with ones, many times faster than a reduction on CPU backends. */
 export function sumRows(x: tf.Tensor): tf.Tensor1D {
-  if (hasKernel('ZttColumnSums')) return runFused('ZttColumnSums', {x})[0] as tf.Tensor1D;
+  if (hasKernel('ZttColumnSums')) return runKernel('ZttColumnSums', {x}, {})[0] as tf.Tensor1D;
   return tf.tidy(() => tf.reshape(tf.matMul(tf.ones([1, x.shape[0]]), x as tf.Tensor2D), [x.shape[1]!]));
 }
 

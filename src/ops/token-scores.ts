@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {logProbabilities} from './cross-entropy.js';
-import {hasKernel, runFused} from './fused.js';
+import {hasKernel, runKernel} from './fused.js';
 
 // Shapes: N rows, V vocabulary, M targets.
 
@@ -18,6 +18,6 @@ export function tokenScores(
   if (!hasKernel('ZttTokenScores')) {
     return {logProbabilities: logProbabilities(logits, targets, rows), best: tf.argMax(logits, -1)};
   }
-  const [found, best] = runFused('ZttTokenScores', {logits, targets, rows});
+  const [found, best] = runKernel('ZttTokenScores', {logits, targets, rows}, {});
   return {logProbabilities: found as tf.Tensor1D, best: best as tf.Tensor1D};
 }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {describe, expect, it} from 'vitest';
+import {describe, expect, it, vi} from 'vitest';
+import {ENGINE_KERNELS, type EngineName, type KernelName} from '../../src/engine/index.js';
 import {useEngine, type EngineOptions} from '../../src/index.js';
 import {
   activation,
@@ -10,6 +11,7 @@ import {
   headCrossEntropy,
   layerNorm,
   linear,
+  RowPool,
   strandAttention,
   strandValues,
   strandWeights,
@@ -45,86 +47,152 @@ export const FUSED_CASES: FusedCases = {
   ],
 };
 
-/** Asserts that an engine's fused operations, values and gradients, are as their composed references on tfjs's own CPU backend. */
+/** The kernels of the contract that tfjs has for the engine in use, sorted by name. */
+export function registeredKernels(): string[] {
+  const names = tf.getKernelsForBackend(tf.getBackend()).map(({kernelName}) => kernelName);
+  return names.filter((name) => name.startsWith('Ztt')).sort();
+}
+
+/**
+ * Asserts that an engine's operations, values and gradients, are as their composed references on tfjs's own CPU
+ * backend, that each runs the engine's kernels for it, and that the engine has no kernel that none of them runs.
+ */
 export function describeFusedOperations(
-  engine: EngineOptions,
+  engine: EngineOptions & {engine: EngineName},
   {attention, strands, head}: FusedCases = FUSED_CASES,
 ): void {
-  describe('a fused operation, value and gradients, is as its composed reference', () => {
+  const own: readonly KernelName[] = ENGINE_KERNELS[engine.engine];
+  const compared = new Set<KernelName>();
+  /** A test that these kernels are for: those among them that the engine has must run. */
+  const of = <Args extends unknown[]>(names: KernelName[], test: (...args: Args) => Promise<void>) => {
+    for (const name of names) compared.add(name);
+    return async (...args: Args) => {
+      const runKernel = vi.spyOn(tf.engine(), 'runKernel');
+      try {
+        await test(...args);
+        const ran = new Set(runKernel.mock.calls.map(([name]) => name));
+        expect(names.filter((name) => ran.has(name))).toEqual(names.filter((name) => own.includes(name)));
+      } finally {
+        runKernel.mockRestore();
+      }
+    };
+  };
+
+  describe('an operation, value and gradients, is as its composed reference', () => {
     const expectAsComposed = (op: Op, shapes: number[][]) => expectOpAsComposed(engine, op, shapes);
-    it.each(ACTIVATIONS)('activation %s', async (name) => {
-      await expectAsComposed((x) => activation(x, name), [[3, 37]]);
+
+    it('is compared for every kernel that the engine has', async () => {
+      expect(own.filter((name) => !compared.has(name))).toEqual([]);
+      await useEngine(engine);
+      expect(registeredKernels()).toEqual([...own].sort());
     });
 
-    it.each(ACTIVATIONS)('linear through %s', async (name) => {
-      const op: Op = (x, w, b) => linear(x, w, b, 'io', name);
-      await expectAsComposed(op, [[2, 5, 7], [7, 33], [33]]);
-    });
+    it.each(ACTIVATIONS)(
+      'activation %s',
+      of(['ZttActivation', 'ZttActivationGradient'], async (name) => {
+        await expectAsComposed((x) => activation(x, name), [[3, 37]]);
+      }),
+    );
 
-    it('linear of weights the other way round, without a bias', async () => {
-      await expectAsComposed(
-        (x, w) => linear(x, w, null, 'oi'),
-        [
-          [1, 1, 65],
-          [17, 65],
-        ],
-      );
-    });
+    it.each(ACTIVATIONS)(
+      'linear through %s',
+      of(['ZttLinear', 'ZttActivationGradient', 'ZttColumnSums'], async (name) => {
+        const op: Op = (x, w, b) => linear(x, w, b, 'io', name);
+        await expectAsComposed(op, [[2, 5, 7], [7, 33], [33]]);
+      }),
+    );
 
-    it.each([1, 7, 192, 1000])('layer norm of %d columns', async (C) => {
-      await expectAsComposed(
-        (x, weight, bias) => layerNorm(x, {weight: weight, bias: bias}, 1e-5),
-        [[3, 5, C], [C], [C]],
-      );
-      await expectAsComposed((x) => layerNorm(x, null, 1e-5), [[130, C]]);
-    });
+    it(
+      'linear of weights the other way round, without a bias',
+      of(['ZttLinear'], async () => {
+        await expectAsComposed(
+          (x, w) => linear(x, w, null, 'oi'),
+          [
+            [1, 1, 65],
+            [17, 65],
+          ],
+        );
+      }),
+    );
 
-    it.each(attention)('attention over %d tokens of heads of %d', async (T, d) => {
-      const [B, H] = [2, 3];
-      const options = {heads: H, scale: 1 / Math.sqrt(d)};
-      const shape = [B, T, H * d];
-      const packed: Op = (qkv, zeroKey) =>
-        causalAttention({qkv: qkv as tf.Tensor3D}, {...options, zeroKey, mask: causalMask(T, 1)});
-      await expectAsComposed(packed, [
-        [B, T, 3 * H * d],
-        [H, d],
-      ]);
-      const apart: Op = (...tensors) => {
-        const [q, k, v] = tensors as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
-        return causalAttention({q, k, v}, {...options, mask: causalMask(T, 0)});
-      };
-      await expectAsComposed(apart, [shape, shape, shape]);
-    });
+    it.each([1, 7, 192, 1000])(
+      'layer norm of %d columns',
+      of(['ZttLayerNorm', 'ZttLayerNormGradient'], async (C) => {
+        await expectAsComposed(
+          (x, weight, bias) => layerNorm(x, {weight: weight, bias: bias}, 1e-5),
+          [[3, 5, C], [C], [C]],
+        );
+        await expectAsComposed((x) => layerNorm(x, null, 1e-5), [[130, C]]);
+      }),
+    );
 
-    it.each(head)('the head over %d rows of a vocabulary of %d', (N, V) =>
-      expectHeadAsComposed(engine, N, V),
+    it.each(attention)(
+      'attention over %d tokens of heads of %d',
+      of(['ZttAttention', 'ZttAttentionGradient'], async (T, d) => {
+        const [B, H] = [2, 3];
+        const options = {heads: H, scale: 1 / Math.sqrt(d)};
+        const shape = [B, T, H * d];
+        const packed: Op = (qkv, zeroKey) =>
+          causalAttention({qkv: qkv as tf.Tensor3D}, {...options, zeroKey, mask: causalMask(T, 1)});
+        await expectAsComposed(packed, [
+          [B, T, 3 * H * d],
+          [H, d],
+        ]);
+        const apart: Op = (...tensors) => {
+          const [q, k, v] = tensors as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
+          return causalAttention({q, k, v}, {...options, mask: causalMask(T, 0)});
+        };
+        await expectAsComposed(apart, [shape, shape, shape]);
+      }),
+    );
+
+    it.each(head)(
+      'the head over %d rows of a vocabulary of %d',
+      of(['ZttHeadLoss'], (N, V) => expectHeadAsComposed(engine, N, V)),
     );
 
     it.each([
       [1, 1],
       [3, 50257],
       [40, 131],
-    ])('scores of tokens, of %d rows of a vocabulary of %d', async (N, V) => {
-      const logits = values(N * V, 3).map((value) => 20 * value - 100);
-      // Two rows that are alike, one target twice, and a row with two largest logits.
-      const rows = Int32Array.from({length: N + 1}, (_, i) => (i * 7) % N);
-      const targets = rows.map((row) => (row * 7919) % V);
-      if (V > 9) logits.fill(50, 4, 6);
-      const run = async (on: EngineOptions) => {
-        await useEngine(on);
-        const found = tf.tidy(() =>
-          tokenScores(tf.tensor2d(logits, [N, V]), tf.tensor1d(targets, 'int32'), tf.tensor1d(rows, 'int32')),
-        );
-        const read = [await found.logProbabilities.data(), await found.best.data()] as const;
-        tf.dispose([found.logProbabilities, found.best]);
-        return read;
-      };
-      const [cpu, fused] = [await run({engine: 'cpu'}), await run(engine)];
-      expectClose(fused[0], cpu[0], 1e-4, 'log-probability');
-      expect(fused[1]).toEqual(cpu[1]);
-    });
+    ])(
+      'scores of tokens, of %d rows of a vocabulary of %d',
+      of(['ZttTokenScores'], async (N, V) => {
+        const logits = values(N * V, 3).map((value) => 20 * value - 100);
+        // Two rows that are alike, one target twice, and a row with two largest logits.
+        const rows = Int32Array.from({length: N + 1}, (_, i) => (i * 7) % N);
+        const targets = rows.map((row) => (row * 7919) % V);
+        if (V > 9) logits.fill(50, 4, 6);
+        const run = async (on: EngineOptions) => {
+          await useEngine(on);
+          const found = tf.tidy(() =>
+            tokenScores(
+              tf.tensor2d(logits, [N, V]),
+              tf.tensor1d(targets, 'int32'),
+              tf.tensor1d(rows, 'int32'),
+            ),
+          );
+          const read = [await found.logProbabilities.data(), await found.best.data()] as const;
+          tf.dispose([found.logProbabilities, found.best]);
+          return read;
+        };
+        const [cpu, fused] = [await run({engine: 'cpu'}), await run(engine)];
+        expectClose(fused[0], cpu[0], 1e-4, 'log-probability');
+        expect(fused[1]).toEqual(cpu[1]);
+      }),
+    );
 
-    it.each(strands)('attention over strands, of heads of %d', (d) => expectStrandsAsComposed(engine, d));
+    it.each(strands)(
+      'attention over strands, of heads of %d',
+      of(['ZttStrandAttention', 'ZttStrandWeights', 'ZttStrandValues'], (d) =>
+        expectStrandsAsComposed(engine, d),
+      ),
+    );
+
+    it(
+      'rows that are added to a pool',
+      of(['ZttAppendRows'], () => expectPoolAsComposed(engine)),
+    );
 
     it('embeddings whose rows come more than once', async () => {
       const ids = tf.tensor2d([3, 1, 3, 0, 3, 1], [2, 3], 'int32');
@@ -133,7 +201,10 @@ export function describeFusedOperations(
       ids.dispose();
     });
 
-    it('AdamW, step after step, and the norm of its gradients', () => expectAdamWAsComposed(engine));
+    it(
+      'AdamW, step after step, and the norm of its gradients',
+      of(['ZttAdamW', 'ZttSumSquares'], () => expectAdamWAsComposed(engine)),
+    );
   });
 }
 
@@ -250,4 +321,24 @@ export async function expectStrandsAsComposed(engine: EngineOptions, d: number):
     const [cpu, fused] = [await run({engine: 'cpu'}, each), await run(engine, each)];
     for (const [i, expected] of cpu.entries()) expectNormClose(fused[i]!, expected, 1e-5, 0, `result ${i}`);
   }
+}
+
+/** Asserts that an engine's pool of rows holds the columns that were added, also once it has grown. */
+async function expectPoolAsComposed(engine: EngineOptions): Promise<void> {
+  const run = async (on: EngineOptions) => {
+    await useEngine(on);
+    const pool = new RowPool(5);
+    const sizes = [2, 1, 4, 3];
+    for (const [i, rows] of sizes.entries()) {
+      const added = tensor([rows, 11], i + 1) as tf.Tensor2D;
+      expect(pool.append({rows: added, at: i})).toBe(sizes.slice(0, i).reduce((sum, n) => sum + n, 0));
+      added.dispose();
+    }
+    const held = tf.slice(pool.rows, [0, 0], [pool.count, 5]);
+    const read = await held.data();
+    held.dispose();
+    pool.dispose();
+    return read as Float32Array;
+  };
+  expect(await run(engine)).toEqual(await run({engine: 'cpu'}));
 }

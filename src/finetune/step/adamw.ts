@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {hasKernel, runFused} from '../../ops/index.js';
+import {hasKernel, runKernel} from '../../ops/index.js';
 import type {AdamWOptions} from '../settings/optimizer-options.js';
 
 interface Moments {
@@ -101,8 +101,8 @@ const updateComposed: Update = (parameter, {mean, square}, gradient, numbers) =>
 const updateInPlace: Update = (parameter, {mean, square}, gradient, {scale, ...numbers}) => {
   for (const variable of [parameter, mean, square]) unshare(variable);
   const inputs = {parameter, mean, square, gradient};
-  if (typeof scale === 'number') runFused('ZttAdamW', inputs, {...numbers, scale});
-  else runFused('ZttAdamW', {...inputs, factor: scale}, {...numbers, scale: 1});
+  if (typeof scale === 'number') runKernel('ZttAdamW', inputs, {...numbers, scale});
+  else runKernel('ZttAdamW', {...inputs, factor: scale}, {...numbers, scale: 1});
 };
 
 /** Gives a variable values of its own where another tensor holds the same, which must not change with it. */
@@ -113,7 +113,7 @@ function unshare(variable: tf.Variable): void {
 /** The sum of the squares of each gradient, on the device: [gradients]. */
 export function sumsOfSquares(gradients: Iterable<tf.Tensor>): tf.Tensor1D {
   const sumSquares = hasKernel('ZttSumSquares')
-    ? (x: tf.Tensor) => runFused('ZttSumSquares', {x})[0]!
+    ? (x: tf.Tensor) => runKernel('ZttSumSquares', {x}, {})[0]
     : (x: tf.Tensor) => tf.sum(tf.square(x));
   return tf.tidy(() => tf.stack([...gradients].map((gradient) => sumSquares(gradient)))) as tf.Tensor1D;
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type {Kernel as ContractKernel, KernelName} from '../../contract.js';
 import type {NativeBackend} from '../backend.js';
 
 /** The tfjs backend's name. No underscore: tfjs could not find its kernels. */
@@ -7,8 +8,11 @@ export const BACKEND = 'native';
 export type Info = tf.TensorInfo;
 export type Attributes = Record<string, unknown>;
 
+/** A kernel of the contract. */
+export type FusedKernel<N extends KernelName> = ContractKernel<N, Info, NativeBackend>;
+
 /**
- * A kernel: its result, or null for inputs that it leaves to tfjs's own CPU kernel of the same name (other dtypes,
+ * A kernel of tfjs's: its result, or null for inputs that it leaves to tfjs's own CPU kernel of the same name (other dtypes,
  * shapes that our models do not have).
  */
 export type Kernel = (

@@ -1,21 +1,8 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
+import type {AdamWNumbers, Kernels} from '../../contract.js';
 import {typeAttribute, type Binding, type TensorflowBackend} from '../backend.js';
 
-/** What is updated, each in its place, and by what. */
-export interface AdamWInputs {
-  parameter: TensorInfo;
-  mean: TensorInfo;
-  square: TensorInfo;
-  gradient: TensorInfo;
-  /** A scalar that scales the gradient in place of `scale`, where it is only known on the device. */
-  factor?: TensorInfo;
-}
-
-/** The numbers of `UpdateNumbers` in src/finetune/step/adamw.ts. */
-export type AdamWNumbers = Record<
-  'scale' | 'rate' | 'beta1' | 'beta2' | 'epsilon' | 'squareCorrection' | 'decay',
-  number
->;
+type AdamWInputs = Kernels<TensorInfo>['ZttAdamW']['inputs'];
 
 const VARIABLES = ['parameter', 'mean', 'square'] as const;
 

@@ -1,4 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type {TensorInfo} from '@tensorflow/tfjs-core';
+import type {Kernels} from '../../contract.js';
+import {present} from '../../register.js';
 import {typeAttribute, type TensorflowBackend} from '../backend.js';
 
 // Shapes: N rows, D width, V vocabulary; n rows at a time.
@@ -7,22 +10,14 @@ import {typeAttribute, type TensorflowBackend} from '../backend.js';
 const LOGITS = 1 << 25;
 const ROWS = 64;
 
-/** What `headCrossEntropy` of src/ops gives the kernel. */
-export interface HeadInputs {
-  /** [N, D] */
-  state: tf.Tensor2D;
-  /** [V, D] */
-  weight: tf.Tensor2D;
-  /** [N] int32 */
-  targets: tf.Tensor1D;
-  /** [N] */
-  weights: tf.Tensor1D;
-}
+type HeadLoss = Kernels<TensorInfo>['ZttHeadLoss'];
 
-/** Which gradients are wanted with the loss. */
-export interface HeadGradients {
-  gradient: boolean;
-  weightGradient: boolean;
+/** The kernel's inputs: tensors, as tfjs hands them to every kernel. */
+interface HeadInputs {
+  state: tf.Tensor2D;
+  weight: tf.Tensor2D;
+  targets: tf.Tensor1D;
+  weights: tf.Tensor1D;
 }
 
 /**
@@ -30,21 +25,26 @@ export interface HeadGradients {
  * rows at a time.
  * @returns the loss [], the gradient by the state [N, D] and the one by the weight [V, D], as far as they are wanted
  */
-export function headLoss(inputs: HeadInputs, wanted: HeadGradients, backend: TensorflowBackend): tf.Tensor[] {
+export function headLoss(
+  given: HeadLoss['inputs'],
+  wanted: HeadLoss['attributes'],
+  backend: TensorflowBackend,
+): HeadLoss['outputs'] {
+  const inputs = given as unknown as HeadInputs;
   const [N] = inputs.state.shape;
   const [V] = inputs.weight.shape;
   const rows = Math.max(ROWS, Math.floor(LOGITS / V));
-  return tf.tidy(() => {
+  return tf.tidy((): [tf.Tensor, tf.Tensor?, tf.Tensor?] => {
     let loss: tf.Tensor = tf.scalar(0);
     const states: tf.Tensor2D[] = [];
-    let dWeight: tf.Tensor | null = null;
+    let dWeight: tf.Tensor | undefined;
     for (let first = 0; first < N; first += rows) {
       const [partLoss, dState, dPart] = ofRows(inputs, first, Math.min(rows, N - first), wanted, backend);
       loss = addTo(loss, partLoss!);
       if (dState) states.push(dState as tf.Tensor2D);
       if (dPart) dWeight = dWeight ? addTo(dWeight, dPart) : dPart;
     }
-    return [loss, ...(states.length > 0 ? [tf.concat(states)] : []), ...(dWeight ? [dWeight] : [])];
+    return present(loss, states.length > 0 ? tf.concat(states) : undefined, dWeight);
   });
 }
 
@@ -53,7 +53,7 @@ function ofRows(
   {state, weight, targets, weights}: HeadInputs,
   first: number,
   n: number,
-  {gradient, weightGradient}: HeadGradients,
+  {gradient, weightGradient}: HeadLoss['attributes'],
   backend: TensorflowBackend,
 ): tf.Tensor[] {
   return tf.tidy(() => {

@@ -1,28 +1,20 @@
-import {registerKernel, type NamedTensorInfoMap, type TensorInfo} from '@tensorflow/tfjs-core';
+import type {TensorInfo} from '@tensorflow/tfjs-core';
+import type {KernelsOf, KernelTable} from '../../contract.js';
+import {registerKernels} from '../../register.js';
 import type {TensorflowBackend} from '../backend.js';
-import {AdamWKernel, type AdamWInputs, type AdamWNumbers} from './adamw.js';
-import {headLoss, type HeadGradients, type HeadInputs} from './head-loss.js';
+import {AdamWKernel} from './adamw.js';
+import {headLoss} from './head-loss.js';
 
-/**
- * Registers the fused operations of src/ops that TensorFlow has kernels for; all others run composed. Inputs are
- * tensors, as tfjs hands them to every kernel.
- */
+/** Registers the kernels of the contract that TensorFlow has kernels for. */
 export function registerFusedKernels(backend: TensorflowBackend): void {
   let adamW: AdamWKernel | undefined;
-  const kernels: Record<string, (inputs: NamedTensorInfoMap, attributes: unknown) => TensorInfo[]> = {
-    ZttHeadLoss: (inputs, attributes) =>
-      headLoss(inputs as unknown as HeadInputs, attributes as HeadGradients, backend),
+  const kernels: KernelTable<KernelsOf<'tensorflow'>, TensorInfo, unknown> = {
+    ZttHeadLoss: (inputs, attributes) => headLoss(inputs, attributes, backend),
     ZttAdamW: (inputs, attributes) => {
       adamW ??= new AdamWKernel(backend);
-      adamW.update(inputs as unknown as AdamWInputs, attributes as AdamWNumbers);
+      adamW.update(inputs, attributes);
       return [];
     },
   };
-  for (const [kernelName, kernel] of Object.entries(kernels)) {
-    registerKernel({
-      kernelName,
-      backendName: 'tensorflow',
-      kernelFunc: ({inputs, attrs}) => kernel(inputs, attrs),
-    });
-  }
+  registerKernels('tensorflow', kernels);
 }

@@ -1,8 +1,8 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import type {ActivationName} from '../../fused-attributes.js';
+import type {ActivationName} from '../../contract.js';
 import {runOnElements, type ElementShader} from './elements.js';
 import {output, type Element, type Info} from './program.js';
-import type {Kernel} from './register.js';
+import type {Kernels} from './register.js';
 
 const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;
@@ -70,12 +70,11 @@ export function activate(backend: WebGPUBackend, x: Info, name: ActivationName):
   return y;
 }
 
-export const ACTIVATIONS: Record<string, Kernel> = {
-  ZttActivation: ({x}, {activation}, backend) => activate(backend, x!, activation as ActivationName),
+export const ACTIVATIONS = {
+  ZttActivation: ({x}, {activation}, backend) => [activate(backend, x, activation)],
   ZttActivationGradient: ({x, dy}, {activation}, backend) => {
-    const dx = output(backend, x!.shape);
-    const constants = {name: activation as ActivationName};
-    runOnElements(backend, backward, {constants, reads: {x: x!, dy: dy!}, writes: {dx}});
-    return dx;
+    const dx = output(backend, x.shape);
+    runOnElements(backend, backward, {constants: {name: activation}, reads: {x, dy}, writes: {dx}});
+    return [dx];
   },
-};
+} satisfies Kernels;

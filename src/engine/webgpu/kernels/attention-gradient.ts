@@ -1,7 +1,7 @@
 import {attended, readers, tokenStart, WHERE, type AttentionConstants} from './attention.js';
 import {columnSums} from './column-sums.js';
 import {output, reads, run, withScratch, writes, type Info, type Shader} from './program.js';
-import type {Kernel} from './register.js';
+import type {Kernel, Kernels} from './register.js';
 import {
   addWeighted,
   columnOf,
@@ -196,8 +196,8 @@ fn main(group: u32, thread: u32) {
 }`,
 };
 
-const gradient: Kernel = (inputs, attributes, backend) => {
-  const {zeroKey, out, lse, dy} = inputs as {zeroKey?: Info; out: Info; lse: Info; dy: Info};
+const gradient: Kernel<'ZttAttentionGradient'> = (inputs, attributes, backend) => {
+  const {zeroKey, out, lse, dy} = inputs;
   const all = attended(inputs, attributes, backend);
   const {constants, parts, batch, heads, tokens, width, tiles, whole, real} = all;
   const {element} = constants;
@@ -250,4 +250,4 @@ const gradient: Kernel = (inputs, attributes, backend) => {
   return [...grads, ...dZero];
 };
 
-export const ATTENTION_GRADIENT: Record<string, Kernel> = {ZttAttentionGradient: gradient};
+export const ATTENTION_GRADIENT = {ZttAttentionGradient: gradient} satisfies Kernels;

@@ -1,8 +1,10 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
+import type {AttentionAttributes, Projected} from '../../contract.js';
+import {present} from '../../register.js';
 import {elementOf} from './elements.js';
 import {softmaxMemory, softmaxStart, softmaxStep} from './online-softmax.js';
 import {output, reads, run, writes, type Bound, type Info, type Shader} from './program.js';
-import type {Attributes, Kernel} from './register.js';
+import type {Kernel, Kernels} from './register.js';
 import {
   addWeighted,
   eachQuad,
@@ -124,20 +126,19 @@ export interface Attended {
 }
 
 export function attended(
-  inputs: Record<string, Info>,
-  attributes: Attributes,
+  inputs: Projected<Info> & {zeroKey?: Info},
+  {heads, scale}: AttentionAttributes,
   backend: WebGPUBackend,
 ): Attended {
-  const {heads, scale} = attributes as {heads: number; scale: number};
-  const {qkv, q, k, v, zeroKey} = inputs;
-  const packed = qkv !== undefined;
-  const parts = packed ? [qkv] : [q!, k!, v!];
+  const packed = 'qkv' in inputs;
+  const {zeroKey} = inputs;
+  const named: Record<string, Info> = packed ? {qkv: inputs.qkv} : {q: inputs.q, k: inputs.k, v: inputs.v};
+  const parts = Object.values(named);
   const [batch, tokens, stride] = parts[0]!.shape as [number, number, number];
   const width = packed ? stride / 3 : stride;
   const tile = tileFor(backend, width / heads, tokens, SQUARE, elementOf(width / heads));
   const {element} = tile;
   const tiles = Math.ceil(tokens / tile.rows);
-  const named: Record<string, Info> = packed ? {qkv} : {q: q!, k: k!, v: v!};
   const given: Record<string, Info> = {...named, ...(zeroKey && {zeroKey})};
   return {
     constants: {...tile, packed, zero: zeroKey !== undefined},
@@ -153,7 +154,7 @@ export function attended(
   };
 }
 
-const attention: Kernel = (inputs, attributes, backend) => {
+const attention: Kernel<'ZttAttention'> = (inputs, attributes, backend) => {
   const {constants, buffers, batch, heads, tokens, width, tiles, whole, real} = attended(
     inputs,
     attributes,
@@ -161,20 +162,20 @@ const attention: Kernel = (inputs, attributes, backend) => {
   );
   const out = output(backend, [batch, tokens, width]);
   const lse = output(backend, [batch, heads, tokens]);
-  const zero = constants.zero ? [output(backend, [batch, heads, tokens])] : [];
+  const zero = constants.zero ? output(backend, [batch, heads, tokens]) : undefined;
   run(backend, shader, {
     constants,
     buffers: {
       ...buffers,
       out: writes(out, constants.element),
       lse: writes(lse),
-      ...(zero[0] && {zero: writes(zero[0])}),
+      ...(zero && {zero: writes(zero)}),
     },
     whole,
     real,
     groups: batch * heads * tiles,
   });
-  return [out, lse, ...zero];
+  return present(out, lse, zero);
 };
 
-export const ATTENTION: Record<string, Kernel> = {ZttAttention: attention};
+export const ATTENTION = {ZttAttention: attention} satisfies Kernels;

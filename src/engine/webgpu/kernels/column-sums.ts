@@ -1,6 +1,6 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import {output, reads, run, withScratch, writes, type Info, type Shader} from './program.js';
-import type {Kernel} from './register.js';
+import type {Kernels} from './register.js';
 
 /** Columns and rows that a workgroup adds up: its threads lie 32 columns wide and 8 rows deep. */
 const WIDE = 32;
@@ -59,11 +59,11 @@ export function inParts(
   });
 }
 
-export const COLUMN_SUMS: Record<string, Kernel> = {
+export const COLUMN_SUMS = {
   ZttColumnSums: ({x}, _attributes, backend) => {
-    const [rows, n] = x!.shape as [number, number];
+    const [rows, n] = x.shape as [number, number];
     const y = output(backend, [n]);
-    columnSums(backend, x!, rows, n, y);
-    return y;
+    columnSums(backend, x, rows, n, y);
+    return [y];
   },
-};
+} satisfies Kernels;

@@ -1,8 +1,9 @@
+import {present} from '../../register.js';
 import {runOnElements, THREADS, type ElementShader} from './elements.js';
 import {columnSums} from './column-sums.js';
 import {tfjsKernel} from './products.js';
 import {output, reads, run, withScratch, writes, type Info, type Shader} from './program.js';
-import type {Kernel} from './register.js';
+import type {Kernel, Kernels} from './register.js';
 import {copyRows} from './rows.js';
 import {logSumExp} from './wgsl.js';
 
@@ -39,18 +40,15 @@ fn main(group: u32, thread: u32) {
 
 const adding: ElementShader<Record<never, never>> = {name: 'sum in place', line: () => 'sum[i] += x[i];'};
 
-const headLoss: Kernel = (inputs, {gradient, weightGradient}, backend) => {
-  const {state, weight, targets, weights} = inputs as Record<
-    'state' | 'weight' | 'targets' | 'weights',
-    Info
-  >;
+const headLoss: Kernel<'ZttHeadLoss'> = (inputs, {gradient, weightGradient}, backend) => {
+  const {state, weight, targets, weights} = inputs;
   const [N, D] = state.shape as [number, number];
   const V = weight.shape[0]!;
   const most = Math.min(LOGITS, backend.device.limits.maxStorageBufferBindingSize / 4);
   const rows = Math.min(N, Math.max(ROWS, Math.floor(most / V / ROWS) * ROWS));
   const loss = output(backend, []);
-  const dState = gradient ? output(backend, [N, D]) : null;
-  let dWeight: Info | null = null;
+  const dState = gradient ? output(backend, [N, D]) : undefined;
+  let dWeight: Info | undefined;
   const free = ({dataId}: Info) => backend.disposeData(dataId);
   const product = (a: Info, b: Info, transposeA: boolean, transposeB: boolean) =>
     tfjsKernel(backend, 'BatchMatMul', {a, b}, {transposeA, transposeB});
@@ -60,7 +58,7 @@ const headLoss: Kernel = (inputs, {gradient, weightGradient}, backend) => {
       const part = tfjsKernel(backend, 'Slice', {x: state}, {begin: [first, 0], size: [n, D]});
       const logits = product(part, weight, false, true);
       run(backend, rowLosses, {
-        constants: {gradient: Boolean(gradient)},
+        constants: {gradient},
         buffers: {
           logits: gradient ? writes(logits) : reads(logits),
           targets: reads(targets, 'i32'),
@@ -87,8 +85,8 @@ const headLoss: Kernel = (inputs, {gradient, weightGradient}, backend) => {
     }
     columnSums(backend, losses, N, 1, loss);
   });
-  return [loss, ...(dState ? [dState] : []), ...(dWeight ? [dWeight] : [])];
+  return present(loss, dState, dWeight);
 };
 
 /** The cross-entropy of the LM head's logits, which are only ever there for some rows at a time. */
-export const HEAD_LOSS: Record<string, Kernel> = {ZttHeadLoss: headLoss};
+export const HEAD_LOSS = {ZttHeadLoss: headLoss} satisfies Kernels;

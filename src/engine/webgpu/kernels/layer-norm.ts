@@ -1,6 +1,6 @@
 import {inParts} from './column-sums.js';
-import {output, reads, run, sizeOf, writes, type Info, type Shader} from './program.js';
-import type {Kernel} from './register.js';
+import {output, reads, run, sizeOf, writes, type Shader} from './program.js';
+import type {Kernel, Kernels} from './register.js';
 import {reduction, SUM} from './wgsl.js';
 
 // x [rows, n]; stats [rows, 2]: mean, and 1 / standard deviation.
@@ -83,8 +83,7 @@ fn main(group: u32, thread: u32) {
 }`,
 };
 
-const norm: Kernel = (inputs, {epsilon}, backend) => {
-  const {x, weight, bias} = inputs as {x: Info; weight?: Info; bias?: Info};
+const norm: Kernel<'ZttLayerNorm'> = ({x, weight, bias}, {epsilon}, backend) => {
   const n = x.shape.at(-1)!;
   const rows = sizeOf(x) / n;
   const y = output(backend, x.shape);
@@ -98,14 +97,13 @@ const norm: Kernel = (inputs, {epsilon}, backend) => {
       stats: writes(stats),
     },
     whole: {n},
-    real: {epsilon: epsilon as number},
+    real: {epsilon},
     groups: rows,
   });
   return [y, stats];
 };
 
-const gradient: Kernel = (inputs, attributes, backend) => {
-  const {x, stats, weight, dy} = inputs as {x: Info; stats: Info; weight?: Info; dy: Info};
+const gradient: Kernel<'ZttLayerNormGradient'> = ({x, stats, weight, dy}, attributes, backend) => {
   const n = x.shape.at(-1)!;
   const rows = sizeOf(x) / n;
   const dx = output(backend, x.shape);
@@ -133,4 +131,4 @@ const gradient: Kernel = (inputs, attributes, backend) => {
 };
 
 /** Layer norm over the last axis. */
-export const LAYER_NORM: Record<string, Kernel> = {ZttLayerNorm: norm, ZttLayerNormGradient: gradient};
+export const LAYER_NORM = {ZttLayerNorm: norm, ZttLayerNormGradient: gradient} satisfies Kernels;

@@ -1,13 +1,11 @@
-import type {LinearAttributes} from '../../fused-attributes.js';
 import {activate} from './activation.js';
 import {tfjsKernel} from './products.js';
 import type {Info} from './program.js';
-import type {Kernel} from './register.js';
+import type {Kernel, Kernels} from './register.js';
 
 /** tfjs's product, which adds the bias; then the activation, of which tfjs has none of ours. */
-const linear: Kernel = (inputs, attributes, backend) => {
-  const {x, weight, bias} = inputs as {x: Info; weight: Info; bias?: Info};
-  const {transpose, activation, keep, from = 0, outputs} = attributes as unknown as LinearAttributes;
+const linear: Kernel<'ZttLinear'> = ({x, weight, bias}, attributes, backend) => {
+  const {transpose, activation, keep, from = 0, outputs} = attributes;
   const [rows, columns] = weight.shape as [number, number];
   const all = transpose ? rows : columns;
   const cut: Info[] = [];
@@ -40,4 +38,4 @@ const linear: Kernel = (inputs, attributes, backend) => {
   return [y];
 };
 
-export const LINEAR: Record<string, Kernel> = {ZttLinear: linear};
+export const LINEAR = {ZttLinear: linear} satisfies Kernels;

@@ -1,7 +1,7 @@
 import {inParts} from './column-sums.js';
 import {piecesOf, runOnElements, THREADS, type ElementShader} from './elements.js';
 import {output, reads, run, writes, type Shader} from './program.js';
-import type {Kernel} from './register.js';
+import type {Kernel, Kernels} from './register.js';
 import {reduction, SUM} from './wgsl.js';
 
 /** Workgroups that go over one tensor for the sum of its squares, at most, and elements of a thread that one is worth. */
@@ -25,9 +25,9 @@ fn main(group: u32, thread: u32) {
 }`,
 };
 
-const sumSquares: Kernel = ({x}, _attributes, backend) => {
+const sumSquares: Kernel<'ZttSumSquares'> = ({x}, _attributes, backend) => {
   const y = output(backend, []);
-  const pieces = piecesOf(backend, x!).map((piece) => ({
+  const pieces = piecesOf(backend, x).map((piece) => ({
     ...piece,
     groups: Math.min(GROUPS, Math.ceil(piece.size / THREADS / WORTH)),
   }));
@@ -37,17 +37,17 @@ const sumSquares: Kernel = ({x}, _attributes, backend) => {
     for (const {range, element, size, groups} of pieces) {
       run(backend, partSquares, {
         constants: {element},
-        buffers: {x: reads(x!, element, range), parts: writes(parts)},
+        buffers: {x: reads(x, element, range), parts: writes(parts)},
         whole: {size, at},
         groups,
       });
       at += groups;
     }
   });
-  return y;
+  return [y];
 };
 
-/** One step of AdamW, with the numbers of `UpdateNumbers` in src/finetune/step/adamw.ts. */
+/** One step of AdamW, with the numbers of `AdamWNumbers`. */
 const update: ElementShader<{scaled: boolean}> = {
   name: 'AdamW',
   line: ({element, scaled}) => `
@@ -62,13 +62,12 @@ const update: ElementShader<{scaled: boolean}> = {
 const NUMBERS = ['scale', 'rate', 'beta1', 'beta2', 'epsilon', 'squareCorrection', 'decay'] as const;
 
 /** Updates parameter, mean and square in place; `factor`, a scalar on the device, stands for `scale` if given. */
-const adamW: Kernel = (inputs, attributes, backend) => {
+const adamW: Kernel<'ZttAdamW'> = (inputs, numbers, backend) => {
   const {parameter, mean, square, gradient, factor} = inputs;
-  const numbers = attributes as Record<(typeof NUMBERS)[number], number>;
   runOnElements(backend, update, {
     constants: {scaled: factor !== undefined},
-    reads: {gradient: gradient!},
-    writes: {parameter: parameter!, mean: mean!, square: square!},
+    reads: {gradient},
+    writes: {parameter, mean, square},
     beside: factor && {factor: reads(factor)},
     real: {
       ...Object.fromEntries(NUMBERS.map((name) => [name, numbers[name]])),
@@ -80,4 +79,4 @@ const adamW: Kernel = (inputs, attributes, backend) => {
   return [];
 };
 
-export const OPTIMIZER: Record<string, Kernel> = {ZttSumSquares: sumSquares, ZttAdamW: adamW};
+export const OPTIMIZER = {ZttSumSquares: sumSquares, ZttAdamW: adamW} satisfies Kernels;

@@ -1,14 +1,13 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import {env, getKernel, registerKernel, unregisterKernel, type TensorInfo} from '@tensorflow/tfjs-core';
 import type {Info} from './program.js';
-import type {Attributes} from './register.js';
 
 /** Runs one of tfjs's own kernels, of those that give one tensor. */
 export function tfjsKernel(
   backend: WebGPUBackend,
   name: string,
   inputs: Record<string, Info>,
-  attrs: Attributes,
+  attrs: Record<string, unknown>,
 ): Info {
   const {kernelFunc} = getKernel(name, 'webgpu');
   return kernelFunc({inputs, attrs: attrs as never, backend}) as TensorInfo;
@@ -25,7 +24,7 @@ const SMALL_OUTPUT = 2;
  */
 function wouldSplit(
   {a, b}: {a: Info; b: Info},
-  attrs: Attributes,
+  attrs: Record<string, unknown>,
   {thresholdToIncreaseWorkgroups}: WebGPUBackend,
 ) {
   const batch = Math.max(...[a, b].map(({shape}) => shape.slice(0, -2).reduce((n, size) => n * size, 1)));
@@ -48,7 +47,7 @@ export function makeProductsDeterministic(backendName: string): void {
       ...config,
       kernelFunc: (call) => {
         const {a, b} = call.inputs as {a: Info; b: Info};
-        if (!wouldSplit({a, b}, call.attrs as Attributes, call.backend as WebGPUBackend))
+        if (!wouldSplit({a, b}, call.attrs as Record<string, unknown>, call.backend as WebGPUBackend))
           return config.kernelFunc(call);
         env().set(PROGRAM, SMALL_OUTPUT);
         try {

@@ -1,6 +1,6 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import {reads, run, writes, type Info, type Shader} from './program.js';
-import type {Kernel} from './register.js';
+import type {Kernels} from './register.js';
 
 const THREADS = 256;
 
@@ -33,9 +33,9 @@ export function copyRows(backend: WebGPUBackend, rows: Info, pool: Info, at: num
 }
 
 /** Rows for a cache. */
-export const ROWS: Record<string, Kernel> = {
+export const ROWS = {
   ZttAppendRows: ({pool, rows}, {at, from}, backend) => {
-    copyRows(backend, rows!, pool!, at as number, from as number);
+    copyRows(backend, rows, pool, at, from);
     return [];
   },
-};
+} satisfies Kernels;

@@ -1,5 +1,5 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import type {StrandAttributes} from '../../fused-attributes.js';
+import type {StrandView} from '../../contract.js';
 import type {Info} from './program.js';
 
 interface Strand {
@@ -10,7 +10,7 @@ interface Strand {
   keys: number;
 }
 
-function strandsOf({strands, ranges}: StrandAttributes): Strand[] {
+function strandsOf({strands, ranges}: StrandView): Strand[] {
   const found: Strand[] = [];
   let [firstQuery, range] = [0, 0];
   for (let i = 0; i < strands.length; i += 2) {
@@ -27,11 +27,11 @@ function strandsOf({strands, ranges}: StrandAttributes): Strand[] {
 }
 
 /** The most queries of a strand. */
-export const mostQueries = ({strands}: StrandAttributes): number =>
+export const mostQueries = ({strands}: StrandView): number =>
   strands.reduce((most, queries, i) => (i % 2 === 0 ? Math.max(most, queries) : most), 0);
 
 /** Logits of all strands: [queries, heads, keys] one after another. */
-export const logitCount = (attributes: StrandAttributes): number =>
+export const logitCount = (attributes: StrandView): number =>
   strandsOf(attributes).reduce((sum, {queries, keys}) => sum + queries * attributes.heads * keys, 0);
 
 /** Numbers of a tile in a plan. */
@@ -55,7 +55,7 @@ export interface StrandPlan {
  */
 export function planOf(
   backend: WebGPUBackend,
-  attributes: StrandAttributes,
+  attributes: StrandView,
   rows: number,
   kept?: Int32Array,
 ): StrandPlan {

@@ -1,8 +1,9 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
-import type {StrandAttributes} from '../../fused-attributes.js';
+import type {StrandScoreAttributes} from '../../contract.js';
+import {present} from '../../register.js';
 import {softmaxMemory, softmaxStart, softmaxStep} from './online-softmax.js';
 import {output, reads, run, writes, type Element, type Info, type Shader} from './program.js';
-import type {Attributes, Kernel} from './register.js';
+import type {Kernel, Kernels} from './register.js';
 import {logitCount, mostQueries, planOf, TILE_NUMBERS} from './strand-plan.js';
 import {
   addWeighted,
@@ -159,18 +160,19 @@ fn main(group: u32, thread: u32) {
 }`,
 };
 
+/** Some neighbouring columns of a tensor's rows, from `at` on. */
+interface Columns {
+  rows: Info;
+  at: number;
+}
+
 /** Strides and first columns of inputs by name, and how their heads are read: four numbers at once if all are even. */
-function layoutOf(
-  inputs: Record<string, Info>,
-  attributes: StrandAttributes,
-  names: readonly ('q' | 'k' | 'v')[],
-) {
-  const d = attributes.width / attributes.heads;
-  const at = {q: attributes.qAt, k: attributes.kAt, v: attributes.vAt};
+function layoutOf(columns: Record<string, Columns>, {width, heads}: {width: number; heads: number}) {
+  const d = width / heads;
   const whole = Object.fromEntries(
-    names.flatMap((name) => [
-      [`${name}Stride`, inputs[name]!.shape[1]!],
-      [`${name}At`, at[name]],
+    Object.entries(columns).flatMap(([name, {rows, at}]) => [
+      [`${name}Stride`, rows.shape[1]!],
+      [`${name}At`, at],
     ]),
   );
   const even = [d, ...Object.values(whole)].every((n) => n % 4 === 0);
@@ -180,46 +182,43 @@ function layoutOf(
 
 /** Attention over strands: with values their sums [N, D]; else the logits, and their log-sum-exps [N, H]. */
 function attendTo(
-  inputs: Record<string, Info>,
-  attributes: StrandAttributes,
+  columns: {q: Columns; k: Columns; v?: Columns},
+  zeroKey: Info | undefined,
+  attributes: StrandScoreAttributes,
   backend: WebGPUBackend,
-  values: boolean,
-): Info[] {
+) {
   const {heads, seen, width, scale} = attributes;
-  const {zeroKey} = inputs;
-  const names = values ? (['q', 'k', 'v'] as const) : (['q', 'k'] as const);
-  const {d, whole, element} = layoutOf(inputs, attributes, names);
+  const values = columns.v !== undefined;
+  const {d, whole, element} = layoutOf(columns, attributes);
   const tile = tileFor(backend, d, mostQueries(attributes), WIDE, element);
   const N = seen.length;
-  const results: Record<string, Info> = values
-    ? {out: output(backend, [N, width])}
-    : {logits: output(backend, [logitCount(attributes)]), lse: output(backend, [N, heads])};
-  if (zeroKey) results.zero = output(backend, [N, heads]);
   const {plan, tiles, whole: places} = planOf(backend, attributes, tile.rows);
   const {rowAt, ...always} = places;
+  const zero = zeroKey && output(backend, [N, heads]);
+  const attended = values
+    ? ([output(backend, [N, width])] as const)
+    : ([output(backend, [logitCount(attributes)]), output(backend, [N, heads])] as const);
+  const [first, lse] = attended;
   run(backend, attend, {
     constants: {...tile, zero: zeroKey !== undefined, values},
     buffers: {
-      ...Object.fromEntries(names.map((name) => [name, reads(inputs[name]!, element)])),
+      ...Object.fromEntries(Object.entries(columns).map(([name, {rows}]) => [name, reads(rows, element)])),
       ...(zeroKey && {zeroKey: reads(zeroKey, element)}),
       plan: reads(plan, 'i32'),
-      ...Object.fromEntries(
-        Object.entries(results).map(([name, info]) => [name, writes(info, name === 'out' ? element : 'f32')]),
-      ),
+      ...(lse ? {logits: writes(first), lse: writes(lse)} : {out: writes(first, element)}),
+      ...(zero && {zero: writes(zero)}),
     },
     whole: {heads, ...whole, ...always, ...(values && {rowAt, width})},
     real: {scale},
     groups: tiles * heads,
   });
   backend.disposeData(plan.dataId);
-  return Object.values(results);
+  return {first, lse, zero};
 }
 
-const values: Kernel = (inputs, given, backend) => {
-  const attributes = given as unknown as StrandAttributes & {kept: Int32Array};
-  const {heads, width, kept} = attributes;
-  const {v, weights, inverse} = inputs as Record<'v' | 'weights' | 'inverse', Info>;
-  const {d, whole, element} = layoutOf(inputs, attributes, ['v']);
+const values: Kernel<'ZttStrandValues'> = ({v, weights, sums}, attributes, backend) => {
+  const {heads, width, vAt, kept} = attributes;
+  const {d, whole, element} = layoutOf({v: {rows: v, at: vAt}}, attributes);
   const tile = tileFor(backend, d, mostQueries(attributes), WIDE, element);
   const out = output(backend, [kept.reduce((n, keep) => n + keep, 0), width]);
   const {plan, tiles, whole: places} = planOf(backend, attributes, tile.rows, kept);
@@ -229,21 +228,32 @@ const values: Kernel = (inputs, given, backend) => {
       v: reads(v, element),
       plan: reads(plan, 'i32'),
       logits: reads(weights),
-      lse: reads(inverse),
+      lse: reads(sums),
       out: writes(out, element),
     },
     whole: {heads, width, ...whole, ...places},
     groups: tiles * heads,
   });
   backend.disposeData(plan.dataId);
-  return out;
+  return [out];
 };
 
-const strandsOf = (attributes: Attributes) => attributes as unknown as StrandAttributes;
+const scored = ({q, k}: {q: Info; k: Info}, {qAt, kAt}: StrandScoreAttributes) => ({
+  q: {rows: q, at: qAt},
+  k: {rows: k, at: kAt},
+});
 
-/** Attention over strands. What lies between its halves is logits, and log-sum-exps for what native calls `inverse`. */
-export const STRANDS: Record<string, Kernel> = {
-  ZttStrandAttention: (inputs, attributes, backend) => attendTo(inputs, strandsOf(attributes), backend, true),
-  ZttStrandWeights: (inputs, attributes, backend) => attendTo(inputs, strandsOf(attributes), backend, false),
+/** Attention over strands. Logits lie between its halves, and as `sums` their log-sum-exps. */
+export const STRANDS = {
+  ZttStrandAttention: (inputs, attributes, backend) => {
+    const columns = {...scored(inputs, attributes), v: {rows: inputs.v, at: attributes.vAt}};
+    const {first, zero} = attendTo(columns, inputs.zeroKey, attributes, backend);
+    return present(first, zero);
+  },
+  ZttStrandWeights: (inputs, attributes, backend) => {
+    const columns = scored(inputs, attributes);
+    const {first, lse, zero} = attendTo(columns, inputs.zeroKey, attributes, backend);
+    return present(first, lse!, zero);
+  },
   ZttStrandValues: values,
-};
+} satisfies Kernels;

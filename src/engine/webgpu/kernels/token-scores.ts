@@ -1,5 +1,5 @@
-import {output, reads, run, sizeOf, withScratch, writes, type Info, type Shader} from './program.js';
-import type {Kernel} from './register.js';
+import {output, reads, run, sizeOf, withScratch, writes, type Shader} from './program.js';
+import type {Kernel, Kernels} from './register.js';
 import {LEAST, logSumExp, reduction} from './wgsl.js';
 
 const THREADS = 256;
@@ -44,8 +44,7 @@ fn main(group: u32, thread: u32) {
 }`,
 };
 
-const tokenScores: Kernel = (inputs, _attributes, backend) => {
-  const {logits, targets, rows} = inputs as Record<'logits' | 'targets' | 'rows', Info>;
+const tokenScores: Kernel<'ZttTokenScores'> = ({logits, targets, rows}, _attributes, backend) => {
   const [count, n] = logits.shape as [number, number];
   const found = output(backend, targets.shape);
   const best = output(backend, [count], 'int32');
@@ -74,4 +73,4 @@ const tokenScores: Kernel = (inputs, _attributes, backend) => {
 };
 
 /** The log-probability of targets, and the most likely token of each row: of two alike the first. */
-export const TOKEN_SCORES: Record<string, Kernel> = {ZttTokenScores: tokenScores};
+export const TOKEN_SCORES = {ZttTokenScores: tokenScores} satisfies Kernels;
