@@ -1,7 +1,9 @@
 import {defineConfig} from 'vitest/config';
 
-export default defineConfig({
+export default defineConfig(({mode}) => ({
   test: {
+    // `npm run test:full`: see test/helpers/matrix.ts.
+    env: mode === 'full' ? {ZTT_TEST_FULL: '1'} : {},
     include: ['test/**/*.test.ts'],
     // Engines are global to a process: one process a file keeps them apart.
     pool: 'forks',
@@ -11,4 +13,4 @@ export default defineConfig({
     globalSetup: ['test/helpers/build-tensorflow.ts'],
     setupFiles: ['test/helpers/no-network.ts', 'test/helpers/token-cache.ts'],
   },
-});
+}));

@@ -5,6 +5,7 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {convert, exportOnnx, generate, load, planExport, type ExportOptions} from '../../src/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
 import {writeLoraModel} from '../helpers/lora.js';
+import {cover} from '../helpers/matrix.js';
 import {CASES, Expected, FIXTURES, ORACLE, VARIANTS} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {writeVariant} from '../helpers/variant.js';
@@ -45,7 +46,7 @@ async function expectOurs(model: string, ids: number[][], options: Partial<Expor
   return report;
 }
 
-describe.each(CASES)('%s', (name) => {
+describe.each(cover(CASES, VARIANTS))('$case', ({case: name, variants}) => {
   let expected: Expected;
   let ids: number[][];
   beforeAll(async () => {
@@ -54,7 +55,7 @@ describe.each(CASES)('%s', (name) => {
   });
   afterAll(() => expected.close());
 
-  describe.each(VARIANTS)('%s in ONNX Runtime', (variant) => {
+  describe.each(variants)('%s in ONNX Runtime', (variant) => {
     let onnx: OnnxModel;
     let wanted: Float32Array;
     beforeAll(async () => {

@@ -3,6 +3,7 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {cachedTokenBytes, load, slots, UsageError, type Model} from '../../src/index.js';
 import {expectClose} from '../helpers/close.js';
 import {writeLoraModel} from '../helpers/lora.js';
+import {cover} from '../helpers/matrix.js';
 import {Expected, THRESHOLDS, VARIANTS} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {setUpTensorflow, TENSORFLOW} from '../helpers/tensorflow.js';
@@ -32,10 +33,10 @@ beforeAll(async () => {
 afterAll(() => temp.remove());
 
 describe.each(ENGINES)('a KV cache on engine $engine', ({engine, threads, bound, names}) => {
-  describe.each(names)('%s', (name) => {
+  describe.each(cover(names, VARIANTS))('$case', ({case: name, variants}) => {
     let ids: number[][];
 
-    describe.each(VARIANTS)('%s', (variant) => {
+    describe.each(variants)('%s', (variant) => {
       let model: Model;
       beforeAll(async () => {
         const expected = await Expected.open(name);

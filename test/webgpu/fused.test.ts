@@ -19,12 +19,10 @@ import {
   expectHeadAsComposed,
   type FusedCases,
 } from '../helpers/fused-cases.js';
+import {FULL} from '../helpers/matrix.js';
 import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../helpers/swiftshader.js';
 
-/** A program that plays a GPU takes minutes for all cases; this is for them. */
-const EVERY_CASE = process.env.ZTT_TEST_WEBGPU_ALL === '1';
-
-/** Two sizes of tiles: they take seconds to compile. */
+/** Two sizes of tiles, which take seconds to compile: a program that plays a GPU takes minutes for all cases. */
 const FEW_CASES: FusedCases = {
   attention: [
     [7, 5],
@@ -44,7 +42,7 @@ describe.skipIf(!hasSwiftShader)(`on SwiftShader${WITHOUT_SWIFTSHADER}`, () => {
     await useEngine({engine: 'cpu'});
   });
 
-  describeFusedOperations({engine: 'webgpu'}, EVERY_CASE ? FUSED_CASES : FEW_CASES);
+  describeFusedOperations({engine: 'webgpu'}, FULL ? FUSED_CASES : FEW_CASES);
 
   it('gives the same bits every time', async () => {
     const [T, H, d] = [40, 2, 20];

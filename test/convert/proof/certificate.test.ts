@@ -4,11 +4,12 @@ import {join} from 'node:path';
 import {uniformInt} from 'pure-rand/distribution/uniformInt';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
-import {convert, describeModel, load, type Certificate} from '../../../src/index.js';
+import {convert, describeModel, LAYOUTS, load, type Certificate} from '../../../src/index.js';
 import {prepare} from '../../../src/convert/plan/prepare.js';
 import {verifyTensors} from '../../../src/convert/proof/verify.js';
 import {CERTIFICATE, certified, copyWithValues, expectTrue} from '../../helpers/certified.js';
 import {expectClose} from '../../helpers/close.js';
+import {cover} from '../../helpers/matrix.js';
 import {CASES, FIXTURES, ORACLE} from '../../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
 import {sha256} from '../../helpers/tensor-bytes.js';
@@ -24,28 +25,25 @@ afterEach(() => temp.remove());
 
 const source = (name: string) => join(ORACLE, name);
 
-describe.each(CASES)('%s', (name) => {
-  it.each(['vanilla', 'bc', 'htc', 'ztt'] as const)(
-    'as %s: every tensor of both sides, by its sha256',
-    async (layout) => {
-      const certificate = await certified({output, source: source(name), layout});
-      await expectTrue(certificate, source(name), output);
-      expect(certificate).toMatchObject({
-        version: 1,
-        verified: 'bytes',
-        logits: null,
-        source: {name, revision: null},
-      });
-      for (const [file, digest] of Object.entries(certificate.source.files)) {
-        expect(digest, file).toBe(sha256(readFileSync(join(source(name), file))));
-      }
-      const shards = (await readdir(source(name))).filter((file) =>
-        /^(model.*\.safetensors|.*\.bin)$/.test(file),
-      );
-      expect(Object.keys(certificate.source.files).sort()).toEqual(shards.sort());
-      expect((await describeModel(output)).certificate).toEqual(certificate);
-    },
-  );
+describe.each(cover(CASES, LAYOUTS))('$case', ({case: name, variants}) => {
+  it.each(variants)('as %s: every tensor of both sides, by its sha256', async (layout) => {
+    const certificate = await certified({output, source: source(name), layout});
+    await expectTrue(certificate, source(name), output);
+    expect(certificate).toMatchObject({
+      version: 1,
+      verified: 'bytes',
+      logits: null,
+      source: {name, revision: null},
+    });
+    for (const [file, digest] of Object.entries(certificate.source.files)) {
+      expect(digest, file).toBe(sha256(readFileSync(join(source(name), file))));
+    }
+    const shards = (await readdir(source(name))).filter((file) =>
+      /^(model.*\.safetensors|.*\.bin)$/.test(file),
+    );
+    expect(Object.keys(certificate.source.files).sort()).toEqual(shards.sort());
+    expect((await describeModel(output)).certificate).toEqual(certificate);
+  });
 
   it('predicts the same with one cycle and without zero tokens, and says how far it is with them', async () => {
     const notes: string[] = [];

@@ -3,37 +3,38 @@ import {Teacher} from '../../../src/finetune/step/teacher.js';
 import {Trainer} from '../../../src/finetune/step/trainer.js';
 import {hasZeroTokens, type Model} from '../../../src/index.js';
 import {expectClose, expectNormClose} from '../../helpers/close.js';
+import {cover, FULL, type Cell} from '../../helpers/matrix.js';
 import {setUpTensorflow, TENSORFLOW, TENSORFLOW_HINT} from '../../helpers/tensorflow.js';
 import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../../helpers/swiftshader.js';
 import {TrainingReference} from '../../helpers/training-reference.js';
 import {trainerSettings} from '../../helpers/training.js';
 
+const FAMILIES = ['gpt2', 'opt'];
 const RUNS = ['vanilla', 'htc', 'ztt', 'middle', 'zero-tokens+norms', 'lora-shared', 'lora-cycle', 'distill'];
 
 /** For a run on a program that plays a GPU, on a busy machine. */
 const LONG = {timeout: 600_000};
 
-/** It takes a quarter of an hour; this asks for it. */
-const EVERY_RUN = process.env.ZTT_TEST_WEBGPU_ALL === '1';
-
-describe.each(['native', 'wasm', 'cpu'])('on %s', (engine) => {
-  trainsAsPyTorch(engine, ['gpt2', 'opt'], RUNS);
-});
+describe.each(['native', 'wasm', 'cpu'].map((engine, shift) => ({engine, shift})))(
+  'on $engine',
+  ({engine, shift}) => trainsAsPyTorch(engine, cover(FAMILIES, RUNS, {shift})),
+);
 
 describe.skipIf(!TENSORFLOW)(`on tensorflow${TENSORFLOW_HINT}`, () => {
   beforeAll(setUpTensorflow);
-  trainsAsPyTorch('tensorflow', ['gpt2', 'opt'], RUNS);
+  trainsAsPyTorch('tensorflow', cover(FAMILIES, RUNS, {shift: 3}));
 });
 
-// Without the variable test/webgpu/finetune.test.ts takes twenty steps as native does.
-const HINT = EVERY_RUN ? WITHOUT_SWIFTSHADER : ' (skipped: ZTT_TEST_WEBGPU_ALL=1 runs them)';
-describe.runIf(hasSwiftShader && EVERY_RUN)(`on webgpu, on SwiftShader${HINT}`, () => {
+// These take a quarter of an hour. By default test/webgpu/finetune.test.ts takes twenty steps as native does.
+const HINT = FULL ? WITHOUT_SWIFTSHADER : ' (skipped: `npm run test:full` runs them)';
+describe.runIf(hasSwiftShader && FULL)(`on webgpu, on SwiftShader${HINT}`, () => {
   beforeAll(useSwiftShader);
-  trainsAsPyTorch('webgpu', ['gpt2', 'opt'], RUNS);
+  trainsAsPyTorch('webgpu', cover(FAMILIES, RUNS));
 });
 
-function trainsAsPyTorch(engine: string, families: readonly string[], runs: readonly string[]): void {
-  describe.each(families)('twenty steps of AdamW on a tiny %s are as PyTorch takes them', (family) => {
+function trainsAsPyTorch(engine: string, cells: Cell<string, string>[]): void {
+  describe.each(cells)('twenty steps of AdamW on a tiny $case are as PyTorch takes them', (cell) => {
+    const {case: family, variants: runs} = cell;
     it.each(runs)('%s', LONG, async (name) => {
       const reference = await TrainingReference.open(family, name);
       const {settings, train, losses, norms} = reference.run;
