@@ -4,28 +4,32 @@ import tseslint from 'typescript-eslint';
 
 /**
  * The import direction of the house (docs/architecture.md): a library folder may import the folders named
- * beside it and nothing else of src/, and another folder only through its public face, index.ts.
+ * beside it and nothing else of src/, and another folder only through its public face, index.ts, or options.ts, the table
+ * of its options, which loads nothing else.
  */
 const mayImport = {
+  // Options as data: the bottom of the house, under every library that has some.
+  options: [],
   files: [],
   checkpoint: ['files'],
-  engine: [],
+  engine: ['options'],
   tokenizer: ['files'],
   // Every command takes a model by its name on the Hub: what that means is said once, in src/ui.
-  ui: ['hub'],
+  ui: ['options', 'hub'],
   charts: [],
   synthetic: [],
   // Setting an engine up, and what a machine lacks.
-  setup: ['engine', 'hub', 'data', 'files'],
+  setup: ['options', 'engine', 'hub', 'data', 'files'],
   ops: ['engine'],
-  model: ['ops', 'engine', 'checkpoint', 'files'],
-  data: ['tokenizer', 'checkpoint', 'files', 'synthetic'],
-  hub: ['checkpoint', 'files', 'model'],
-  convert: ['model', 'tokenizer', 'engine', 'checkpoint', 'files', 'synthetic'],
-  export: ['model', 'tokenizer', 'checkpoint', 'files'],
-  finetune: ['model', 'data', 'charts', 'tokenizer', 'ops', 'engine', 'checkpoint', 'files'],
-  eval: ['charts', 'model', 'data', 'tokenizer', 'files', 'engine', 'synthetic'],
+  model: ['options', 'ops', 'engine', 'checkpoint', 'files'],
+  data: ['options', 'tokenizer', 'checkpoint', 'files', 'synthetic'],
+  hub: ['options', 'checkpoint', 'files', 'model'],
+  convert: ['options', 'model', 'tokenizer', 'engine', 'checkpoint', 'files', 'synthetic'],
+  export: ['options', 'model', 'tokenizer', 'checkpoint', 'files'],
+  finetune: ['options', 'model', 'data', 'charts', 'tokenizer', 'ops', 'engine', 'checkpoint', 'files'],
+  eval: ['options', 'charts', 'model', 'data', 'tokenizer', 'files', 'engine', 'synthetic'],
   compare: [
+    'options',
     'hub',
     'convert',
     'finetune',
@@ -39,8 +43,9 @@ const mayImport = {
     'files',
   ],
   // What a model is, how it was made and what it gives, in one page.
-  card: ['convert', 'finetune', 'eval', 'charts', 'data', 'model', 'checkpoint', 'files'],
+  card: ['options', 'convert', 'finetune', 'eval', 'charts', 'data', 'model', 'checkpoint', 'files'],
   commands: [
+    'options',
     'compare',
     'hub',
     'card',
@@ -83,9 +88,13 @@ const direction = Object.entries(mayImport).map(([folder, allowed]) => {
               ? [
                   {
                     group: allowed.flatMap((name) =>
-                      UP.flatMap((up) => [`${up}${name}/*`, `!${up}${name}/index.js`]),
+                      UP.flatMap((up) => [
+                        `${up}${name}/*`,
+                        `!${up}${name}/index.js`,
+                        `!${up}${name}/options.js`,
+                      ]),
                     ),
-                    message: 'Import another folder through its index.ts.',
+                    message: 'Import another folder through its index.ts or options.ts.',
                   },
                 ]
               : []),

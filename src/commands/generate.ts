@@ -1,23 +1,17 @@
-import {Flags} from '@oclif/core';
-import {ENGINES} from '../engine/index.js';
-import {EXIT_SCORES, type GeneratedToken, type ModelConfig} from '../model/index.js';
+import {THREADED_ENGINE_OPTIONS} from '../engine/options.js';
+import {TOKEN_BUDGET_OPTIONS} from '../eval/options.js';
+import type {GeneratedToken, ModelConfig} from '../model/index.js';
+import {GENERATE_OPTIONS} from '../model/options.js';
+import {withDefaults, type OptionTable} from '../options/index.js';
 import {
   BaseCommand,
   DepthText,
-  engineFlags,
-  exitFlags,
-  exitOptions,
+  flagsOf,
   format,
   MODEL_FORMS,
   modelArg,
-  realNumber,
+  optionsOf,
   showsColours,
-  slotThresholdFlag,
-  slotThresholds,
-  someText,
-  thresholdFlag,
-  threadsFlag,
-  wholeNumber,
 } from '../ui/index.js';
 
 /** What `ztt generate --json` prints. */
@@ -42,7 +36,14 @@ export interface Generated {
   seconds: number;
 }
 
-const SAMPLING = 'SAMPLING';
+/** What is continued, and how it is shown. */
+const SHOWN_OPTIONS = {
+  prompt: {kind: 'text', help: 'The text to continue', placeholder: 'TEXT', required: true},
+  'show-depth': {
+    kind: 'switch',
+    help: 'Show the cycles that each token took: as colours on a terminal, else as numbers in brackets where they change',
+  },
+} as const satisfies OptionTable;
 
 /** The threshold that a model's calibration gives for a budget. */
 async function thresholdFor(config: ModelConfig, budget: string): Promise<number> {
@@ -71,54 +72,10 @@ export default class Generate extends BaseCommand {
   };
 
   static override flags = {
-    prompt: someText({description: 'The text to continue.', helpValue: 'TEXT', required: true}),
-    'max-new-tokens': wholeNumber({
-      aliases: ['max-tokens'],
-      description: 'Tokens to add at most.',
-      min: 1,
-      max: 1_000_000,
-      default: 50,
-    }),
-    temperature: realNumber({
-      description:
-        'What the logits are divided by before a token is drawn; 0 takes the likeliest, the default.',
-      helpGroup: SAMPLING,
-      from: 0,
-    }),
-    'top-k': wholeNumber({
-      description: 'Draw from this many of the likeliest tokens.',
-      helpGroup: SAMPLING,
-      min: 1,
-      max: 10_000_000,
-    }),
-    'top-p': realNumber({
-      description: 'Draw from the fewest of the likeliest tokens whose probabilities add up to this.',
-      helpGroup: SAMPLING,
-      above: 0,
-      max: 1,
-    }),
-    seed: wholeNumber({
-      description: 'Draw the same tokens again; another each time unless given.',
-      helpGroup: SAMPLING,
-      min: 0,
-      max: 2 ** 32 - 1,
-    }),
-    threshold: thresholdFlag,
-    'slot-threshold': slotThresholdFlag(),
-    budget: someText({
-      description:
-        "Compute a token, from which the model's calibration gives the threshold: as a multiple of the source's, or in FLOPs, as 8.5M. See calibrate --exit-granularity token.",
-      helpGroup: 'EXIT',
-      helpValue: 'B',
-      exclusive: ['threshold', 'slot-threshold', 'exit-score', 'exit-from-cycle', 'max-cycles'],
-    }),
-    ...exitFlags(EXIT_SCORES),
-    'show-depth': Flags.boolean({
-      description:
-        'Show the cycles that each token took: as colours on a terminal, else as numbers in brackets where they change.',
-    }),
-    ...engineFlags(ENGINES),
-    threads: threadsFlag,
+    ...flagsOf(SHOWN_OPTIONS),
+    ...flagsOf(GENERATE_OPTIONS),
+    ...flagsOf(TOKEN_BUDGET_OPTIONS),
+    ...flagsOf(THREADED_ENGINE_OPTIONS),
   };
 
   override async run(): Promise<Generated> {
@@ -130,24 +87,21 @@ export default class Generate extends BaseCommand {
         import('../tokenizer/index.js'),
         import('../checkpoint/index.js'),
       ]);
-    const {temperature, 'top-k': topK, 'top-p': topP} = flags;
-    const {seed} = sampler({temperature, topK, topP, seed: flags.seed});
+    const given = withDefaults(GENERATE_OPTIONS, optionsOf(GENERATE_OPTIONS, flags));
+    const {seed} = sampler(given);
     const {path} = await this.fetchModel(args.model, signal);
     const checkpoint = await Checkpoint.open(path);
     await checkpoint.close();
     const config = await readModelConfig(checkpoint.folder);
-    const exits = {
-      threshold: flags.budget ? await thresholdFor(config, flags.budget) : flags.threshold,
-      slotThresholds: slotThresholds(flags['slot-threshold']),
-      ...exitOptions(flags),
+    const options = {
+      ...given,
+      threshold: flags.budget ? await thresholdFor(config, flags.budget) : given.threshold,
+      ...(seed !== null && {seed}),
+      signal,
     };
-    requireExits(config, exits);
+    requireExits(config, options);
     const tokenizer = await Tokenizer.load(checkpoint.folder);
-    const model = await load(path, {
-      engine: flags.engine,
-      device: flags.device,
-      threads: flags.threads,
-    });
+    const model = await load(path, optionsOf(THREADED_ENGINE_OPTIONS, flags));
     this.note(model.engine.why);
     const promptIds = tokenizer.encode(flags.prompt);
     const {maxPositions, vocabulary} = model.config.arch;
@@ -158,15 +112,6 @@ export default class Generate extends BaseCommand {
       );
     }
     if (seed !== null) this.note(`seed ${seed}`);
-    const options = {
-      maxNewTokens: flags['max-new-tokens'],
-      temperature,
-      topK,
-      topP,
-      ...(seed !== null && {seed}),
-      ...exits,
-      signal,
-    };
     const shown = flags['show-depth']
       ? new DepthText(model.config.arrangement.cycles, showsColours(process.stdout))
       : null;
@@ -203,7 +148,7 @@ export default class Generate extends BaseCommand {
       slots: tokens.map((token) => token.slots),
       cycles: tokens.map(({cycles}) => cycles),
       seed,
-      finish: tokens.length < flags['max-new-tokens'] ? 'eos' : 'length',
+      finish: tokens.length < given.maxNewTokens ? 'eos' : 'length',
       seconds,
     };
   }

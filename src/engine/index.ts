@@ -1,6 +1,8 @@
 /** Choosing and loading an engine: a tfjs backend, by name or by what works. */
-import {EngineError, requireWhole, UsageError} from '../errors.js';
+import {EngineError, UsageError} from '../errors.js';
+import {checkOptions} from '../options/index.js';
 import {ENGINES, STARTERS, type EngineInfo, type EngineName, type StartOptions} from './engines.js';
+import {THREADED_ENGINE_OPTIONS} from './options.js';
 import type {PlannedTensor} from './webgpu/index.js';
 
 export {ENGINES, type EngineInfo, type EngineName} from './engines.js';
@@ -83,7 +85,7 @@ function start(name: EngineName, options: StartOptions): Promise<EngineInfo> {
  */
 export async function useEngine(options: EngineOptions = {}): Promise<Engine> {
   const {threads, device} = options;
-  if (threads !== undefined) requireWhole('threads', threads, 1, 1024);
+  checkOptions(THREADED_ENGINE_OPTIONS, {threads});
   const engine = engineAsked(options);
   const {info, why} =
     engine === 'auto'

@@ -1,4 +1,4 @@
-import {someText} from './flags.js';
+import {someText} from './plain-flags.js';
 
 /** What a model card needs to be told. */
 export const cardFlags = {

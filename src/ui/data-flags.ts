@@ -1,5 +1,5 @@
 import {Flags} from '@oclif/core';
-import {realNumber, someText} from './flags.js';
+import {realNumber, someText} from './plain-flags.js';
 
 /** What a run is trained and evaluated on, for commands that train. */
 export const dataFlags = {

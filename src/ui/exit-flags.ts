@@ -1,6 +1,6 @@
 import {Flags, type Interfaces} from '@oclif/core';
 import {UsageError} from '../errors.js';
-import {wholeNumber} from './flags.js';
+import {wholeNumber} from './plain-flags.js';
 
 /** The flags that say when a model exits early, beside `--threshold`. Which scores there are, the caller knows. */
 export const exitFlags = <Score extends string>(scores: readonly Score[]) => ({

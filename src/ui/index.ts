@@ -7,8 +7,6 @@ export {
   byteSize,
   engineFlags,
   forceFlag,
-  MODEL_FORMS,
-  modelArg,
   outputFlag,
   realNumber,
   someText,
@@ -17,7 +15,8 @@ export {
   threadsFlag,
   wholeNumber,
   wholeNumberOrAuto,
-} from './flags.js';
+} from './plain-flags.js';
+export {flagsOf, MODEL_FORMS, modelArg, optionsOf, type FlagsOf} from './flags.js';
 export * as format from './format.js';
 export {layoutOf, slotsOf, type LayoutNumbers} from './layout.js';
 export {optimizerFlags, optimizerOptions} from './optimizer-flags.js';

@@ -1,5 +1,5 @@
 import {Flags, type Interfaces} from '@oclif/core';
-import {realNumber, wholeNumber} from './flags.js';
+import {realNumber, wholeNumber} from './plain-flags.js';
 
 const helpGroup = 'OPTIMISER';
 

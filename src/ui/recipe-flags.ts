@@ -1,5 +1,5 @@
 import {Flags, type Interfaces} from '@oclif/core';
-import {realNumber, someText} from './flags.js';
+import {realNumber, someText} from './plain-flags.js';
 
 const helpGroup = 'CYCLES AND EXITS';
 

@@ -1,4 +1,4 @@
-import {someText, wholeNumber} from './flags.js';
+import {someText, wholeNumber} from './plain-flags.js';
 
 const TASKS = {
   description:

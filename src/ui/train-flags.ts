@@ -1,5 +1,5 @@
 import {Flags, type Interfaces} from '@oclif/core';
-import {realNumber, someText, wholeNumber} from './flags.js';
+import {realNumber, someText, wholeNumber} from './plain-flags.js';
 
 const helpGroup = 'WHAT TO TRAIN';
 

@@ -1,15 +1,18 @@
 import {setImmediate} from 'node:timers/promises';
-import {requireWhole, UsageError} from '../../errors.js';
+import {UsageError} from '../../errors.js';
+import {checkOption} from '../../options/index.js';
 import type {CachedModel, CachedStep} from './cached.js';
 import {requireExits} from '../exits/rule.js';
 import type {ForwardOptions} from '../forward.js';
 import type {Arrangement} from '../layout.js';
 import type {Model} from '../model.js';
+import {GENERATE_OPTIONS} from '../options.js';
 import {sampler, type SamplingOptions} from './sampling.js';
+
+const LENGTH = GENERATE_OPTIONS['max-new-tokens'];
 
 /** Tokens exit by themselves. */
 export interface GenerateOptions extends SamplingOptions, Omit<ForwardOptions, 'exitGranularity'> {
-  /** Default 50. */
   maxNewTokens?: number;
   /** Stops before the next token, throwing the signal's reason. */
   signal?: AbortSignal;
@@ -34,9 +37,9 @@ export async function* generate(
   ids: readonly number[],
   options: GenerateOptions = {},
 ): AsyncGenerator<GeneratedToken> {
-  const {maxNewTokens = 50, signal, temperature, topK, topP, seed, ...forward} = options;
+  const {maxNewTokens = LENGTH.default, signal, temperature, topK, topP, seed, ...forward} = options;
   const {arch, arrangement} = model.config;
-  requireWhole('max-new-tokens', maxNewTokens, 1, Number.MAX_SAFE_INTEGER);
+  checkOption('max-new-tokens', LENGTH, maxNewTokens);
   if (ids.length === 0) throw new UsageError('there are no tokens to continue; give a longer prompt.');
   const exits = {...forward, exitGranularity: 'token'} as const;
   requireExits(model.config, exits);

@@ -1,6 +1,8 @@
 import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import {FormatError, requireWhole, UsageError} from '../../errors.js';
+import {FormatError, UsageError} from '../../errors.js';
+import {checkOptions} from '../../options/index.js';
+import {SAMPLING_OPTIONS} from '../options.js';
 
 export interface SamplingOptions {
   /**
@@ -30,19 +32,12 @@ export interface Sampler {
 export function sampler({temperature, topK, topP, seed}: SamplingOptions): Sampler {
   const drawn = [topK, topP, seed].some((option) => option !== undefined);
   const t = temperature ?? (drawn ? 1 : 0);
-  if (!(t >= 0 && t < Infinity)) {
-    throw new UsageError(`temperature is ${t}; it must be a number from 0, and 0 takes the likeliest token.`);
-  }
+  checkOptions(SAMPLING_OPTIONS, {temperature: t, topK, topP, seed});
   if (t === 0 && drawn) {
     throw new UsageError('temperature 0 draws nothing; leave top-k, top-p and seed out, or temperature.');
   }
-  if (topK !== undefined) requireWhole('top-k', topK, 1, Number.MAX_SAFE_INTEGER);
-  if (topP !== undefined && !(topP > 0 && topP <= 1)) {
-    throw new UsageError(`top-p is ${topP}; it must be above 0 and at most 1.`);
-  }
   if (t === 0) return {next: mostLikely, seed: null};
   const from = seed ?? Math.floor(Math.random() * 2 ** 31);
-  requireWhole('seed', from, 0, 2 ** 32 - 1);
   const random = xoroshiro128plus(from);
   const next = (logits: Float32Array) =>
     draw(probabilities(logits, t, topK ?? Infinity, topP ?? 1), uniformFloat64(random));
