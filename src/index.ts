@@ -25,7 +25,6 @@ export * from './convert/index.js';
 export {ENGINES, listEngines, useEngine, type Engine, type EngineOptions} from './engine/index.js';
 export * from './errors.js';
 export {
-  calibrationThresholds,
   evaluate,
   evaluateHeldOut,
   type EvalOptions,

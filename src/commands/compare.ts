@@ -136,6 +136,16 @@ export default class Compare extends BaseCommand {
       multipleNonGreedy: true,
       delimiter: ',',
     }),
+    'exit-share': realNumber({
+      description:
+        'Also choose thresholds of ztt by share: a row for each share of the training text that is to exit early.',
+      helpValue: 'X,X',
+      above: 0,
+      below: 1,
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+    }),
     jobs: wholeNumber({
       description: 'Models at a time; as many as there are cores and memory for, unless given.',
       min: 1,
@@ -182,6 +192,7 @@ export default class Compare extends BaseCommand {
       limit: flags.limit,
       thresholds: flags.threshold,
       penalties: flags['learn-threshold'],
+      exitShares: flags['exit-share'],
       training: {heldOutData: flags['held-out-data'], saveEvery: flags['save-every']},
       jobs: flags.jobs,
       engine: flags.engine,

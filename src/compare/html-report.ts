@@ -75,9 +75,11 @@ function summaryTable(rows: readonly Row[]): TableOptions {
   };
 }
 
-/** The threshold, or the penalty that thresholds were learned with. */
-const exitsOf = ({threshold, learned}: Row): string =>
-  learned ? `learned, ${numeral(learned.penalty)}` : numeral(threshold);
+/** The threshold, the share that chose it, or the penalty that thresholds were learned with. */
+function exitsOf({threshold, share, learned}: Row): string {
+  if (learned) return `learned, ${numeral(learned.penalty)}`;
+  return share === null ? numeral(threshold) : `${numeral(100 * share)} % exit`;
+}
 
 const labelOf = (name: string, {metric}: Pick<Measured, 'metric'>): string => `${name}: ${metric}`;
 

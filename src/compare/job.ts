@@ -76,14 +76,15 @@ async function train(
 async function outcomeOf(
   folder: string,
   {settings, threads, run}: Job,
-  {exits, thresholds, penalties}: PlannedEvaluation,
+  evaluation: PlannedEvaluation,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const {engine, device} = settings;
+  const {exits, thresholds, penalties, exitShares} = evaluation;
   const model = await load(folder, {engine, device, threads});
   try {
     const {arch, arrangement} = model.config;
-    const text = run ? await readText(model, folder, settings, run.train, {exits, penalties, signal}) : {};
+    const text = run ? await readText(model, folder, settings, run.train, evaluation, signal) : {};
     return {
       version: 1,
       parameters: countParameters(arch, arrangement).all,
@@ -94,6 +95,7 @@ async function outcomeOf(
         exits,
         thresholds,
         penalties,
+        exitShares,
         ...text,
         signal,
       }),
@@ -103,22 +105,23 @@ async function outcomeOf(
   }
 }
 
-/** Sequences that thresholds are learned on. */
+/** Training sequences that thresholds are learned on and chosen on. */
 const LEARNING_BLOCKS = 128;
 
-/** What a run's held-out text gives at every exit, and text to learn thresholds on where that is asked for. */
+/** What a run's held-out text gives at every exit, and training text where thresholds depend on it. */
 async function readText(
   model: Model,
   folder: string,
   {data}: Job['settings'],
   training: NonNullable<Job['run']>['train'],
-  {exits, penalties, signal}: Pick<PlannedEvaluation, 'exits' | 'penalties'> & {signal: AbortSignal},
+  {exits, penalties, exitShares}: PlannedEvaluation,
+  signal: AbortSignal,
 ): Promise<{heldOut: BlockExits[]; training?: BlockExits[]}> {
   const {arch} = model.config;
   const text = await openText({folder, arch, data, training, batchSize: LEARNING_BLOCKS, signal});
   try {
     const heldOut = await blockExits(model, await text.heldOut(HELD_OUT_BLOCKS), exits, signal);
-    if (penalties.length === 0) return {heldOut};
+    if (penalties.length === 0 && exitShares.length === 0) return {heldOut};
     // Behind those that the run was trained on, where the data has more.
     const {steps, batchSize = 1, accumulate = 1} = training;
     const seen = Math.ceil((steps * Number(batchSize) * accumulate) / LEARNING_BLOCKS);

@@ -32,6 +32,8 @@ export const outcomeSchema = z.object({
     z.object({
       /** 1 where the thresholds are learned. */
       threshold: z.number(),
+      /** The share of the training text's sequences that the threshold was chosen by; null where it was given. */
+      share: z.number().nullable().default(null),
       /** The thresholds of slots that were learned with a penalty, in nats a token for the compute of one source. */
       learned: z.object({penalty: z.number(), slot_thresholds: z.record(z.string(), z.number())}).nullable(),
       tasks: z.record(z.string(), taskSchema),

@@ -37,6 +37,8 @@ export interface PlannedEvaluation {
   thresholds: readonly number[];
   /** Penalties to learn thresholds with. */
   penalties: readonly number[];
+  /** Shares of the training text to choose thresholds by. */
+  exitShares: readonly number[];
   done: boolean;
 }
 
@@ -91,17 +93,21 @@ export async function planComparison(options: CompareOptions): Promise<Compariso
     folder: string,
     variant: number | null,
     exits: ExitSettings,
-    thresholds: readonly number[],
+    mayExit: boolean,
   ): Promise<PlannedEvaluation> => {
-    // What cannot exit has nothing to learn.
-    const penalties = thresholds.some((threshold) => threshold < 1) ? settings.penalties : [];
-    const key = jsonSha256({version: VERSION, tasks, thresholds, penalties, exits}).slice(0, KEY_DIGITS);
+    const thresholds = mayExit ? settings.thresholds : [1];
+    const penalties = mayExit ? settings.penalties : [];
+    const exitShares = mayExit ? settings.exitShares : [];
+    // Without shares the key is that of the versions that knew none.
+    const shares = exitShares.length > 0 ? {exitShares} : {};
+    const decided = {version: VERSION, tasks, thresholds, penalties, ...shares, exits};
+    const key = jsonSha256(decided).slice(0, KEY_DIGITS);
     const path = join(folder, `outcome-${key}.json`);
-    return {variant, path, exits, thresholds, penalties, done: await exists(path)};
+    return {variant, path, exits, thresholds, penalties, exitShares, done: await exists(path)};
   };
   const cells = join(output, 'cells');
   const runs = new Map<string, PlannedRun>();
-  for (const {index, variant, seed, convert, train, takes, thresholds} of models) {
+  for (const {index, variant, seed, convert, train, takes, mayExit} of models) {
     const key = jsonSha256({...identity, convert, train}).slice(0, KEY_DIGITS);
     let run = runs.get(key);
     if (!run) {
@@ -111,14 +117,14 @@ export async function planComparison(options: CompareOptions): Promise<Compariso
       run = {name, seed, folder, convert, train, takes, trained, evaluations: []};
       runs.set(key, run);
     }
-    run.evaluations.push(await evaluationOf(run.folder, index, variant.exits, thresholds));
+    run.evaluations.push(await evaluationOf(run.folder, index, variant.exits, mayExit));
   }
   const sourceFolder = join(cells, `source-${identity.source.slice(0, KEY_DIGITS)}`);
   const planned = [...runs.values()];
   return {
     settings,
     variants: all,
-    source: await evaluationOf(sourceFolder, null, {}, [1]),
+    source: await evaluationOf(sourceFolder, null, {}, false),
     runs: planned,
     ...sideBySide(settings, planned),
   };
@@ -129,7 +135,8 @@ interface Model extends Pick<PlannedRun, 'seed' | 'convert' | 'train' | 'takes'>
   /** The variant's place. */
   index: number;
   variant: Variant;
-  thresholds: readonly number[];
+  /** Whether the variant's model has slots before which it may exit. */
+  mayExit: boolean;
 }
 
 /**
@@ -137,7 +144,7 @@ interface Model extends Pick<PlannedRun, 'seed' | 'convert' | 'train' | 'takes'>
  * @throws UsageError, naming the variant, for what its conversion, its training or its exits cannot be
  */
 async function modelsOf(
-  {source: path, output, data, budget, training, thresholds: all, seeds}: ComparisonSettings,
+  {source: path, output, data, budget, training, seeds}: ComparisonSettings,
   source: ModelConfig,
   index: number,
   variant: Variant,
@@ -146,7 +153,7 @@ async function modelsOf(
   try {
     await planConversion({...variant.convert, source: path, output: join(output, NOWHERE)});
     const config = {...source, arrangement: arrange(source.arch.layers, variant.convert).arrangement};
-    const exits = exitRule(config, {...variant.exits, threshold: MIDDLING}).checksAny;
+    const mayExit = exitRule(config, {...variant.exits, threshold: MIDDLING}).checksAny;
     const plan = (steps: number) => planFinetuneOf(config, {...settings, output, data, steps});
     const steps = await stepsWithin(budget, plan);
     const takes = await plan(steps);
@@ -157,7 +164,7 @@ async function modelsOf(
       convert: {...variant.convert, seed},
       train: {...settings, seed, steps},
       takes,
-      thresholds: exits ? all : [1],
+      mayExit,
     }));
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;

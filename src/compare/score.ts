@@ -6,6 +6,7 @@ import {heldOutAt, type BlockExits} from './block-exits.js';
 import {learnThresholds} from './learn-thresholds.js';
 import type {LearnedExits, Outcome, TaskOutcome} from './outcome.js';
 import type {ComparisonSettings} from './settings.js';
+import {shareThresholds} from './share-thresholds.js';
 import type {ExitSettings} from './variants.js';
 
 export interface ScoreAtOptions {
@@ -13,42 +14,59 @@ export interface ScoreAtOptions {
   thresholds: readonly number[];
   /** Penalties to learn thresholds with, of which each is scored as well. */
   penalties: readonly number[];
+  /** Shares of the training text to choose thresholds by, of which each is scored as well. */
+  exitShares: readonly number[];
   heldOut?: readonly BlockExits[];
-  /** What thresholds are learned on. */
+  /** Text that thresholds are learned on and chosen on. */
   training?: readonly BlockExits[];
   signal: AbortSignal;
 }
 
 type Settings = Pick<ComparisonSettings, 'tasks' | 'taskFolder' | 'limit'>;
 
-/** Scores a model on tasks and held-out text at every threshold, and with thresholds that are learned. */
+/**
+ * Scores a model on tasks and held-out text at every threshold, at thresholds that are chosen by share, and with
+ * thresholds that are learned.
+ */
 export async function scoreAtExits(
   model: Model,
   tokenizer: Tokenizer,
   settings: Settings,
   options: ScoreAtOptions,
 ): Promise<Outcome['exits']> {
-  const {exits, thresholds, penalties, heldOut, training = []} = options;
+  const {exits, thresholds, penalties, exitShares, heldOut, training = []} = options;
   const ruleAt = (threshold: number, learned: LearnedExits | null) =>
     exitRule(model.config, {...exits, threshold, slotThresholds: learned?.slot_thresholds});
   const outcomes: Outcome['exits'] = [];
-  const add = async (at: readonly number[], learned: LearnedExits | null) => {
+  const add = async (
+    all: readonly {threshold: number; share: number | null}[],
+    learned: LearnedExits | null,
+  ) => {
+    const at = [...new Set(all.map(({threshold}) => threshold))];
     const tasks = await scoreTasks(model, tokenizer, settings, options, {at, learned});
-    for (const threshold of at) {
+    for (const {threshold, share} of all) {
       outcomes.push({
         threshold,
+        share,
         learned,
         tasks: tasks.get(threshold) ?? {},
         held_out: heldOut ? heldOutAt(heldOut, ruleAt(threshold, learned)) : null,
       });
     }
   };
-  await add(thresholds, null);
+  const chosen = shareThresholds(training, exitShares);
+  await add(
+    [
+      ...thresholds.map((threshold) => ({threshold, share: null})),
+      ...chosen.map((threshold, i) => ({threshold, share: exitShares[i]!})),
+    ],
+    null,
+  );
   const slots = ruleAt(1, null).exits;
   for (const penalty of penalties) {
     const found = learnThresholds(training, penalty);
     const slotThresholds = Object.fromEntries(found.map((value, exit) => [String(slots[exit]), value]));
-    await add([1], {penalty, slot_thresholds: slotThresholds});
+    await add([{threshold: 1, share: null}], {penalty, slot_thresholds: slotThresholds});
   }
   return outcomes;
 }

@@ -34,6 +34,11 @@ export interface CompareOptions {
    * of one source is worth. None unless given.
    */
   penalties?: readonly number[];
+  /**
+   * Besides fixed thresholds, a threshold for each share above 0 and below 1: the one at which that share of the training
+   * text's sequences exits early. None unless given.
+   */
+  exitShares?: readonly number[];
   /** What every run is told, unless an axis says otherwise. */
   training?: TrainSettings;
   /** Runs at a time; as many as there are cores and memory for, unless given. */
@@ -67,6 +72,7 @@ export interface ComparisonSettings {
   limit?: number;
   thresholds: readonly number[];
   penalties: readonly number[];
+  exitShares: readonly number[];
   training: TrainSettings;
   jobs?: number;
   engine?: string;
@@ -105,6 +111,10 @@ export function comparisonSettings(options: CompareOptions): ComparisonSettings 
   for (const penalty of penalties) {
     requireReal('learn-threshold', penalty, penalty > 0 && penalty <= 1000, 'above 0 and at most 1000');
   }
+  const exitShares = [...new Set(options.exitShares ?? [])].sort((a, b) => a - b);
+  for (const share of exitShares) {
+    requireReal('exit-share', share, share > 0 && share < 1, 'above 0 and below 1');
+  }
   return {
     source,
     sourceName: options.sourceName ?? source,
@@ -119,6 +129,7 @@ export function comparisonSettings(options: CompareOptions): ComparisonSettings 
     limit,
     thresholds,
     penalties,
+    exitShares,
     training: {
       ...options.training,
       heldOut: options.training?.heldOutData ? undefined : (options.training?.heldOut ?? HELD_OUT_SHARE),

@@ -19,19 +19,29 @@ export interface Measured {
   pareto: boolean;
 }
 
+/** What training took: means over seeds. */
+interface RowTraining {
+  steps: number;
+  flops: number;
+  /** The held-out loss before the first step, in nats a token; null where no text was held out. */
+  before: number | null;
+}
+
 /** A line of the table: the source, or a variant at a threshold. */
 export interface Row {
   model: string;
-  /** 1 where thresholds are learned. */
+  /** 1 where thresholds are learned; of the first seed where a share chose it. */
   threshold: number;
+  /** The share of the training text's sequences that exits at the threshold, where the threshold was chosen by it. */
+  share: number | null;
   /** The thresholds that were learned with a penalty, by slot, of the first seed; null where one is given. */
   learned: LearnedExits | null;
   parameters: number;
   /** At full depth. */
   slots: number;
   seeds: number;
-  /** Means over seeds; null for the source. */
-  training: {steps: number; flops: number} | null;
+  /** Null for the source. */
+  training: RowTraining | null;
   /** By task, and under `HELD_OUT` for the held-out text. */
   measures: Record<string, Measured>;
 }
@@ -95,6 +105,7 @@ function sourceDraft(source: Outcome, vanilla: ReadonlyMap<number, Outcome>): Dr
   return {
     model: SOURCE_ROW,
     threshold: 1,
+    share: null,
     learned: null,
     parameters,
     slots,
@@ -111,11 +122,13 @@ function variantDrafts(model: string, bySeed: ReadonlyMap<number, Outcome>): Dra
   if (!first) return [];
   const {parameters, slots} = first;
   const runs = [...bySeed.values()].flatMap(({training}) => training ?? []);
+  const before = runs.flatMap((run) => run.before ?? []);
   const training = {
     steps: mean(runs.map(({steps}) => steps)),
     flops: mean(runs.map(({flops}) => flops)),
+    before: before.length > 0 ? mean(before) : null,
   };
-  return first.exits.map(({threshold, learned}, place) => {
+  return first.exits.map(({threshold, share, learned}, place) => {
     const cells = new Map<string, Cell[]>();
     for (const [seed, {exits}] of bySeed) {
       const {tasks, held_out: heldOut} = exits[place]!;
@@ -124,7 +137,7 @@ function variantDrafts(model: string, bySeed: ReadonlyMap<number, Outcome>): Dra
         cells.set(name, [...(cells.get(name) ?? []), cellOf(outcome, seed)]);
       }
     }
-    return {model, threshold, learned, parameters, slots, seeds: bySeed.size, training, cells};
+    return {model, threshold, share, learned, parameters, slots, seeds: bySeed.size, training, cells};
   });
 }
 

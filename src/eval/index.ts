@@ -1,5 +1,4 @@
 /** Tasks scored as lm-evaluation-harness 0.4.13 scores them, at early-exit thresholds, with what each costs. */
-export {calibrationThresholds} from './thresholds/calibration.js';
 export {addCosts, costOf, summarise, type Cost, type CostSummary} from './measures/cost.js';
 export {calibrate, type CalibrateOptions} from './thresholds/calibrate.js';
 export {tokenBudget} from './thresholds/choose.js';

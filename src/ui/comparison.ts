@@ -6,6 +6,7 @@ interface ComparisonNumbers {
   rows: readonly {
     model: string;
     threshold: number;
+    share: number | null;
     learned: {penalty: number} | null;
     parameters: number;
     seeds: number;
@@ -28,6 +29,12 @@ interface ComparisonNumbers {
 
 const right = (title: string): Column => ({title, align: 'right'});
 
+/** The threshold, the share that chose it, or the penalty that thresholds were learned with. */
+function exitsOf({threshold, share, learned}: ComparisonNumbers['rows'][number]): string {
+  if (learned) return `learned, ${learned.penalty}`;
+  return share === null ? String(threshold) : `${Number((100 * share).toPrecision(12))} % exit`;
+}
+
 /** A line for each model at each threshold, for each measure a few columns. */
 export function comparisonTable({rows}: ComparisonNumbers): string {
   const measures = [...new Set(rows.flatMap((row) => Object.keys(row.measures)))];
@@ -45,7 +52,7 @@ export function comparisonTable({rows}: ComparisonNumbers): string {
   ];
   const lines = rows.map((row) => [
     row.model,
-    row.learned ? `learned, ${row.learned.penalty}` : String(row.threshold),
+    exitsOf(row),
     count(row.parameters),
     row.training ? count(Math.round(row.training.steps)) : '',
     row.training ? flops(row.training.flops) : '',

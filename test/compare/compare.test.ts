@@ -38,6 +38,7 @@ beforeAll(async () => {
     limit: 12,
     thresholds: [0.3, 1],
     penalties: [0.05],
+    exitShares: [0.5],
     engine: 'native',
   };
   first = await compare(options);
@@ -46,23 +47,21 @@ afterAll(() => temp.remove());
 
 const cells = async () => (await readdir(temp.path('comparison', 'cells'))).sort();
 const row = ({rows}: Comparison, model: string, threshold = 1) =>
-  rows.find((each) => each.model === model && each.threshold === threshold && !each.learned)!;
+  rows.find(
+    (each) => each.model === model && each.threshold === threshold && each.share === null && !each.learned,
+  )!;
 
 describe('a comparison', () => {
   it('has the source, vanilla and every threshold of ztt, and says so in both files', async () => {
-    expect(first.rows.map(({model, threshold}) => [model, threshold])).toEqual([
-      ['source, untouched', 1],
-      ['vanilla', 1],
-      ['ztt', 0.3],
-      ['ztt', 1],
-      ['ztt', 1],
-    ]);
-    expect(first.rows.map(({learned}) => learned?.penalty)).toEqual([
-      undefined,
-      undefined,
-      undefined,
-      undefined,
-      0.05,
+    expect(
+      first.rows.map(({model, threshold, share, learned}) => [model, threshold, share, learned?.penalty]),
+    ).toEqual([
+      ['source, untouched', 1, null, undefined],
+      ['vanilla', 1, null, undefined],
+      ['ztt', 0.3, null, undefined],
+      ['ztt', 1, null, undefined],
+      ['ztt', expect.any(Number), 0.5, undefined],
+      ['ztt', 1, null, 0.05],
     ]);
     expect(first.cells).toEqual({all: 3, done: 3});
     expect(JSON.parse(await readFile(temp.path('comparison', 'comparison.json'), 'utf8'))).toEqual(first);
@@ -117,6 +116,14 @@ describe('a comparison', () => {
       slotThresholds: learned!.slot_thresholds,
     });
     expect(learnedMeasures['choices']!.meanSlots).toBe(again.ztt.thresholds[0]!.mean_slots);
+    // A threshold by share is a threshold as any other.
+    const {threshold: chosen, measures: chosenMeasures} = first.rows.at(-2)!;
+    const atChosen = await evaluate(loaded, tokenizer, {tasks: [TASK], limit: 12, thresholds: [chosen]});
+    expect(chosenMeasures['choices']!.meanSlots).toBe(atChosen.ztt.thresholds[0]!.mean_slots);
+    // About half of the held-out sequences exit: the depth is well between that of all exits and none.
+    const {meanSlots} = chosenMeasures['held-out text']!;
+    expect(meanSlots).toBeGreaterThan(9);
+    expect(meanSlots).toBeLessThan(13);
     loaded.dispose();
     for (const {threshold, results, tasks} of report.ztt.thresholds) {
       const {measures, training} = row(first, 'ztt', threshold);

@@ -3,7 +3,6 @@ import {readdir, readFile, writeFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {
   addCosts,
-  calibrationThresholds,
   evaluate,
   evaluateHeldOut,
   heldOutWindows,
@@ -15,6 +14,7 @@ import {
   scoreTask,
   writeResults,
 } from '../../src/eval/index.js';
+import {shareThresholds} from '../../src/compare/share-thresholds.js';
 import {FileError, InterruptedError, UsageError} from '../../src/errors.js';
 import {load, type Model} from '../../src/model/index.js';
 import type {Tokenizer} from '../../src/tokenizer/index.js';
@@ -83,8 +83,8 @@ describe('thresholds', () => {
     const {results} = await scoreGroups(model, first, {threshold: 1, exitScores: true});
     const scores = results.flat();
     const shares = [0.25, 0.5, 0.75];
-    const thresholds = calibrationThresholds(
-      scores.map(({exitScores}) => exitScores),
+    const thresholds = shareThresholds(
+      scores.map(({exitScores}) => ({scores: exitScores})),
       shares,
     );
     const full = Math.max(...scores.map(({slots}) => slots));
@@ -102,8 +102,8 @@ describe('thresholds', () => {
     const first = prepared.requests.map(({rows}) => [rows[0]!]);
     const {results} = await scoreGroups(model, first, {threshold: 1, exitScores: true});
     // Slot 7, where exits are checked first, lets half of the questions go.
-    const [own] = calibrationThresholds(
-      results.flat().map(({exitScores}) => exitScores.slice(0, 1)),
+    const [own] = shareThresholds(
+      results.flat().map(({exitScores}) => ({scores: exitScores.slice(0, 1)})),
       [0.5],
     );
     const options = {tasks: [TASKS.choices], limit, timedQuestions: 0, slotThresholds: {7: own!}};
@@ -228,7 +228,10 @@ describe('held-out text', () => {
     expect(full).toMatchObject({rows: 3, scored_tokens: 192, tokens: 3 * 127});
     expect(full.accuracy).toBeGreaterThan(0);
     expect(full.perplexity).toBeGreaterThan(1);
-    const [threshold] = calibrationThresholds(full.exit_scores, [1 / 3]);
+    const [threshold] = shareThresholds(
+      full.exit_scores.map((scores) => ({scores})),
+      [1 / 3],
+    );
     const early = await evaluateHeldOut(model, tokens, {...windows, threshold});
     expect(Object.values(early.exits_by_slot)).toEqual([127, 254]);
     expect(early.flops_per_token).toBeLessThan(full.flops_per_token);

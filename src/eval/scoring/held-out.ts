@@ -21,7 +21,7 @@ export interface HeldOutResult extends CostSummary {
   accuracy: number;
   /** Tokens scored. */
   scored_tokens: number;
-  /** Of each window, where `exitScores` asked for them: what `calibrationThresholds` takes. */
+  /** Of each window, where `exitScores` asked for them: the score of each slot that may exit, at full depth. */
   exit_scores: number[][];
   /** Wall time of scoring. */
   seconds: number;

@@ -1,5 +1,5 @@
 import {describe, expect, it} from 'vitest';
-import {calibrationThresholds, NOT_AVAILABLE, taskMetrics, type Task} from '../../../src/eval/index.js';
+import {NOT_AVAILABLE, taskMetrics, type Task} from '../../../src/eval/index.js';
 import {
   argmax,
   choiceHits,
@@ -10,7 +10,6 @@ import {
 import {FILE_TASKS} from '../../../src/eval/tasks/task-table.js';
 import {PythonRandom} from '../../../src/eval/measures/python-random.js';
 import {bootstrapPerplexityStderr, meanStderr} from '../../../src/eval/measures/stderr.js';
-import {UsageError} from '../../../src/errors.js';
 import {expectClose} from '../../helpers/close.js';
 import {expected} from '../fixtures.js';
 
@@ -73,33 +72,5 @@ describe('metrics', () => {
     expect(bootstrapPerplexityStderr(values, 1999)).toBe(bootstrapPerplexityStderr(values, 1000));
     expect(bootstrapPerplexityStderr(values, 2000)).not.toBe(bootstrapPerplexityStderr(values, 1000));
     expect(meanStderr([0, 1])).toBe(0.5);
-  });
-});
-
-describe('calibration', () => {
-  const exiting = (scores: number[][], threshold: number) =>
-    scores.filter((row) => Math.max(...row) > threshold).length;
-  const rows = Array.from({length: 10}, (_, i) => [0.01, (i + 1) / 20, 0.02]);
-
-  it('parts the rows at the midpoints, so that the share exits', () => {
-    const shares = [0, 0.25, 0.5, 0.75, 1];
-    const thresholds = calibrationThresholds([...rows].reverse(), shares);
-    expect(thresholds.map((threshold) => exiting(rows, threshold))).toEqual([0, 3, 5, 8, 10]);
-    expectClose(thresholds, [0.75, 0.375, 0.275, 0.125, 0.025], 1e-12);
-  });
-
-  it('takes the nearest share that ties allow', () => {
-    const tied = [[0.5], [0.5], [0.5], [0.1]];
-    const thresholds = calibrationThresholds(tied, [0.25, 0.5, 0.75]);
-    expect(thresholds.map((threshold) => exiting(tied, threshold))).toEqual([0, 3, 3]);
-    const neighbours = [[0.5], [0.5 + Number.EPSILON / 2]];
-    expect(exiting(neighbours, calibrationThresholds(neighbours, [0.5])[0]!)).toBe(1);
-  });
-
-  it('refuses what it cannot calibrate', () => {
-    expect(() => calibrationThresholds([], [0.5])).toThrow(UsageError);
-    expect(() => calibrationThresholds([[0.1], []], [0.5])).toThrow(/row 1 has no exit scores/);
-    expect(() => calibrationThresholds([[NaN]], [0.5])).toThrow(/row 0/);
-    expect(() => calibrationThresholds([[0.1]], [1.5])).toThrow(/share 1.5/);
   });
 });
