@@ -7,8 +7,8 @@ import {
   type Series,
   type TableOptions,
 } from '../charts/index.js';
-import type {Comparison} from './comparison.js';
-import {SOURCE_ROW, type Measured, type Row} from './summary.js';
+import type {Comparison, Measured, Row} from './comparison.js';
+import {SOURCE_ROW} from './summary.js';
 
 /** Parameters, or FLOPs, that count as equal to vanilla's. */
 const EQUAL_PARAMETERS = 0.01;

@@ -6,10 +6,10 @@ import type {CompareOptions} from './settings.js';
 export {AXIS_NAMES, parseAxis, type Axis} from './axes.js';
 export type {TrainingBudget} from './budget.js';
 export type {Difference} from './bootstrap.js';
-export type {Comparison} from './comparison.js';
+export type {Comparison, Measured, Row} from './comparison.js';
 export type {ComparisonPlan, PlannedEvaluation, PlannedRun} from './plan.js';
 export type {CompareOptions} from './settings.js';
-export {HELD_OUT, type Measured, type Row} from './summary.js';
+export {HELD_OUT} from './summary.js';
 export type {TrainSettings, Variant} from './variants.js';
 
 /** Does a comparison; see `compare` in compare.ts. */

@@ -10,7 +10,7 @@ import {
   type ScoredAtExits,
   type TaskDepths,
 } from './scoring/depths.js';
-import {DEFAULTS, exitOptions, type EvalOptions} from './eval-options.js';
+import type {EvalOptions} from './eval-options.js';
 import type {Metric} from './measures/metrics.js';
 import {budgetReport, buildReport, thresholdReport, type TaskAtThreshold} from './results/report.js';
 import type {TextEncoder} from './scoring/requests.js';
@@ -18,6 +18,7 @@ import type {EvalReport, ThresholdReport} from './results/results.js';
 import {taskHash, taskSamples} from './results/samples.js';
 import {prepareTask, taskGroups, taskMetrics, type PreparedTask} from './scoring/score-task.js';
 import {scoreGroups} from './scoring/scorer.js';
+import {DEFAULTS, exitOptions} from './scoring/scoring-options.js';
 import {timeTask} from './scoring/timing.js';
 import {zeroAttentionMap} from './results/zero-attention.js';
 

@@ -38,13 +38,6 @@ export {
 } from './scoring/score-task.js';
 export {logLikelihood, scoreGroups, type RowGroup, type Scored, type ScoreOptions} from './scoring/scorer.js';
 export type {ChoiceQuestion, DocumentQuestion, TextPair, WordQuestion} from './tasks/questions.js';
-export {
-  openTask,
-  TASK_NAMES,
-  type ChoiceTask,
-  type LastWordTask,
-  type RollingTask,
-  type Task,
-  type TaskOptions,
-} from './tasks/tasks.js';
+export type {ChoiceTask, LastWordTask, RollingTask, Task} from './tasks/task.js';
+export {openTask, TASK_NAMES, type TaskOptions} from './tasks/tasks.js';
 export {WorkFile} from './scoring/work-file.js';

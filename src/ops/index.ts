@@ -23,17 +23,8 @@ export {layerNorm} from './layer-norm.js';
 export {linear, linearPart, type Orientation, type OutputRange} from './linear.js';
 export {addLowRank, type LowRank} from './low-rank.js';
 export {RowPool} from './row-pool.js';
-export {
-  strandAttention,
-  strandValues,
-  strandWeights,
-  type Columns,
-  type KeyRange,
-  type KeyView,
-  type Strand,
-  type StrandScores,
-  type StrandWeights,
-} from './strand-attention.js';
+export {strandAttention, strandValues, strandWeights} from './strand-attention.js';
+export type {Columns, KeyRange, KeyView, Strand, StrandScores, StrandWeights} from './strands.js';
 export {add, mergeHeads, reshape, splitHeads, takeRows, withGradient} from './structure.js';
 export {tokenScores} from './token-scores.js';
 export {zeroCrossEntropy} from './zero-cross-entropy.js';

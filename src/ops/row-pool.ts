@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {hasKernel, runKernel} from './fused.js';
-import type {Columns} from './strand-attention.js';
+import type {Columns} from './strands.js';
 
 /** How much larger a pool becomes than it must, so that rows are not copied each time that some come. */
 const GROWTH = 1.5;

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {attentionWeights, MASKED, weightedValues, zeroAttention} from './attention.js';
-import type {Columns, KeyView, Strand, StrandScores, StrandWeights} from './strand-attention.js';
+import type {Columns, KeyView, Strand, StrandScores, StrandWeights} from './strands.js';
 import {mergeHeads, splitHeads} from './structure.js';
 
 // The reference for strands, of tfjs operations: queries and keys are gathered into [S strands, most of one strand,

@@ -3,23 +3,9 @@ import {DiskFile, type ByteFile} from '../bytes/byte-file.js';
 import {columnMajorChunks} from './column-major.js';
 import {elementBytes} from '../tensors/dtype.js';
 import {readTorchLegacy} from './torch-legacy.js';
-import type {PlacedTensor} from './torch-pickle.js';
+import type {TorchContent} from './torch-content.js';
 import {readTorchZip} from './torch-zip.js';
 import {WeightFile} from '../tensors/weight-file.js';
-
-/** Where a storage lies in a file. */
-export interface StoragePlace {
-  bytes: number;
-  /** The first byte in the file. What stands in front of it is read and checked. @throws FormatError */
-  start(): Promise<number>;
-}
-
-/** What a torch.save file holds. */
-export interface TorchContent {
-  tensors: ReadonlyMap<string, PlacedTensor>;
-  /** By the storages' keys. */
-  places: ReadonlyMap<string, StoragePlace>;
-}
 
 /**
  * An open pytorch_model.bin, a state dict as torch.save writes it. Its pickle is read by an interpreter that knows

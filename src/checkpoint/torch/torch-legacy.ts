@@ -2,7 +2,7 @@ import {FormatError, quoted, UnsupportedError} from '../../errors.js';
 import type {ByteFile} from '../bytes/byte-file.js';
 import {elementBytes} from '../tensors/dtype.js';
 import {MAX_PICKLE_BYTES, PickleEndError, PickleList, unpickle} from './pickle.js';
-import type {StoragePlace, TorchContent} from './torch-file.js';
+import type {StoragePlace, TorchContent} from './torch-content.js';
 import {stateDict, torchRules, type StorageRef} from './torch-pickle.js';
 
 /** The number that the first pickle of a legacy file holds. */

@@ -1,7 +1,7 @@
 import {FormatError, quoted, UnsupportedError} from '../../errors.js';
 import type {ByteFile} from '../bytes/byte-file.js';
 import {MAX_PICKLE_BYTES, unpickle} from './pickle.js';
-import type {StoragePlace, TorchContent} from './torch-file.js';
+import type {StoragePlace, TorchContent} from './torch-content.js';
 import {stateDict, torchRules} from './torch-pickle.js';
 import {contentStart, readZipDirectory, type ZipEntry} from './zip.js';
 

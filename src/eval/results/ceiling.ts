@@ -2,7 +2,7 @@ import {scoresAt, type QuestionExits} from '../scoring/exits.js';
 import {summarise} from '../measures/cost.js';
 import type {Value} from '../measures/metrics.js';
 import {isRight, taskMetrics} from '../scoring/score-task.js';
-import type {Task} from '../tasks/tasks.js';
+import type {Task} from '../tasks/task.js';
 
 /** What the best exit of each question would give: no rule that chooses exits can do better. */
 export interface Ceiling {

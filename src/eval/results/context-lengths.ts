@@ -1,7 +1,7 @@
 import type {Value} from '../measures/metrics.js';
 import {addCosts, summarise} from '../measures/cost.js';
 import {taskMetrics, type RowOutcome} from '../scoring/score-task.js';
-import type {Task} from '../tasks/tasks.js';
+import type {Task} from '../tasks/task.js';
 
 /** The questions whose exit was decided by so many tokens, and what came of them. */
 export interface ContextBand {

@@ -4,7 +4,7 @@ import type {ChosenBudget} from '../thresholds/choose.js';
 import {byContextLength} from './context-lengths.js';
 import {addCosts, summarise} from '../measures/cost.js';
 import type {CurvePoint} from '../thresholds/curve.js';
-import type {EvalOptions, ExitOptions} from '../eval-options.js';
+import type {ExitOptions, ThresholdOptions} from '../scoring/scoring-options.js';
 import type {Metric} from '../measures/metrics.js';
 import {
   sanitiseModelName,
@@ -14,7 +14,7 @@ import {
   type ThresholdReport,
 } from './results.js';
 import type {TaskScores} from '../scoring/score-task.js';
-import type {Task} from '../tasks/tasks.js';
+import type {Task} from '../tasks/task.js';
 import type {Timing} from '../scoring/timing.js';
 import type {ZeroAttentionMap} from './zero-attention.js';
 
@@ -40,7 +40,7 @@ export interface ReportContent {
   /** By task, if samples were kept. */
   hashes: Record<string, string>;
   exits: ExitOptions & {exitFromCycle: number};
-  slotThresholds: EvalOptions['slotThresholds'];
+  slotThresholds: ThresholdOptions['slotThresholds'];
   modelName: string;
   limit: number | undefined;
   batchTokens: number | undefined;

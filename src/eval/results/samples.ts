@@ -4,7 +4,7 @@ import {pythonNumber} from '../tasks/python-text.js';
 import {textsOf} from '../tasks/questions.js';
 import {sanitiseModelName, type Companion} from './results.js';
 import type {RowOutcome} from '../scoring/score-task.js';
-import type {Task} from '../tasks/tasks.js';
+import type {Task} from '../tasks/task.js';
 
 /** A row of a task as the harness logs it: its request, its answer in strings, its metrics; and how deep it went. */
 export type Sample = Record<string, unknown> & {doc_hash: string; prompt_hash: string; target_hash: string};

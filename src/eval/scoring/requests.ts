@@ -3,7 +3,7 @@ import type {Architecture, ScoreRow} from '../../model/index.js';
 import type {Tokenizer} from '../../tokenizer/index.js';
 import {strippedLength} from '../tasks/python-text.js';
 import type {TextPair} from '../tasks/questions.js';
-import type {Task} from '../tasks/tasks.js';
+import type {Task} from '../tasks/task.js';
 
 // Rows of text to rows of tokens, as lm-evaluation-harness 0.4.13 makes its requests. L is the model's longest
 // input in tokens.

@@ -4,7 +4,7 @@ import {argmax, choiceMetrics, documentMetrics, wordMetrics, type Metric} from '
 import type {TaskKind} from '../tasks/questions.js';
 import {taskRequests, type QuestionRows, type TextEncoder} from './requests.js';
 import {logLikelihood, scoreGroups, type RowGroup, type Scored, type ScoreOptions} from './scorer.js';
-import type {Task} from '../tasks/tasks.js';
+import type {Task} from '../tasks/task.js';
 
 /** A task in one model's tokens. */
 export interface PreparedTask {

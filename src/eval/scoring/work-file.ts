@@ -5,7 +5,7 @@ import {asFileError, jsonSha256} from '../../files/index.js';
 import {FileError} from '../../errors.js';
 import type {Model, ScoreRow} from '../../model/index.js';
 import type {ScoredAtExits} from './depths.js';
-import type {EvalOptions} from '../eval-options.js';
+import type {ThresholdOptions} from './scoring-options.js';
 import {scoresOfLine, textOfScores, type BatchScores} from './work-line.js';
 
 /** Whose scores they are, in the file's first line. */
@@ -37,7 +37,7 @@ export class WorkFile {
     path: string,
     {config: {arch, arrangement, ztt}, engine: {name, device, version, threads}}: Described,
     weights: Record<string, string>,
-    options: EvalOptions,
+    options: ThresholdOptions,
   ): Promise<WorkFile> {
     const engine = {name, device, version, threads};
     const fingerprint = jsonSha256({weights, arch, arrangement, ztt, engine, ...deciding(options)});
@@ -109,7 +109,7 @@ export class WorkFile {
  * The options that decide scores. Each line's key has the rows and the threshold; so budgets are not among them, and a
  * second try after one that cannot be reached has its calibration already.
  */
-const deciding = (options: EvalOptions) => ({
+const deciding = (options: ThresholdOptions) => ({
   tasks: options.tasks,
   thresholds: options.thresholds,
   slotThresholds: options.slotThresholds,

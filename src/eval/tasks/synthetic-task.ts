@@ -1,6 +1,6 @@
 import {openSynthetic, type Split} from '../../synthetic/index.js';
 import {FILE_TASKS} from './task-table.js';
-import type {ChoiceTask} from './tasks.js';
+import type {ChoiceTask} from './task.js';
 
 /**
  * A synthetic task as multiple choice among all its answers, with accuracy alone: the answers are equally long. So a

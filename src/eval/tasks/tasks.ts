@@ -3,40 +3,14 @@ import {parse as parsePath} from 'node:path';
 import {readRows, type TableRow} from '../../data/index.js';
 import {FileError, FormatError, requireWhole, UsageError} from '../../errors.js';
 import {isSynthetic, SYNTHETIC_NAMES} from '../../synthetic/index.js';
-import type {Questions, TaskKind} from './questions.js';
+import type {TaskKind} from './questions.js';
 import {syntheticCalibration, syntheticTask} from './synthetic-task.js';
+import type {Task} from './task.js';
 import {findTaskFiles, type TaskFileOptions} from './task-files.js';
 import {FILE_TASKS, TASKS, type TaskDefinition} from './task-table.js';
 
 /** A task is held in memory: what is larger is no list of questions. */
 const MAX_TASK_BYTES = 1 << 30;
-
-/** A question, and the row it was made of. */
-export interface TaskRow<Question> {
-  question: Question;
-  doc: Record<string, unknown>;
-  /** Where the row stands: `FILE, line 3`. */
-  place: string;
-}
-
-interface TaskOf<Kind extends TaskKind> {
-  kind: Kind;
-  /** The harness's name, a file's without its extension, or a synthetic task's spec: the task's key in results. */
-  name: string;
-  definition: TaskDefinition<Kind>;
-  /** What was read, for the results' `configs`. */
-  dataset: {path: string; config?: string; split: string; files: readonly string[]};
-  /** The rows to evaluate, in the files' order. */
-  rows: TaskRow<Questions[Kind]>[];
-  /** Rows in the files, with those beyond the limit. */
-  original: number;
-}
-
-export type ChoiceTask = TaskOf<'multiple-choice'>;
-export type LastWordTask = TaskOf<'last-word'>;
-export type RollingTask = TaskOf<'rolling'>;
-/** An evaluation task; its rows are all of one kind. */
-export type Task = ChoiceTask | LastWordTask | RollingTask;
 
 export interface TaskOptions extends TaskFileOptions {
   /** Rows to keep, from the first; default all. */

@@ -10,7 +10,7 @@ import {
   type TaskDepths,
 } from '../scoring/depths.js';
 import {measure} from './estimate.js';
-import {DEFAULTS, exitOptions, type TaskScoringOptions} from '../eval-options.js';
+import {DEFAULTS, exitOptions, type TaskScoringOptions} from '../scoring/scoring-options.js';
 import {openParts} from './parts.js';
 import type {TextEncoder} from '../scoring/requests.js';
 import {prepareTask, type PreparedTask, type TaskScores} from '../scoring/score-task.js';

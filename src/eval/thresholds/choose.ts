@@ -3,11 +3,11 @@ import {requireExits, type ModelConfig} from '../../model/index.js';
 import {calibrationCurve} from './calibrate.js';
 import {parseBudget, pointWithin, type Budget, type CurvePoint} from './curve.js';
 import type {ScoredAtExits} from '../scoring/depths.js';
-import {DEFAULTS, type EvalOptions, type ExitOptions} from '../eval-options.js';
+import {DEFAULTS, type ExitOptions, type ThresholdOptions} from '../scoring/scoring-options.js';
 import {openParts, openTasks} from './parts.js';
 import type {TextEncoder} from '../scoring/requests.js';
 import {prepareTask} from '../scoring/score-task.js';
-import type {Task} from '../tasks/tasks.js';
+import type {Task} from '../tasks/task.js';
 
 /** A budget, and the point of the calibration curve that was chosen for it. */
 export interface ChosenBudget {
@@ -34,7 +34,7 @@ export interface Plan {
 export async function planEvaluation(
   model: ScoredAtExits,
   tokenizer: TextEncoder,
-  options: EvalOptions,
+  options: ThresholdOptions,
   exits: ExitOptions & {exitFromCycle: number},
 ): Promise<Plan> {
   const {limit, calibrationLimit = DEFAULTS.calibrationLimit, batchTokens, signal} = options;

@@ -2,7 +2,7 @@ import type {CurvePoint} from '../../model/index.js';
 import {mean} from '../measures/stderr.js';
 import {PythonRandom} from '../measures/python-random.js';
 import {isRight, type TaskScores} from '../scoring/score-task.js';
-import type {Task} from '../tasks/tasks.js';
+import type {Task} from '../tasks/task.js';
 
 /** What a threshold gives over several tasks. */
 export type Measured = Omit<CurvePoint, 'threshold'>;

@@ -1,5 +1,6 @@
 import {UsageError} from '../../errors.js';
-import {calibrationSplit, openTask, type Task, type TaskOptions} from '../tasks/tasks.js';
+import type {Task} from '../tasks/task.js';
+import {calibrationSplit, openTask, type TaskOptions} from '../tasks/tasks.js';
 
 /** Tasks to measure on, and to choose thresholds on beforehand: no question is in both. */
 export interface TaskParts {

@@ -4,6 +4,7 @@ import {asCacheError, type RepoCache} from './cache.js';
 import {explainFetch} from './explain-fetch.js';
 import {HttpFailure} from '../wire/http-failure.js';
 import {PartialFile, PartialLost} from './partial-file.js';
+import {fileUrl} from '../wire/file-url.js';
 import type {HubRepo, RepoFile} from '../wire/repo-info.js';
 import type {HubSession} from '../wire/session.js';
 import {transfer} from './transfer.js';
@@ -88,12 +89,6 @@ async function fetchFile(
     return fetchFile({session, repo, commit, cache, files: []}, file, onBytes);
   }
   await cache.link(commit, file);
-}
-
-/** Where a file of a repo is at a commit. */
-export function fileUrl({endpoint}: HubSession, repo: HubRepo, commit: string, {path}: RepoFile): string {
-  const kind = repo.type === 'model' ? '' : `${repo.type}s/`;
-  return `${endpoint}/${kind}${repo.name}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`;
 }
 
 /** Works on items, some at once; the first that fails stops the others, and is the one that is told. */

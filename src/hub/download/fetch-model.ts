@@ -1,7 +1,7 @@
 import {readModelConfig} from '../../model/index.js';
 import type {OnBytes} from './fetch-into-cache.js';
 import {smallFiles, weightNames} from './model-files.js';
-import {findModel} from './model-source.js';
+import {findModel} from '../repo/model-source.js';
 import {openSession, type HubOptions} from '../wire/session.js';
 
 export interface FetchModelOptions extends HubOptions {

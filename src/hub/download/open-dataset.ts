@@ -1,7 +1,7 @@
 import {join} from 'node:path';
 import {UsageError} from '../../errors.js';
 import type {FetchModelOptions} from './fetch-model.js';
-import {parseRepoAt} from '../wire/repo-id.js';
+import {parseRepoAt} from '../repo/repo-id.js';
 import {openSession} from '../wire/session.js';
 
 /** A dataset repo at a commit, whose files are fetched as they are asked for. */

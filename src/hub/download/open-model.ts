@@ -1,6 +1,6 @@
 import type {WeightFiles} from '../../checkpoint/index.js';
 import {checkpointFiles, smallFiles} from './model-files.js';
-import {findModel} from './model-source.js';
+import {findModel} from '../repo/model-source.js';
 import {openSession, type HubOptions} from '../wire/session.js';
 
 /** A model whose weights are read where they are. */

@@ -7,9 +7,9 @@ import {readModelConfig} from '../../model/index.js';
 import {fileHash} from '../wire/content-hash.js';
 import type {OnBytes} from './fetch-into-cache.js';
 import {smallFiles, weightNames} from './model-files.js';
-import {findModel} from './model-source.js';
+import {findModel} from '../repo/model-source.js';
 import type {OpenRepo} from './open-repo.js';
-import {isModelFile} from '../upload/push-plan.js';
+import {isModelFile} from '../repo/model-repo-files.js';
 import {openSession, type HubOptions} from '../wire/session.js';
 
 export interface PullOptions extends HubOptions {

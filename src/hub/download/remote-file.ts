@@ -2,7 +2,7 @@ import {CHUNK_BYTES, requireRange, type ByteFile} from '../../checkpoint/index.j
 import {HubError} from '../../errors.js';
 import {bodyChunks} from '../wire/body.js';
 import {explainFetch} from './explain-fetch.js';
-import {fileUrl} from './fetch-into-cache.js';
+import {fileUrl} from '../wire/file-url.js';
 import {HttpFailure} from '../wire/http-failure.js';
 import {backOffMs, DEFAULT_ATTEMPTS} from '../wire/hub-fetch.js';
 import {networkTrouble} from '../wire/network-trouble.js';

@@ -1,7 +1,7 @@
 import {HubError} from '../../errors.js';
 import type {Token} from '../wire/environment.js';
 import {statusAndWords, type HttpFailure} from '../wire/http-failure.js';
-import type {RepoId} from '../wire/repo-id.js';
+import type {RepoId} from '../repo/repo-id.js';
 
 /** A failed push as an error for the user: one line with what was refused and what to do. */
 export function explainPush(failure: HttpFailure, repo: RepoId, token: Token, endpoint: string): HubError {

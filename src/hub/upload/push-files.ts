@@ -2,12 +2,13 @@ import {MAX_README_BYTES, README} from '../../checkpoint/index.js';
 import {writeFilesWhole} from '../../files/index.js';
 import {HubError} from '../../errors.js';
 import {readBody} from '../wire/body.js';
+import {fileUrl} from '../wire/file-url.js';
 import {contentHash} from '../wire/content-hash.js';
 import {differences, LocalHashes} from './differences.js';
 import {HttpFailure} from '../wire/http-failure.js';
 import {planPush, type PlannedFile, type PushPlan} from './push-plan.js';
-import type {PushOptions, PushPhase, PushProgress} from './push.js';
-import type {RepoId} from '../wire/repo-id.js';
+import type {PushOptions, PushPhase, PushProgress} from './push-options.js';
+import type {RepoId} from '../repo/repo-id.js';
 import type {HubRepo, RepoFile} from '../wire/repo-info.js';
 import {openSession, type HubOptions, type HubSession} from '../wire/session.js';
 import {streamUploads} from './stream-uploads.js';
@@ -88,7 +89,6 @@ async function readmeOf(
 ): Promise<string | null> {
   const file = listing.find(({path}) => path === README);
   if (!file) return null;
-  const {fileUrl} = await import('../download/fetch-into-cache.js');
   const response = await session.fetch(fileUrl(session, repo, commit, file), {signal: session.signal});
   const content = await readBody(response, MAX_README_BYTES, session.stallMs);
   const hash = contentHash(file.hash, file.size).update(content).digest('hex');

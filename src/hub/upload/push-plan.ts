@@ -2,9 +2,10 @@ import type {Dirent} from 'node:fs';
 import {readdir, realpath, stat} from 'node:fs/promises';
 import {join, sep} from 'node:path';
 import {z} from 'zod';
-import {CARRIED_FILES, Checkpoint, README} from '../../checkpoint/index.js';
+import {Checkpoint} from '../../checkpoint/index.js';
 import {readJson} from '../../files/index.js';
 import {FileError} from '../../errors.js';
+import {CONFIG, isModelFile} from '../repo/model-repo-files.js';
 import {findSecret} from './secrets.js';
 
 /** A file that a push sends. */
@@ -32,29 +33,9 @@ export interface PushPlan {
   bytes: number;
 }
 
-const CONFIG = 'config.json';
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
 
-/** What a model repo holds beside its weights. */
-const NAMES = new Set([
-  CONFIG,
-  ...CARRIED_FILES,
-  'ztt_certificate.json',
-  'ztt_results.json',
-  'ztt_run.json',
-  'ztt_accuracy.svg',
-  README,
-  'LICENSE',
-  'LICENSE.md',
-  'LICENSE.txt',
-  'NOTICE',
-]);
-
-const CODE = /^\w[\w-]*\.py$/;
-/** Narrower than SECRET: `tokenization_x.py` and `zero_tokens.py` are code that a model may need. */
-const SECRET_CODE = /secret|passw|credential|(api|access|auth|hf)[-_]?(key|token)|^token/i;
-const CODE_EXCEPTION = /^tokeni[sz]/i;
 const SECRET =
   /^\.env|^\.netrc|^\.npmrc|token|secret|passw|credential|api[-_]?key|^id_[a-z0-9]+$|\.(pem|key|p12|pfx|jks|kdbx)$/i;
 
@@ -110,12 +91,6 @@ async function weightNames(dir: string, entries: readonly Dirent[]): Promise<Rea
   const {weight_map: weightMap} = await readJson(join(dir, INDEX), indexSchema);
   return new Set([INDEX, ...Object.values(weightMap)]);
 }
-
-/** Whether a file is one that a model repo holds at its top. */
-export const isModelFile = (name: string, weights: ReadonlySet<string>): boolean =>
-  weights.has(name) ||
-  NAMES.has(name) ||
-  (CODE.test(name) && (CODE_EXCEPTION.test(name) || !SECRET_CODE.test(name)));
 
 /** Why an entry stays behind, or null if it goes. */
 function whyLeftOut(entry: Dirent, weights: ReadonlySet<string>): string | null {

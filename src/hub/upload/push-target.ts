@@ -1,7 +1,7 @@
 import {createBranch, createRepo} from '@huggingface/hub';
 import {HubError} from '../../errors.js';
 import {HttpFailure} from '../wire/http-failure.js';
-import type {RepoId} from '../wire/repo-id.js';
+import type {RepoId} from '../repo/repo-id.js';
 import {access, asHubAnswer, repoState, type HubRepo, type RepoState} from '../wire/repo-info.js';
 import type {HubSession} from '../wire/session.js';
 

@@ -4,7 +4,7 @@ import {HubError} from '../../errors.js';
 import {FileBlob} from '../wire/file-blob.js';
 import {HttpFailure} from '../wire/http-failure.js';
 import type {PlannedFile} from './push-plan.js';
-import type {RepoId} from '../wire/repo-id.js';
+import type {RepoId} from '../repo/repo-id.js';
 import {access, isCommit} from '../wire/repo-info.js';
 import type {HubSession} from '../wire/session.js';
 

@@ -1,5 +1,5 @@
 import {listEngines, nvidiaGpus, type EngineStatus} from '../../engine/index.js';
-import type {ExaminedMachine, Finding} from '../doctor.js';
+import type {ExaminedMachine, Finding} from '../finding.js';
 
 /** Engines of which one must run; `cpu` is a reference for tests, on which nobody would train. */
 const ONE_OF = ['native', 'wasm'];

@@ -10,7 +10,7 @@ import {
   type Environment,
   type Gpu,
 } from '../../engine/index.js';
-import type {ExaminedMachine, Finding} from '../doctor.js';
+import type {ExaminedMachine, Finding} from '../finding.js';
 
 /** The NVIDIA driver, CUDA's libraries for `tensorflow`, and Vulkan for `webgpu`; other systems than Linux bring theirs. */
 export async function graphicsChecks({env}: ExaminedMachine): Promise<Finding[]> {

@@ -1,6 +1,6 @@
 import {ZttError} from '../../errors.js';
 import {findEndpoint, findToken, isOffline, type Environment} from '../../hub/index.js';
-import type {ExaminedMachine, Finding} from '../doctor.js';
+import type {ExaminedMachine, Finding} from '../finding.js';
 
 /** The Hub's token and address, and what stands between. Nothing is asked of the network, and no token told. */
 export async function hubChecks({env, node}: ExaminedMachine): Promise<Finding[]> {

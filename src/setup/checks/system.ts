@@ -7,7 +7,7 @@ import {cacheFolder} from '../../data/index.js';
 import {availableMemory} from '../../engine/index.js';
 import {hubCache} from '../../hub/index.js';
 import {compilerModule} from '../compile.js';
-import type {ExaminedMachine, Finding, Verdict} from '../doctor.js';
+import type {ExaminedMachine, Finding, Verdict} from '../finding.js';
 
 /** As `engines` in package.json. */
 const OLDEST_NODE = [20, 12] as const;

@@ -1,6 +1,6 @@
 import {access} from 'node:fs/promises';
 import {FileError, UsageError} from '../../errors.js';
-import {parseRepoAt} from '../wire/repo-id.js';
+import {parseRepoAt} from './repo-id.js';
 
 /** What a MODEL argument names: something on this machine, or a repo of the Hub at a revision. */
 export type ModelSource =
