@@ -1,3 +1,4 @@
+import {readdirSync} from 'node:fs';
 import js from '@eslint/js';
 import prettier from 'eslint-config-prettier';
 import tseslint from 'typescript-eslint';
@@ -64,45 +65,113 @@ const mayImport = {
   ],
 };
 
+/**
+ * The subfolders of a library, which import one way too: each may import those named beside it, and of the files at the
+ * library's top only its table of options, for the others call the subfolders.
+ */
+const mayImportWithin = {
+  checkpoint: {
+    bytes: [],
+    tensors: ['bytes'],
+    safetensors: ['tensors', 'bytes'],
+    torch: ['tensors', 'bytes'],
+    'model-folder': ['safetensors'],
+  },
+  hub: {
+    repo: [],
+    wire: ['repo'],
+    download: ['wire', 'repo'],
+    upload: ['wire', 'repo'],
+  },
+  eval: {
+    tasks: [],
+    measures: [],
+    scoring: ['measures', 'tasks'],
+    thresholds: ['scoring', 'measures', 'tasks'],
+    results: ['thresholds', 'scoring', 'measures', 'tasks'],
+  },
+  finetune: {
+    records: [],
+    settings: ['records'],
+    plan: ['settings'],
+    step: ['settings', 'records'],
+    run: ['step', 'plan', 'settings', 'records'],
+  },
+  convert: {
+    source: [],
+    'zero-tokens': [],
+    'from-scratch': ['zero-tokens'],
+    plan: ['source', 'zero-tokens'],
+    proof: ['plan', 'source'],
+  },
+};
+
+/** The folders in a folder. */
+const foldersIn = (path) =>
+  readdirSync(new URL(path, import.meta.url), {withFileTypes: true})
+    .filter((entry) => entry.isDirectory())
+    .map(({name}) => name);
+
+/** A folder that no rule names could import anything, so there may be none. */
+function requireRules(path, rules) {
+  for (const name of foldersIn(path)) {
+    if (!Object.hasOwn(rules, name))
+      throw new Error(`${path}/${name} has no import rule in eslint.config.js.`);
+  }
+}
+
+requireRules('src', mayImport);
+for (const [folder, wings] of Object.entries(mayImportWithin)) requireRules(`src/${folder}`, wings);
+
 /** From a file to another folder of src/: the file lies in a folder of src/, in a folder of that, or one deeper still. */
 const UP = ['../', '../../', '../../../'];
 
-const direction = Object.entries(mayImport).map(([folder, allowed]) => {
+/** What the files of a folder of src/ may not import of other folders. */
+function forbiddenOutside(folder, allowed) {
   const forbidden = Object.keys(mayImport).filter((name) => name !== folder && !allowed.includes(name));
-  return {
-    files: [`src/${folder}/**/*.ts`],
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: [
-            ...(forbidden.length > 0
-              ? [
-                  {
-                    group: forbidden.flatMap((name) => UP.map((up) => `${up}${name}/*`)),
-                    message: `src/${folder} may not import it.`,
-                  },
-                ]
-              : []),
-            ...(allowed.length > 0
-              ? [
-                  {
-                    group: allowed.flatMap((name) =>
-                      UP.flatMap((up) => [
-                        `${up}${name}/*`,
-                        `!${up}${name}/index.js`,
-                        `!${up}${name}/options.js`,
-                      ]),
-                    ),
-                    message: 'Import another folder through its index.ts or options.ts.',
-                  },
-                ]
-              : []),
-          ],
-        },
-      ],
+  return [
+    {
+      group: forbidden.flatMap((name) => UP.map((up) => `${up}${name}/*`)),
+      message: `src/${folder} may not import it.`,
     },
-  };
+    {
+      group: allowed.flatMap((name) =>
+        UP.flatMap((up) => [`${up}${name}/*`, `!${up}${name}/index.js`, `!${up}${name}/options.js`]),
+      ),
+      message: 'Import another folder through its index.ts or options.ts.',
+    },
+  ];
+}
+
+/** What the files of a library's subfolder may not import of the library. */
+function forbiddenWithin(folder, wing, allowed) {
+  const forbidden = Object.keys(mayImportWithin[folder]).filter(
+    (name) => name !== wing && !allowed.includes(name),
+  );
+  return [
+    {
+      group: ['../*.js', '!../options.js', ...forbidden.map((name) => `../${name}/*`)],
+      message: `src/${folder}/${wing} may not import it.`,
+    },
+  ];
+}
+
+const restrict = (files, patterns) => ({
+  files,
+  rules: {
+    'no-restricted-imports': ['error', {patterns: patterns.filter(({group}) => group.length > 0)}],
+  },
+});
+
+const direction = Object.entries(mayImport).flatMap(([folder, allowed]) => {
+  const outside = forbiddenOutside(folder, allowed);
+  const wings = Object.entries(mayImportWithin[folder] ?? {});
+  return [
+    restrict([`src/${folder}/**/*.ts`], outside),
+    ...wings.map(([wing, others]) =>
+      restrict([`src/${folder}/${wing}/**/*.ts`], [...outside, ...forbiddenWithin(folder, wing, others)]),
+    ),
+  ];
 });
 
 export default tseslint.config(
@@ -128,7 +197,7 @@ export default tseslint.config(
   {files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked},
   {
     files: ['**/*.js', '**/*.mjs'],
-    languageOptions: {globals: {process: 'readonly', console: 'readonly'}},
+    languageOptions: {globals: {process: 'readonly', console: 'readonly', URL: 'readonly'}},
   },
   prettier,
 );

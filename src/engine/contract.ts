@@ -1,4 +1,4 @@
-import type {EngineName} from './engines.js';
+import type {EngineName} from './engine-names.js';
 
 // The contract between operations (src/ops, src/finetune) and engines: every kernel that an engine may have for a whole
 // operation, with its inputs, attributes and outputs. Operations call kernels through it, and engines fill a table of

@@ -1,10 +1,7 @@
 import {createRequire} from 'node:module';
 import {availableParallelism, cpus} from 'node:os';
 import {EngineError} from '../errors.js';
-
-/** The engines in the order that `auto` prefers them; `cpu` is the plain-JavaScript reference, never chosen. */
-export const ENGINES = ['tensorflow', 'webgpu', 'native', 'wasm', 'cpu'] as const;
-export type EngineName = (typeof ENGINES)[number];
+import type {EngineName} from './engine-names.js';
 
 /** An engine as it was found on this machine. */
 export interface EngineInfo {

@@ -1,11 +1,13 @@
 /** Choosing and loading an engine: a tfjs backend, by name or by what works. */
 import {EngineError, UsageError} from '../errors.js';
 import {checkOptions} from '../options/index.js';
-import {ENGINES, STARTERS, type EngineInfo, type EngineName, type StartOptions} from './engines.js';
+import {ENGINES, type EngineName} from './engine-names.js';
+import {STARTERS, type EngineInfo, type StartOptions} from './engines.js';
 import {THREADED_ENGINE_OPTIONS} from './options.js';
 import type {PlannedTensor} from './webgpu/index.js';
 
-export {ENGINES, type EngineInfo, type EngineName} from './engines.js';
+export {ENGINES, type EngineName} from './engine-names.js';
+export type {EngineInfo} from './engines.js';
 export {
   ENGINE_KERNELS,
   type ActivationName,

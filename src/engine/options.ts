@@ -1,5 +1,5 @@
 import type {OptionTable} from '../options/index.js';
-import {ENGINES} from './engines.js';
+import {ENGINES} from './engine-names.js';
 
 const group = 'ENGINE';
 

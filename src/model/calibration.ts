@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import {EXIT_GRANULARITIES} from './exits/rule.js';
+import {EXIT_GRANULARITIES} from './exits/granularity.js';
 import {EXIT_SCORES} from './exits/signals.js';
 
 const count = z.number().int().nonnegative();

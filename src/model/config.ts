@@ -8,7 +8,8 @@ import {calibrationSchema, type Calibration} from './calibration.js';
 import {EXIT_SCORES} from './exits/signals.js';
 import {parseArchitecture} from './families/index.js';
 import {checkArrangement, LAYOUTS, MAX_CYCLES, slots, type Arrangement} from './layout.js';
-import {loraSchema, loraTargets} from './lora.js';
+import {loraTargets} from './lora.js';
+import {loraSchema} from './lora-config.js';
 
 /** How K middle layers are made of the source's m; `keep` keeps all. */
 export const SHARES = ['keep', 'first', 'last', 'stepwise', 'average'] as const;

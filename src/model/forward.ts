@@ -1,4 +1,4 @@
-import type {ExitGranularity} from './exits/rule.js';
+import type {ExitGranularity} from './exits/granularity.js';
 import type {ExitScore} from './exits/signals.js';
 
 // Shapes: B batch, T tokens, H heads, S slots, V vocabulary.

@@ -32,7 +32,8 @@ export {
   type Slot,
 } from './layout.js';
 export {load, type LoadOptions, type NewLora} from './load.js';
-export {LORA_PER, loraScale, loraTargets, MAX_LORA_RANK, type LoraConfig, type LoraPer} from './lora.js';
+export {loraTargets} from './lora.js';
+export {LORA_PER, loraScale, MAX_LORA_RANK, type LoraConfig, type LoraPer} from './lora-config.js';
 export type {
   BatchOptions,
   ForwardOptions,
@@ -43,7 +44,8 @@ export type {
   ScoreRow,
 } from './forward.js';
 export type {CachedModel, CachedOptions, CachedStep, Continuation} from './inference/cached.js';
-export {EXIT_GRANULARITIES, ExitRule, exitRule, requireExits, type ExitGranularity} from './exits/rule.js';
+export {EXIT_GRANULARITIES, type ExitGranularity} from './exits/granularity.js';
+export {ExitRule, exitRule, requireExits} from './exits/rule.js';
 export {EXIT_SCORES, type ExitScore} from './exits/signals.js';
 export type {ExitScores} from './inference/score.js';
 export {cachedTokenBytes} from './inference/cached-bytes.js';

@@ -1,5 +1,5 @@
 import {requireWhole, UsageError} from '../errors.js';
-import type {LoraConfig} from './lora.js';
+import type {LoraConfig} from './lora-config.js';
 
 /** How the layers are arranged: each once, all in cycles, or head once, middle in cycles, tail once. */
 export const LAYOUTS = ['vanilla', 'bc', 'htc', 'ztt'] as const;

@@ -2,7 +2,8 @@ import {Checkpoint, elementCount} from '../checkpoint/index.js';
 import {requireRoom, useEngine, type EngineOptions} from '../engine/index.js';
 import {UsageError} from '../errors.js';
 import {readModelConfig, type ModelConfig} from './config.js';
-import {initialLora, loraTensors, type LoraConfig} from './lora.js';
+import {initialLora, loraTensors} from './lora.js';
+import type {LoraConfig} from './lora-config.js';
 import type {Model} from './model.js';
 import {mapTensors, modelTensors} from './tensors.js';
 

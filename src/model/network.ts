@@ -16,7 +16,7 @@ import {attentionScale} from './attention-scale.js';
 import {Blocks, norm, type BlockRun} from './block.js';
 import type {ModelConfig} from './config.js';
 import {hasZeroTokens, slots, type Slot} from './layout.js';
-import {loraScale} from './lora.js';
+import {loraScale} from './lora-config.js';
 import {stretchSlots, type PassOptions, type Stretch} from './training/stretches.js';
 import {ZERO_KEYS} from './tensors.js';
 import type {Weights} from './weights.js';

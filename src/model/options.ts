@@ -1,5 +1,5 @@
 import type {OptionTable} from '../options/index.js';
-import {EXIT_GRANULARITIES} from './exits/rule.js';
+import {EXIT_GRANULARITIES} from './exits/granularity.js';
 import {EXIT_SCORES} from './exits/signals.js';
 import {MAX_CYCLES} from './layout.js';
 

@@ -2,13 +2,10 @@ import {requireWhole, UsageError} from '../../errors.js';
 import type {ModelConfig} from '../config.js';
 import type {ForwardOptions} from '../forward.js';
 import {hasZeroTokens, slots, type Layout} from '../layout.js';
+import type {ExitGranularity} from './granularity.js';
 import {EXIT_SIGNALS, type ExitScore, type ExitSignal} from './signals.js';
 
 // Shapes: S slots.
-
-/** Who exits: a whole sequence, or each token by itself. */
-export const EXIT_GRANULARITIES = ['sequence', 'token'] as const;
-export type ExitGranularity = (typeof EXIT_GRANULARITIES)[number];
 
 /** What a rule is made of. */
 export interface ExitRuleParts {

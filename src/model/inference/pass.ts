@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Columns, KeyRange, KeyView, StrandScores} from '../../ops/index.js';
-import type {ExitGranularity, ExitRule} from '../exits/rule.js';
+import type {ExitGranularity} from '../exits/granularity.js';
+import type {ExitRule} from '../exits/rule.js';
 import type {KeyCache} from './key-cache.js';
 import type {Network, NetworkSlot} from '../network.js';
 import {causalView, joined, rangesAmong, startsOf, tokensBefore, type Strand} from './strands.js';
