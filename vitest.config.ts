@@ -10,7 +10,7 @@ export default defineConfig(({mode}) => ({
     maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    globalSetup: ['test/helpers/build-tensorflow.ts'],
+    globalSetup: ['test/helpers/build.ts', 'test/helpers/build-tensorflow.ts'],
     setupFiles: ['test/helpers/no-network.ts', 'test/helpers/token-cache.ts'],
   },
 }));

@@ -1,12 +1,9 @@
 import {fork, type ChildProcess} from 'node:child_process';
+import {compiledFile} from '../compiled-file.js';
 import type {Job} from './job.js';
 import type {News, Order} from './worker.js';
 
-/** Compiled, even where this file is not. */
-const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/compare/worker.js' : './worker.js',
-  import.meta.url,
-);
+const WORKER = compiledFile('./worker.js', import.meta.url);
 
 /** A job that failed, and why. */
 export interface Failure {

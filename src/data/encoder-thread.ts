@@ -1,4 +1,5 @@
 import {Worker} from 'node:worker_threads';
+import {compiledFile} from '../compiled-file.js';
 import {ZttError} from '../errors.js';
 import type {Tokenizer} from '../tokenizer/index.js';
 
@@ -12,11 +13,7 @@ export interface EncodedTexts {
   failure?: {message: string};
 }
 
-/** Compiled, even where this file is not: threads do not read TypeScript. */
-const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/data/encode-worker.js' : './encode-worker.js',
-  import.meta.url,
-);
+const WORKER = compiledFile('./encode-worker.js', import.meta.url);
 
 /** A thread with the tokenizer of another. */
 export class EncoderThread {

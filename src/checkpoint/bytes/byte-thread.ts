@@ -1,4 +1,5 @@
 import {Worker} from 'node:worker_threads';
+import {compiledFile} from '../../compiled-file.js';
 import {FileError, ZttError} from '../../errors.js';
 import {reuseChunk, shareChunk} from './chunk-memory.js';
 
@@ -33,11 +34,7 @@ export type Order = ChunkOrder | HashOrder | Comparison;
 /** What it answers, a few at a time, to each order in turn: a hash, whether places are the same, or null once bytes were taken. */
 export type Answer = {done: string | boolean | null} | {failure: string};
 
-/** Compiled, even where this file is not: threads do not read TypeScript. */
-const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? '../../../dist/checkpoint/bytes/byte-worker.js' : './byte-worker.js',
-  import.meta.url,
-);
+const WORKER = compiledFile('./byte-worker.js', import.meta.url);
 
 /** Chunks that a hash may be behind whoever gives them. */
 const MAX_BEHIND = 2;
