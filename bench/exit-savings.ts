@@ -8,7 +8,8 @@
  */
 import {availableParallelism} from 'node:os';
 import {parseArgs} from 'node:util';
-import {openTask, prepareTask, scoreGroups, taskGroups} from '../src/eval/index.js';
+import {openTask, prepareTask, taskGroups} from '../src/eval/index.js';
+import {scoreGroups} from '../src/score/index.js';
 import {load} from '../src/index.js';
 import {Tokenizer} from '../src/tokenizer/index.js';
 import {table} from '../src/ui/index.js';

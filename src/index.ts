@@ -24,14 +24,7 @@ export {
 export * from './convert/index.js';
 export {ENGINES, listEngines, useEngine, type Engine, type EngineOptions} from './engine/index.js';
 export * from './errors.js';
-export {
-  evaluate,
-  evaluateHeldOut,
-  type EvalOptions,
-  type EvalReport,
-  type HeldOutOptions,
-  type HeldOutResult,
-} from './eval/index.js';
+export {evaluate, type EvalOptions, type EvalReport} from './eval/index.js';
 export * from './export/index.js';
 export {
   finetune,
@@ -62,6 +55,7 @@ export {
   type PushReport,
 } from './hub/index.js';
 export * from './model/index.js';
+export {evaluateHeldOut, type HeldOutOptions, type HeldOutResult} from './score/index.js';
 export {
   examine,
   installTensorflow,

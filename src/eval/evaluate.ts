@@ -1,5 +1,6 @@
 import {requireWhole} from '../errors.js';
 import {exitRule, requireExits, type Model} from '../model/index.js';
+import {scoreGroups, type ExitScorer} from '../score/index.js';
 import {oracleCeiling} from './results/ceiling.js';
 import {planEvaluation} from './thresholds/choose.js';
 import {
@@ -7,7 +8,6 @@ import {
   scoreAllExits,
   scoreEachThreshold,
   type DepthOptions,
-  type ScoredAtExits,
   type TaskDepths,
 } from './scoring/depths.js';
 import type {EvalOptions} from './eval-options.js';
@@ -17,7 +17,6 @@ import type {TextEncoder} from './scoring/requests.js';
 import type {EvalReport, ThresholdReport} from './results/results.js';
 import {taskHash, taskSamples} from './results/samples.js';
 import {prepareTask, taskGroups, taskMetrics, type PreparedTask} from './scoring/score-task.js';
-import {scoreGroups} from './scoring/scorer.js';
 import {DEFAULTS, exitOptions} from './scoring/scoring-options.js';
 import {timeTask} from './scoring/timing.js';
 import {zeroAttentionMap} from './results/zero-attention.js';
@@ -108,7 +107,7 @@ export async function evaluate(
 
 /** Each task's scores, of one pass for all thresholds where that can be, else of one a threshold. */
 async function scoreTasks(
-  model: ScoredAtExits,
+  model: ExitScorer,
   prepared: readonly PreparedTask[],
   thresholds: readonly number[],
   {report, ...options}: DepthOptions & {report: EvalOptions['onProgress']},

@@ -1,18 +1,9 @@
 /** Tasks scored as lm-evaluation-harness 0.4.13 scores them, at early-exit thresholds, with what each costs. */
-export {addCosts, costOf, summarise, type Cost, type CostSummary} from './measures/cost.js';
 export {calibrate, type CalibrateOptions} from './thresholds/calibrate.js';
 export {tokenBudget} from './thresholds/choose.js';
 export {type EvalOptions} from './eval-options.js';
 export {evaluate, type Evaluated} from './evaluate.js';
-export {outcomeAt} from './scoring/exits.js';
 export {htmlReport} from './results/html-report.js';
-export {
-  evaluateHeldOut,
-  heldOutWindows,
-  type HeldOutOptions,
-  type HeldOutResult,
-  type WindowOptions,
-} from './scoring/held-out.js';
 export {NOT_AVAILABLE, type Metric, type Value} from './measures/metrics.js';
 export {Encoder, questionRows, type Pair, type TextEncoder} from './scoring/requests.js';
 export {samplesFile, type Sample} from './results/samples.js';
@@ -36,7 +27,6 @@ export {
   type RowOutcome,
   type TaskScores,
 } from './scoring/score-task.js';
-export {logLikelihood, scoreGroups, type RowGroup, type Scored, type ScoreOptions} from './scoring/scorer.js';
 export type {ChoiceQuestion, DocumentQuestion, TextPair, WordQuestion} from './tasks/questions.js';
 export type {ChoiceTask, LastWordTask, RollingTask, Task} from './tasks/task.js';
 export {openTask, TASK_NAMES, type TaskOptions} from './tasks/tasks.js';

@@ -36,6 +36,7 @@ export {loraTargets} from './lora.js';
 export {LORA_PER, loraScale, MAX_LORA_RANK, type LoraConfig, type LoraPer} from './lora-config.js';
 export type {
   BatchOptions,
+  ExitsOptions,
   ForwardOptions,
   LogitsOptions,
   LogitsResult,

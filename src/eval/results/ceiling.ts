@@ -1,5 +1,5 @@
 import {scoresAt, type QuestionExits} from '../scoring/exits.js';
-import {summarise} from '../measures/cost.js';
+import {summarise} from '../../score/index.js';
 import type {Value} from '../measures/metrics.js';
 import {isRight, taskMetrics} from '../scoring/score-task.js';
 import type {Task} from '../tasks/task.js';

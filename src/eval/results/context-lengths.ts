@@ -1,5 +1,5 @@
 import type {Value} from '../measures/metrics.js';
-import {addCosts, summarise} from '../measures/cost.js';
+import {addCosts, summarise} from '../../score/index.js';
 import {taskMetrics, type RowOutcome} from '../scoring/score-task.js';
 import type {Task} from '../tasks/task.js';
 

@@ -2,7 +2,7 @@ import {countParameters, slots, type Model} from '../../model/index.js';
 import type {Ceiling} from './ceiling.js';
 import type {ChosenBudget} from '../thresholds/choose.js';
 import {byContextLength} from './context-lengths.js';
-import {addCosts, summarise} from '../measures/cost.js';
+import {addCosts, summarise} from '../../score/index.js';
 import type {CurvePoint} from '../thresholds/curve.js';
 import type {ExitOptions, ThresholdOptions} from '../scoring/scoring-options.js';
 import type {Metric} from '../measures/metrics.js';

@@ -1,10 +1,7 @@
-import {exitRule, type Model, type ScoreRow} from '../../model/index.js';
-import {outcomeAt, questionExits, scoresAt, type QuestionExits} from './exits.js';
+import {exitRule} from '../../model/index.js';
+import {outcomeAt, scoreGroupsAtExits, type ExitScorer, type ScoreOptions} from '../../score/index.js';
+import {questionExits, scoresAt, type QuestionExits} from './exits.js';
 import {scoreTask, taskGroups, type PreparedTask, type TaskScores} from './score-task.js';
-import {inBatches, type ScoreOptions} from './scorer.js';
-
-/** What scoring at exits needs of a model. */
-export type ScoredAtExits = Pick<Model, 'config' | 'score' | 'scoreExits'>;
 
 /** A task's scores at any threshold. */
 export interface TaskDepths {
@@ -23,21 +20,17 @@ export const exitsByToken = ({task}: PreparedTask, {exitGranularity}: DepthOptio
 /**
  * Scores a task so that its results at any threshold follow without running again: from one pass through the middle,
  * and one through the tail for each exit that could be.
- * @throws UsageError and InterruptedError as `inBatches`
+ * @throws UsageError and InterruptedError as `scoreGroupsAtExits`
  */
 export async function scoreAllExits(
-  model: ScoredAtExits,
+  model: ExitScorer,
   prepared: PreparedTask,
   options: DepthOptions,
 ): Promise<TaskDepths> {
   const {batchTokens, onProgress, signal, exitFromCycle, exitScore, maxCycles, slotThresholds} = options;
   const where = {exitFromCycle, exitScore, maxCycles};
-  const atExits = async (rows: ScoreRow[]) => {
-    const exits = await model.scoreExits(rows, where);
-    return rows.map((_, row) => exits.map(({scores}) => scores[row]!));
-  };
   const batching = {batchTokens, onProgress, signal};
-  const {results, seconds} = await inBatches(taskGroups(prepared), atExits, batching);
+  const {results, seconds} = await scoreGroupsAtExits(model, taskGroups(prepared), where, batching);
   const exits = questionExits(prepared, results.flat(), model.config.arch);
   return {
     exits,
@@ -50,7 +43,7 @@ export async function scoreAllExits(
 
 /** Scores a task at each threshold by itself, once each. */
 export function scoreEachThreshold(
-  model: ScoredAtExits,
+  model: ExitScorer,
   prepared: PreparedTask,
   options: DepthOptions,
 ): TaskDepths {

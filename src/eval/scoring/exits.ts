@@ -1,20 +1,9 @@
-import type {Architecture, ExitRule, RowScore} from '../../model/index.js';
-import {addCosts} from '../measures/cost.js';
+import type {Architecture, RowScore} from '../../model/index.js';
+import {addCosts, type AtExits} from '../../score/index.js';
 import {rowOutcome, type PreparedTask, type RowOutcome, type TaskScores} from './score-task.js';
 
 /** What comes of a question at every exit that could be. */
-export interface QuestionExits {
-  /** One an exit, in the order of slots; the last is full depth. */
-  outcomes: RowOutcome[];
-  /** The score that decides each exit but the last; none where nothing can decide. */
-  scores: readonly number[];
-}
-
-/** What a question, or anything else that is scored at every exit, gives at the one that a rule has it take. */
-export const outcomeAt = <Outcome>(
-  {outcomes, scores}: {outcomes: readonly Outcome[]; scores: readonly number[]},
-  rule: ExitRule,
-): Outcome => outcomes[rule.firstExit(scores) ?? outcomes.length - 1]!;
+export type QuestionExits = AtExits<RowOutcome>;
 
 /**
  * A task's questions at every exit, from the scores of its token rows there. All choices of a question leave together.

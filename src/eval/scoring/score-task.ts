@@ -1,9 +1,17 @@
 import type {Architecture, RowScore, ScoreRow} from '../../model/index.js';
-import {addCosts, costOf, type Cost} from '../measures/cost.js';
+import {
+  addCosts,
+  costOf,
+  logLikelihood,
+  scoreGroups,
+  type Cost,
+  type RowGroup,
+  type Scorer,
+  type ScoreOptions,
+} from '../../score/index.js';
 import {argmax, choiceMetrics, documentMetrics, wordMetrics, type Metric} from '../measures/metrics.js';
 import type {TaskKind} from '../tasks/questions.js';
 import {taskRequests, type QuestionRows, type TextEncoder} from './requests.js';
-import {logLikelihood, scoreGroups, type RowGroup, type Scored, type ScoreOptions} from './scorer.js';
 import type {Task} from '../tasks/task.js';
 
 /** A task in one model's tokens. */
@@ -41,7 +49,7 @@ export interface TaskScores {
  * Puts a task into tokens.
  * @throws FormatError naming the place of a row that the model cannot score, UsageError as `taskRequests`
  */
-export function prepareTask(task: Task, tokenizer: TextEncoder, model: Scored): PreparedTask {
+export function prepareTask(task: Task, tokenizer: TextEncoder, model: Scorer): PreparedTask {
   return {task, requests: taskRequests(task, tokenizer, model.config.arch)};
 }
 
@@ -54,7 +62,7 @@ export const taskGroups = ({task, requests}: PreparedTask): RowGroup[] =>
  * @throws UsageError and InterruptedError as `scoreGroups`
  */
 export async function scoreTask(
-  model: Scored,
+  model: Scorer,
   prepared: PreparedTask,
   options: ScoreOptions = {},
 ): Promise<TaskScores> {

@@ -1,5 +1,5 @@
+import {scoreGroups, type Scorer, type ScoreOptions} from '../../score/index.js';
 import {taskGroups, type PreparedTask} from './score-task.js';
-import {scoreGroups, type Scored, type ScoreOptions} from './scorer.js';
 
 /** How long a question takes. A window of a document is one. */
 export interface Timing {
@@ -16,7 +16,7 @@ export interface Timing {
  * @param questions - how many to time, from all over the task
  */
 export async function timeTask(
-  model: Scored,
+  model: Scorer,
   prepared: PreparedTask,
   questions: number,
   {batchTokens, signal, ...forward}: ScoreOptions,

@@ -4,7 +4,7 @@ import {z} from 'zod';
 import {asFileError, jsonSha256} from '../../files/index.js';
 import {FileError} from '../../errors.js';
 import type {Model, ScoreRow} from '../../model/index.js';
-import type {ScoredAtExits} from './depths.js';
+import type {ExitScorer} from '../../score/index.js';
 import type {ThresholdOptions} from './scoring-options.js';
 import {scoresOfLine, textOfScores, type BatchScores} from './work-line.js';
 
@@ -51,7 +51,7 @@ export class WorkFile {
   }
 
   /** A model whose scores are kept, and those of before not computed again. */
-  keeping(model: ScoredAtExits): ScoredAtExits {
+  keeping(model: ExitScorer): ExitScorer {
     return {
       config: model.config,
       score: async (rows, options) => {

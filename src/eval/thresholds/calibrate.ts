@@ -1,12 +1,12 @@
 import {UsageError} from '../../errors.js';
 import {requireExits, type Calibration, type Model} from '../../model/index.js';
+import type {ExitScorer} from '../../score/index.js';
 import {parseBudget, pointBeforeDrop, pointWithin, traceCurve, type CurvePoint} from './curve.js';
 import {
   exitsByToken,
   scoreAllExits,
   scoreEachThreshold,
   type DepthOptions,
-  type ScoredAtExits,
   type TaskDepths,
 } from '../scoring/depths.js';
 import {measure} from './estimate.js';
@@ -23,7 +23,7 @@ const EVALUATIONS = {derived: 96, run: 16};
  * @throws UsageError and InterruptedError as `scoreAllExits`
  */
 export async function calibrationCurve(
-  model: ScoredAtExits,
+  model: ExitScorer,
   prepared: readonly PreparedTask[],
   options: DepthOptions,
 ): Promise<CurvePoint[]> {

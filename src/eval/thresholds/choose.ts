@@ -2,7 +2,7 @@ import {UsageError} from '../../errors.js';
 import {requireExits, type ModelConfig} from '../../model/index.js';
 import {calibrationCurve} from './calibrate.js';
 import {parseBudget, pointWithin, type Budget, type CurvePoint} from './curve.js';
-import type {ScoredAtExits} from '../scoring/depths.js';
+import type {ExitScorer} from '../../score/index.js';
 import {DEFAULTS, type ExitOptions, type ThresholdOptions} from '../scoring/scoring-options.js';
 import {openParts, openTasks} from './parts.js';
 import type {TextEncoder} from '../scoring/requests.js';
@@ -32,7 +32,7 @@ export interface Plan {
  * @throws UsageError for budgets that no threshold reaches, or that cannot be; as `openTasks` and `scoreAllExits`
  */
 export async function planEvaluation(
-  model: ScoredAtExits,
+  model: ExitScorer,
   tokenizer: TextEncoder,
   options: ThresholdOptions,
   exits: ExitOptions & {exitFromCycle: number},

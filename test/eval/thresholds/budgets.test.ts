@@ -1,13 +1,6 @@
 import {cp, readFile, writeFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {
-  addCosts,
-  calibrate,
-  evaluate,
-  openTask,
-  type CalibrateOptions,
-  type Task,
-} from '../../../src/eval/index.js';
+import {calibrate, evaluate, openTask, type CalibrateOptions, type Task} from '../../../src/eval/index.js';
 import {
   parseBudget,
   pointBeforeDrop,
@@ -18,6 +11,7 @@ import {
 import {measure} from '../../../src/eval/thresholds/estimate.js';
 import {openParts} from '../../../src/eval/thresholds/parts.js';
 import {FormatError, UsageError} from '../../../src/errors.js';
+import {addCosts} from '../../../src/score/index.js';
 import {finetune} from '../../../src/finetune/index.js';
 import {load, readModelConfig, storeCalibration, type Model} from '../../../src/model/index.js';
 import type {Tokenizer} from '../../../src/tokenizer/index.js';

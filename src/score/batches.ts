@@ -1,9 +1,9 @@
 import {setImmediate} from 'node:timers/promises';
-import {InterruptedError, requireWhole} from '../../errors.js';
-import type {ForwardOptions, Model, RowScore, ScoreRow} from '../../model/index.js';
+import {InterruptedError, requireWhole} from '../errors.js';
+import type {ForwardOptions, Model, RowScore, ScoreRow} from '../model/index.js';
 
 /** What scoring needs of a model. */
-export type Scored = Pick<Model, 'config' | 'score'>;
+export type Scorer = Pick<Model, 'config' | 'score'>;
 
 export interface BatchingOptions {
   /** Tokens in a batch at most, unless one group alone has more. Default 2048. */
@@ -64,7 +64,7 @@ export async function inBatches<Result>(
 
 /** Scores groups of rows. @throws as `inBatches`, and UsageError as `Model.score` */
 export async function scoreGroups(
-  model: Scored,
+  model: Scorer,
   groups: readonly RowGroup[],
   options: ScoreOptions = {},
 ): Promise<Results<RowScore>> {

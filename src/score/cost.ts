@@ -1,4 +1,4 @@
-import {rowFlops, vanilla, type Architecture, type RowScore, type ScoreRow} from '../../model/index.js';
+import {rowFlops, vanilla, type Architecture, type RowScore, type ScoreRow} from '../model/index.js';
 
 /** What scoring rows cost. A row is one forward pass over one sequence: a choice, a passage, a window. */
 export interface Cost {

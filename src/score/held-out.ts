@@ -1,7 +1,7 @@
-import {requireWhole, UsageError} from '../../errors.js';
-import type {ScoreRow} from '../../model/index.js';
-import {costOf, summarise, type CostSummary} from '../measures/cost.js';
-import {scoreGroups, type Scored, type ScoreOptions} from './scorer.js';
+import {requireWhole, UsageError} from '../errors.js';
+import {type ScoreOptions, type Scorer} from './batches.js';
+import type {CostSummary} from './cost.js';
+import {scoreText, summariseText, type TextRow} from './text.js';
 
 export interface WindowOptions {
   /** Tokens in a window: at most one more than the model reads. */
@@ -36,7 +36,7 @@ export function heldOutWindows(
   tokens: readonly number[],
   {window, context, limit}: WindowOptions,
   maxPositions: number,
-): ScoreRow[] {
+): TextRow[] {
   requireWhole('window', window, 2, maxPositions + 1);
   requireWhole('context', context, 1, window - 1);
   if (limit !== undefined) requireWhole('limit', limit, 1, Number.MAX_SAFE_INTEGER);
@@ -61,27 +61,17 @@ export function heldOutWindows(
  * @throws UsageError as `heldOutWindows` and `scoreGroups`; InterruptedError once the signal aborts
  */
 export async function evaluateHeldOut(
-  model: Scored,
+  model: Scorer,
   tokens: readonly number[],
   {window, context, limit, ...options}: HeldOutOptions,
 ): Promise<HeldOutResult> {
   const rows = heldOutWindows(tokens, {window, context, limit}, model.config.arch.maxPositions);
-  const groups = rows.map((row) => [row]);
-  const {results, seconds} = await scoreGroups(model, groups, options);
-  const scores = results.flat();
-  const cost = costOf(rows, scores, model.config.arch);
-  let nats = 0;
-  let hits = 0;
-  for (const {logProbabilities, greedy} of scores) {
-    for (const value of logProbabilities) nats -= value;
-    for (const hit of greedy) hits += hit ? 1 : 0;
-  }
+  const {scores, outcomes, seconds} = await scoreText(model, rows, options);
+  const {loss, ...summary} = summariseText(outcomes);
   return {
-    perplexity: Math.exp(nats / cost.scored),
-    accuracy: hits / cost.scored,
-    scored_tokens: cost.scored,
+    perplexity: Math.exp(loss),
+    ...summary,
     exit_scores: scores.map(({exitScores}) => exitScores),
-    ...summarise(cost),
     seconds,
   };
 }

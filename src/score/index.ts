@@ -1,0 +1,33 @@
+/** Rows of tokens scored in batches, and what they cost: below all that measures a model. */
+export {
+  inBatches,
+  logLikelihood,
+  scoreGroups,
+  type BatchingOptions,
+  type Results,
+  type RowGroup,
+  type Scorer,
+  type ScoreOptions,
+} from './batches.js';
+export {addCosts, costOf, summarise, type Cost, type CostSummary} from './cost.js';
+export {outcomeAt, scoreGroupsAtExits, type AtExits, type ExitScorer} from './exits.js';
+export {
+  evaluateHeldOut,
+  heldOutWindows,
+  type HeldOutOptions,
+  type HeldOutResult,
+  type WindowOptions,
+} from './held-out.js';
+export {
+  afterHalf,
+  batchTokensOf,
+  natsOf,
+  scoreText,
+  scoreTextAtExits,
+  summariseText,
+  textOutcome,
+  type ScoredText,
+  type TextOutcome,
+  type TextRow,
+  type TextSummary,
+} from './text.js';
