@@ -1,0 +1,81 @@
+import {minimise} from './minimise.js';
+
+// Shapes: N tokens, d head size, R rows.
+
+/** What one head's zero attention shall say of some tokens. */
+export interface KeyTargets {
+  /** The queries that meet the zero key, [N, d]. */
+  queries: Float32Array;
+  /** For each token, log sum exp of its logits with all other keys, [N]. */
+  others: Float32Array;
+  /** What its zero attention shall be, from 0 to 1, [N]. */
+  targets: Float32Array;
+  /** What the token counts, 0 or more, [N]. */
+  weights: Float32Array;
+}
+
+/** What a query's product with the key is multiplied by, and how much long keys cost. */
+export interface KeyFitOptions {
+  /** 1 / sqrt(d) in most models. */
+  scale: number;
+  /** What half the key's squared length costs, per unit of weight. */
+  ridge: number;
+}
+
+/**
+ * The zero key k [d] whose zero attention z = sigmoid(scale q k - others) has the least weighted binary cross-entropy
+ * with the targets. The problem is convex: the answer is the only one.
+ * @param start - [d], where the search begins
+ */
+export function fitKey(data: KeyTargets, options: KeyFitOptions, start: Float64Array): Float64Array {
+  const {queries, others, targets, weights} = data;
+  const {scale, ridge} = options;
+  const [N, d] = [others.length, start.length];
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  if (!(total > 0)) return Float64Array.from(start);
+  return minimise((key, gradient) => {
+    gradient.fill(0);
+    let value = 0;
+    for (let token = 0; token < N; token++) {
+      const weight = weights[token]!;
+      if (weight === 0) continue;
+      const at = token * d;
+      let logit = 0;
+      for (let i = 0; i < d; i++) logit += queries[at + i]! * key[i]!;
+      logit = scale * logit - others[token]!;
+      const y = targets[token]!;
+      value += weight * (softplus(logit) - y * logit);
+      const slope = weight * scale * (sigmoid(logit) - y);
+      for (let i = 0; i < d; i++) gradient[i]! += slope * queries[at + i]!;
+    }
+    let squared = 0;
+    for (let i = 0; i < d; i++) {
+      squared += key[i]! * key[i]!;
+      gradient[i] = gradient[i]! / total + ridge * key[i]!;
+    }
+    return value / total + (ridge * squared) / 2;
+  }, start);
+}
+
+/**
+ * The weighted mean binary cross-entropy of a key's zero attention with the targets, in nats.
+ * @param key - [d]
+ */
+export function keyLoss(data: KeyTargets, scale: number, key: Float64Array): number {
+  const {queries, others, targets, weights} = data;
+  const d = key.length;
+  let [sum, total] = [0, 0];
+  for (let token = 0; token < others.length; token++) {
+    let logit = 0;
+    for (let i = 0; i < d; i++) logit += queries[token * d + i]! * key[i]!;
+    logit = scale * logit - others[token]!;
+    sum += weights[token]! * (softplus(logit) - targets[token]! * logit);
+    total += weights[token]!;
+  }
+  return total > 0 ? sum / total : 0;
+}
+
+/** log(1 + e^x), finite for every x. */
+const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
