@@ -23,6 +23,8 @@ const mayImport = {
   setup: ['options', 'engine', 'hub', 'data', 'files'],
   ops: ['engine'],
   model: ['options', 'ops', 'engine', 'checkpoint', 'files'],
+  // What a finished model's zero keys are fitted to.
+  fit: ['model'],
   data: ['options', 'tokenizer', 'checkpoint', 'files', 'synthetic'],
   hub: ['options', 'checkpoint', 'files', 'model'],
   convert: ['options', 'model', 'tokenizer', 'engine', 'checkpoint', 'files', 'synthetic'],

@@ -22,6 +22,7 @@ export {generate, type GeneratedToken, type GenerateOptions} from './inference/g
 export {
   blocks,
   checkArrangement,
+  exitSlots,
   hasHeadAndTail,
   hasZeroTokens,
   LAYOUTS,
@@ -49,6 +50,7 @@ export {EXIT_GRANULARITIES, type ExitGranularity} from './exits/granularity.js';
 export {ExitRule, exitRule, requireExits} from './exits/rule.js';
 export {EXIT_SCORES, type ExitScore} from './exits/signals.js';
 export type {ExitScores} from './inference/score.js';
+export type {EvidenceOptions, SlotEvidence} from './inference/evidence.js';
 export {cachedTokenBytes} from './inference/cached-bytes.js';
 export type {CachedTokens} from './inference/strands.js';
 export type {Model} from './model.js';

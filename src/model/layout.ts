@@ -76,6 +76,15 @@ export function slots(arrangement: Arrangement): Slot[] {
   return [...of('head', 1), ...cycles.flatMap((cycle) => of('middle', cycle)), ...of('tail', 1)];
 }
 
+/**
+ * The slots before which a model is taught to exit: the first of each cycle from `exitFromCycle` on. An exit inside a
+ * cycle would leave the tail a state that it is never trained on.
+ */
+export const exitSlots = (arrangement: Arrangement, exitFromCycle: number): number[] =>
+  slots(arrangement).flatMap(({part, cycle, place}, index) =>
+    part === 'middle' && cycle >= exitFromCycle && place === 0 ? [index] : [],
+  );
+
 /** Whether the executed layers have zero tokens. */
 export const hasZeroTokens = (layout: Layout): boolean => layout === 'ztt';
 

@@ -24,6 +24,7 @@ import {logitsOf} from './lm-head.js';
 import {byHead, stackLogits} from './inference/logits-result.js';
 import {Network} from './network.js';
 import {checkIds, contextsOf, idsTensor} from './inference/rows.js';
+import {exitEvidence, type EvidenceOptions, type SlotEvidence} from './inference/evidence.js';
 import {runPass} from './inference/run-pass.js';
 import {scoreExits, scoreRows, strandsOf, type ExitScores, type ScoredRows} from './inference/score.js';
 import type {LossMask} from './training/targets.js';
@@ -119,6 +120,19 @@ export class Model {
    */
   async scoreExits(rows: readonly ScoreRow[], options: ExitsOptions = {}): Promise<ExitScores[]> {
     return scoreExits(this.network, await this.ready(rows), options);
+  }
+
+  /**
+   * What exits cost rows before some slots, and what zero attention has there to tell it by: what zero keys are fitted
+   * on. Rows are scored from their second token on.
+   * @param rows - token ids, each row at least two
+   * @throws UsageError as `logits`
+   */
+  async exitEvidence(
+    rows: readonly (readonly number[])[],
+    options: EvidenceOptions,
+  ): Promise<SlotEvidence[]> {
+    return exitEvidence(this.network, await this.ready(rows.map((ids) => ({ids, from: 1, contextLength: ids.length - 1}))), options);
   }
 
   /**

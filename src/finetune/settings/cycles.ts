@@ -1,7 +1,7 @@
 import {uniformInt} from 'pure-rand/distribution/uniformInt';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import type {RandomGenerator} from 'pure-rand/types/RandomGenerator';
-import {slots, type Arrangement, type Slot} from '../../model/index.js';
+import {exitSlots, slots, type Arrangement} from '../../model/index.js';
 
 /** How many cycles the steps of a run take: all, more and more, or a number drawn for each. */
 export const CYCLE_SCHEDULES = ['full', 'curriculum', 'random'] as const;
@@ -41,10 +41,9 @@ export function cyclesOfStep(step: number, C: number, options: CycleOptions): nu
 }
 
 /**
- * The slots with a zero token, as a step (1-based) sees them. An exit can be before the first slot of a cycle from
- * `exitFromCycle` on. `slots` has one of those, drawn by the seed and the step alone: what an exit there costs is looked
- * at, which takes a pass through the tail and the LM head. `closed` has all that are not exits: elsewhere a zero token
- * only takes attention away, and an exit inside a cycle would leave the tail a state that it is never trained on.
+ * The slots with a zero token, as a step (1-based) sees them. `slots` has one of those where a model may exit, drawn by
+ * the seed and the step alone: the cost of an exit there is measured, which takes a pass through the tail and the LM
+ * head. `closed` has all that are not exits: there a zero token only takes attention away.
  */
 export function exitSlotsOfStep(
   step: number,
@@ -52,12 +51,10 @@ export function exitSlotsOfStep(
   exitFromCycle: number,
   seed: number,
 ): {slots: Set<number>; closed: Set<number>} {
-  const isExit = ({part, cycle, place}: Slot) => part === 'middle' && cycle >= exitFromCycle && place === 0;
-  const places = (exits: boolean) =>
-    slots(arrangement).flatMap((slot, index) => (isExit(slot) === exits ? [index] : []));
-  const open = places(true);
+  const open = exitSlots(arrangement, exitFromCycle);
   const drawn = open.length > 0 ? [open[uniformInt(randomOfStep(seed, step, 2), 0, open.length - 1)]!] : [];
-  return {slots: new Set(drawn), closed: new Set(places(false))};
+  const all = slots(arrangement).keys();
+  return {slots: new Set(drawn), closed: new Set([...all].filter((slot) => !open.includes(slot)))};
 }
 
 /** A generator of a step's own, for a purpose. */

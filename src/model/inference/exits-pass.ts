@@ -4,20 +4,31 @@ import type {PassOptions, PassResult} from './pass.js';
 import {SequencePass} from './sequence-pass.js';
 import type {Strand} from './strands.js';
 
+/** A slot that is about to run, for those who learn its zero key. */
+export interface SlotAhead {
+  slot: NetworkSlot;
+  /** The queries [N, H d] that meet the slot's zero key, of the rows at these places. */
+  queries: (places: readonly number[]) => Promise<Float32Array>;
+}
+
+/** Is given a slot where an exit could be, what would come of it, and the slot. `result.hidden` is not its to keep. */
+type Observe = (index: number, result: PassResult, ahead: SlotAhead) => Promise<void>;
+
 /** A pass at full depth that also shows what an exit before each slot would give. */
 export class ExitsPass extends SequencePass {
-  /** @param observe - is given each slot where an exit could be, and what would come of it; `hidden` is not its to keep */
+  /** @param only - the slots to look at; all where an exit could be unless given */
   constructor(
     network: Network,
     strands: readonly Strand[],
     options: PassOptions,
-    private readonly observe: (slot: number, result: PassResult) => Promise<void>,
+    private readonly observe: Observe,
+    private readonly only?: ReadonlySet<number>,
   ) {
     super(network, strands, options);
   }
 
   protected override async step(index: number, slot: NetworkSlot): Promise<void> {
-    if (this.options.rule.mayExit(index)) {
+    if (this.options.rule.mayExit(index) && (this.only?.has(index) ?? true)) {
       const tail = [...this.slots.keys()].filter((other) => this.slots[other]!.part === 'tail');
       const hidden = tf.tidy(() =>
         tail.reduce((x, other) => this.apply(other, this.slots[other]!, x).next, tf.clone(this.x)),
@@ -27,9 +38,22 @@ export class ExitsPass extends SequencePass {
         const slotsPerToken = depth.slotsPerToken.slice().fill(slots.length);
         return {...depth, slots, slotsPerToken, exit: index, exitScores: [], zeroAttention: []};
       });
-      await this.observe(index, {hidden, depths, granularity: 'sequence'});
+      const result: PassResult = {hidden, depths, granularity: 'sequence'};
+      await this.observe(index, result, {slot, queries: (places) => this.queriesOf(slot, places)});
       hidden.dispose();
     }
     await super.step(index, slot);
+  }
+
+  private async queriesOf(slot: NetworkSlot, places: readonly number[]): Promise<Float32Array> {
+    const {blocks} = this.network;
+    const queries = tf.tidy(() => {
+      const rows = tf.gather(this.x, tf.tensor1d([...places], 'int32')) as tf.Tensor2D;
+      const {q} = blocks.project(blocks.attentionRows(rows, slot), slot, 'q');
+      return tf.slice(q.rows, [0, q.at], [-1, this.network.config.arch.width]);
+    });
+    const values = (await queries.data()) as Float32Array;
+    queries.dispose();
+    return values;
   }
 }

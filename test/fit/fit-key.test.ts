@@ -1,7 +1,7 @@
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {describe, expect, it} from 'vitest';
-import {fitKey, keyLoss, type KeyTargets} from '../../src/exits/fit-key.js';
-import {minimise} from '../../src/exits/minimise.js';
+import {fitKey, keyLoss, type KeyTargets} from '../../src/fit/fit-key.js';
+import {minimise} from '../../src/fit/minimise.js';
 
 describe('minimise', () => {
   it('finds the minimum of a badly scaled quadratic', () => {

@@ -28,9 +28,9 @@ export interface KeyFitOptions {
  * @param start - [d], where the search begins
  */
 export function fitKey(data: KeyTargets, options: KeyFitOptions, start: Float64Array): Float64Array {
-  const {queries, others, targets, weights} = data;
+  const {queries, targets, weights} = data;
   const {scale, ridge} = options;
-  const [N, d] = [others.length, start.length];
+  const [N, d] = [targets.length, start.length];
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   if (!(total > 0)) return Float64Array.from(start);
   return minimise((key, gradient) => {
@@ -39,14 +39,11 @@ export function fitKey(data: KeyTargets, options: KeyFitOptions, start: Float64A
     for (let token = 0; token < N; token++) {
       const weight = weights[token]!;
       if (weight === 0) continue;
-      const at = token * d;
-      let logit = 0;
-      for (let i = 0; i < d; i++) logit += queries[at + i]! * key[i]!;
-      logit = scale * logit - others[token]!;
+      const logit = zeroLogit(data, scale, key, token);
       const y = targets[token]!;
       value += weight * (softplus(logit) - y * logit);
       const slope = weight * scale * (sigmoid(logit) - y);
-      for (let i = 0; i < d; i++) gradient[i]! += slope * queries[at + i]!;
+      for (let i = 0; i < d; i++) gradient[i]! += slope * queries[token * d + i]!;
     }
     let squared = 0;
     for (let i = 0; i < d; i++) {
@@ -62,17 +59,37 @@ export function fitKey(data: KeyTargets, options: KeyFitOptions, start: Float64A
  * @param key - [d]
  */
 export function keyLoss(data: KeyTargets, scale: number, key: Float64Array): number {
-  const {queries, others, targets, weights} = data;
-  const d = key.length;
+  const {targets, weights} = data;
   let [sum, total] = [0, 0];
-  for (let token = 0; token < others.length; token++) {
-    let logit = 0;
-    for (let i = 0; i < d; i++) logit += queries[token * d + i]! * key[i]!;
-    logit = scale * logit - others[token]!;
+  for (let token = 0; token < targets.length; token++) {
+    const logit = zeroLogit(data, scale, key, token);
     sum += weights[token]! * (softplus(logit) - targets[token]! * logit);
     total += weights[token]!;
   }
   return total > 0 ? sum / total : 0;
+}
+
+/** Each token's zero attention with a key [d]: [N]. */
+export function zeroAttention(
+  data: Pick<KeyTargets, 'queries' | 'others'>,
+  scale: number,
+  key: Float64Array,
+): Float64Array {
+  const {length: N} = data.others;
+  return Float64Array.from({length: N}, (_, token) => sigmoid(zeroLogit(data, scale, key, token)));
+}
+
+/** The logit of a token's zero attention: of the zero token against all other keys. */
+function zeroLogit(
+  {queries, others}: Pick<KeyTargets, 'queries' | 'others'>,
+  scale: number,
+  key: Float64Array,
+  token: number,
+): number {
+  const at = token * key.length;
+  let product = 0;
+  for (let i = 0; i < key.length; i++) product += queries[at + i]! * key[i]!;
+  return scale * product - others[token]!;
 }
 
 /** log(1 + e^x), finite for every x. */

@@ -1,0 +1,207 @@
+import {InterruptedError, UsageError} from '../errors.js';
+import {exitSlots, hasZeroTokens, type Model, type SlotEvidence} from '../model/index.js';
+import {fitKey, keyLoss, zeroAttention, type KeyTargets} from './fit-key.js';
+
+// Shapes: R rows, N sampled tokens of all rows, H heads, d head size.
+
+/** How zero keys are fitted to exits. */
+export interface FitExitsOptions {
+  /** Token ids of the rows to learn from: of all kinds of text that the model shall meet, each at least two tokens. */
+  rows: readonly (readonly number[])[];
+  /**
+   * The price of compute: an exit is wanted where it costs less than this, in nats a token. The mean cost of each exit
+   * unless given, so that half of the cost lies on either side.
+   */
+  price?: number;
+  /** Tokens of each row that are learnt from, evenly spaced; 48 unless given. */
+  tokensPerRow?: number;
+  /** Tokens that run together; 8192 unless given. */
+  batchTokens?: number;
+  /** Is told how many rows have been measured. */
+  onProgress?: (done: number, total: number) => void;
+  signal?: AbortSignal;
+}
+
+/** What was learnt for one exit. */
+export interface FittedExit {
+  /** The slot before which it is. */
+  slot: number;
+  /** What it costs the rows, in nats a token. */
+  cost: {mean: number; standardDeviation: number};
+  /** The price above which an exit there is not wanted, in nats a token. */
+  price: number;
+  /** The share of the rows that should exit. */
+  wanted: number;
+  /** The mean zero attention of the rows that should exit, and of the others, with the new keys. */
+  zeroAttention: {wanted: number; others: number};
+  /** What long keys cost; chosen by rows that were left out. */
+  ridge: number;
+  /** The new zero keys, [H] of [d]. */
+  keys: Float64Array[];
+}
+
+const DEFAULTS = {tokensPerRow: 48, batchTokens: 8192};
+/** The fewest rows that anything can be learnt from; the study used 384. */
+const FEWEST_ROWS = 16;
+/** Ridges to choose among, as shares of the mean square of a logit that a key of length 1 gives. */
+const RIDGES = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1];
+/** Parts that the rows are divided into; each is left out once when a ridge is tried. */
+const FOLDS = 4;
+
+/**
+ * Fits the zero keys of a finished model's exits so that zero attention says whether an exit is worth its cost. Every
+ * row is run at full depth and through each exit. Where the row's mean cost lies below the price, the zero attention of
+ * its tokens is drawn to 1, elsewhere to 0, by binary cross-entropy weighted by the cost's distance from the price. A
+ * mistake then weighs what it costs, and zero attention above 1/2 means that the expected cost lies below the price.
+ * Nothing but the keys of exit slots changes.
+ * @throws UsageError for a model without exits, too few rows, or a price that is no number; InterruptedError
+ */
+export async function fitExits(
+  model: Pick<Model, 'config' | 'exitEvidence'>,
+  options: FitExitsOptions,
+): Promise<FittedExit[]> {
+  const {arrangement, ztt} = model.config;
+  const slots = exitSlots(arrangement, ztt?.exit_from_cycle ?? 2);
+  if (!hasZeroTokens(arrangement.layout) || slots.length === 0) {
+    throw new UsageError(
+      `exits cannot be fitted: the model is ${arrangement.layout} with ${arrangement.cycles} cycles, and only ztt models with several cycles have exits.`,
+    );
+  }
+  if (options.rows.length < FEWEST_ROWS) {
+    throw new UsageError(
+      `exits cannot be fitted on ${options.rows.length} rows of text; give at least ${FEWEST_ROWS}, better 384.`,
+    );
+  }
+  if (options.price !== undefined && !Number.isFinite(options.price)) {
+    throw new UsageError(`price is ${options.price}; it must be a number of nats a token.`);
+  }
+  const evidence = await gather(model, new Set(slots), options);
+  return evidence.map((each) => fitSlot(each, options.price));
+}
+
+/** Measures the rows, some at a time. */
+async function gather(
+  model: Pick<Model, 'exitEvidence'>,
+  slots: ReadonlySet<number>,
+  {
+    rows,
+    tokensPerRow = DEFAULTS.tokensPerRow,
+    batchTokens = DEFAULTS.batchTokens,
+    ...options
+  }: FitExitsOptions,
+): Promise<SlotEvidence[]> {
+  const parts: SlotEvidence[][] = [];
+  let done = 0;
+  while (done < rows.length) {
+    if (options.signal?.aborted) throw new InterruptedError('stopped; the model is as it was.');
+    const start = done;
+    for (
+      let tokens = 0;
+      done < rows.length && (done === start || tokens + rows[done]!.length <= batchTokens);
+      done++
+    ) {
+      tokens += rows[done]!.length;
+    }
+    parts.push(await model.exitEvidence(rows.slice(start, done), {slots, tokensPerRow}));
+    options.onProgress?.(done, rows.length);
+  }
+  return parts[0]!.map((_, i) => joined(parts.map((part) => part[i]!)));
+}
+
+/** The evidence of one slot from several batches of rows. */
+function joined(parts: readonly SlotEvidence[]): SlotEvidence {
+  const {slot, scale, heads} = parts[0]!;
+  let rowsBefore = 0;
+  const rows = parts.map((part) => {
+    const shifted = part.rows.map((row) => row + rowsBefore);
+    rowsBefore += part.costs.length;
+    return shifted;
+  });
+  return {
+    slot,
+    scale,
+    costs: Float64Array.from(parts.flatMap(({costs}) => [...costs])),
+    rows: Int32Array.from(rows.flatMap((each) => [...each])),
+    heads: heads.map(({key}, head) => ({
+      key,
+      queries: concatenated(parts.map((part) => part.heads[head]!.queries)),
+      others: concatenated(parts.map((part) => part.heads[head]!.others)),
+    })),
+  };
+}
+
+function concatenated(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, {length}) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** What all heads of a slot are fitted with. */
+interface SlotFit {
+  scale: number;
+  data: readonly KeyTargets[];
+  /** Where the search begins, [H] of [d]. */
+  starts: readonly Float64Array[];
+}
+
+function fitSlot({slot, costs, rows, heads, scale}: SlotEvidence, given?: number): FittedExit {
+  const mean = meanOf(costs);
+  const price = given ?? mean;
+  const distances = costs.map((cost) => Math.abs(cost - price));
+  const unit = meanOf(distances) || 1;
+  const targets = Float32Array.from(rows, (row) => (costs[row]! < price ? 1 : 0));
+  const weights = Float32Array.from(rows, (row) => distances[row]! / unit);
+  const fit: SlotFit = {
+    scale,
+    data: heads.map(({queries, others}) => ({queries, others, targets, weights})),
+    starts: heads.map(({key}) => key),
+  };
+  const ridge = bestRidge(fit, rows);
+  const keys = keysOf(fit, ridge);
+  const zeroOf = (target: number) => {
+    const zeros = fit.data.flatMap((each, head) => {
+      return [...zeroAttention(each, scale, keys[head]!)].filter((_, token) => targets[token] === target);
+    });
+    return zeros.length > 0 ? meanOf(zeros) : 0;
+  };
+  return {
+    slot,
+    cost: {mean, standardDeviation: Math.sqrt(meanOf(costs.map((cost) => (cost - mean) ** 2)))},
+    price,
+    wanted: costs.filter((cost) => cost < price).length / costs.length,
+    zeroAttention: {wanted: zeroOf(1), others: zeroOf(0)},
+    ridge,
+    keys,
+  };
+}
+
+const keysOf = ({data, starts, scale}: SlotFit, ridge: number): Float64Array[] =>
+  data.map((each, head) => fitKey(each, {scale, ridge}, starts[head]!));
+
+/** The ridge whose keys do best on rows that they were not fitted on. */
+function bestRidge(fit: SlotFit, rows: Int32Array): number {
+  const {scale, data} = fit;
+  const unit = scale * scale * meanOf(data.map(({queries}) => meanOf(queries.map((q) => q * q))));
+  const within = (keep: (row: number) => boolean) =>
+    data.map((each) => ({...each, weights: each.weights.map((weight, i) => (keep(rows[i]!) ? weight : 0))}));
+  const lossWith = (ridge: number) =>
+    meanOf(
+      Array.from({length: FOLDS}, (_, fold) => {
+        const keys = keysOf({...fit, data: within((row) => row % FOLDS !== fold)}, ridge);
+        const left = within((row) => row % FOLDS === fold);
+        return meanOf(left.map((each, head) => keyLoss(each, scale, keys[head]!)));
+      }),
+    );
+  const tried = RIDGES.map((share) => ({ridge: share * unit, loss: lossWith(share * unit)}));
+  return tried.reduce((best, each) => (each.loss < best.loss ? each : best)).ridge;
+}
+
+function meanOf(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  return sum / values.length;
+}
