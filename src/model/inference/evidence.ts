@@ -1,4 +1,3 @@
-import * as tf from '@tensorflow/tfjs-core';
 import {exitRule} from '../exits/rule.js';
 import type {Network} from '../network.js';
 import {ExitsPass} from './exits-pass.js';

@@ -48,7 +48,7 @@ export class ExitsPass extends SequencePass {
   private async queriesOf(slot: NetworkSlot, places: readonly number[]): Promise<Float32Array> {
     const {blocks} = this.network;
     const queries = tf.tidy(() => {
-      const rows = tf.gather(this.x, tf.tensor1d([...places], 'int32')) as tf.Tensor2D;
+      const rows = tf.gather<tf.Tensor2D>(this.x, tf.tensor1d([...places], 'int32'));
       const {q} = blocks.project(blocks.attentionRows(rows, slot), slot, 'q');
       return tf.slice(q.rows, [0, q.at], [-1, this.network.config.arch.width]);
     });
