@@ -54,21 +54,6 @@ export function fitKey(data: KeyTargets, options: KeyFitOptions, start: Float64A
   }, start);
 }
 
-/**
- * The weighted mean binary cross-entropy of a key's zero attention with the targets, in nats.
- * @param key - [d]
- */
-export function keyLoss(data: KeyTargets, scale: number, key: Float64Array): number {
-  const {targets, weights} = data;
-  let [sum, total] = [0, 0];
-  for (let token = 0; token < targets.length; token++) {
-    const logit = zeroLogit(data, scale, key, token);
-    sum += weights[token]! * (softplus(logit) - targets[token]! * logit);
-    total += weights[token]!;
-  }
-  return total > 0 ? sum / total : 0;
-}
-
 /** Each token's zero attention with a key [d]: [N]. */
 export function zeroAttention(
   data: Pick<KeyTargets, 'queries' | 'others'>,

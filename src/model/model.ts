@@ -132,7 +132,11 @@ export class Model {
     rows: readonly (readonly number[])[],
     options: EvidenceOptions,
   ): Promise<SlotEvidence[]> {
-    return exitEvidence(this.network, await this.ready(rows.map((ids) => ({ids, from: 1, contextLength: ids.length - 1}))), options);
+    return exitEvidence(
+      this.network,
+      await this.ready(rows.map((ids) => ({ids, from: 1, contextLength: ids.length - 1}))),
+      options,
+    );
   }
 
   /**

@@ -1,6 +1,6 @@
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {describe, expect, it} from 'vitest';
-import {fitKey, keyLoss, type KeyTargets} from '../../src/fit/fit-key.js';
+import {fitKey, zeroAttention, type KeyTargets} from '../../src/fit/fit-key.js';
 import {minimise} from '../../src/fit/minimise.js';
 
 describe('minimise', () => {
@@ -37,6 +37,15 @@ function draws(seed: number): () => number {
   const random = xoroshiro128plus(seed);
   const uniform = () => (random.next() >>> 0) / 2 ** 32;
   return () => Array.from({length: 12}, uniform).reduce((sum, value) => sum + value, -6);
+}
+
+/** The mean binary cross-entropy of a key's zero attention with the targets, in nats. */
+function keyLoss(data: KeyTargets, scale: number, key: Float64Array): number {
+  const losses = zeroAttention(data, scale, key).map((z, token) => {
+    const y = data.targets[token]!;
+    return -(y * Math.log(z) + (1 - y) * Math.log1p(-z));
+  });
+  return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
 }
 
 describe('fitKey', () => {
