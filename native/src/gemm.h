@@ -2,9 +2,11 @@
 #pragma once
 #include <cstdint>
 
+#include "names.h"
+
 namespace ztt {
 
-enum class Activation : int { none = 0, gelu_new = 1, gelu = 2, relu = 3, silu = 4 };
+ZTT_ENUM(Activation, none, gelu_new, gelu, relu, silu);
 
 // What is done to C once its sums are complete.
 struct Epilogue {

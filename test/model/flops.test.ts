@@ -1,5 +1,6 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {loadBinding, type Binding} from '../../src/engine/native/binding.js';
+import {loadBinding} from '../../src/engine/native/binding.js';
+import type {Binding} from '../../src/engine/native/calls.js';
 import {load, rowFlops, slots, type ForwardOptions, type Model, type ScoreRow} from '../../src/index.js';
 import {writeLoraModel} from '../helpers/lora.js';
 import {Expected} from '../helpers/oracle.js';

@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {beforeEach, describe, expect, it} from 'vitest';
-import {loadBinding, type Binding} from '../../src/engine/native/binding.js';
+import {requireAddon, type Names} from '../../src/addon.js';
+import {loadBinding} from '../../src/engine/native/binding.js';
+import type {Binding} from '../../src/engine/native/calls.js';
 import {Storage} from '../../src/engine/native/storage.js';
 import {useEngine} from '../../src/index.js';
 import {expectClose} from '../helpers/close.js';
@@ -172,70 +174,180 @@ describe('memory that is used again', () => {
 describe('the addon refuses, without touching memory,', () => {
   const f = (n: number) => new Float32Array(n);
   const i = (...values: number[]) => Int32Array.from(values);
-  const CALLS: [string, (b: Binding) => unknown][] = [
-    ['an output too short', (b) => b.matMul(1, false, false, 4, 4, 4, f(16), 16, f(16), 16, f(15))],
-    ['an input too short', (b) => b.linear(false, 4, 4, 4, f(15), f(16), 4, null, 0, f(16), null)],
+  const strands = {queries: 1, heads: 1, size: 4, scale: 1, strands: i(1, 1), ranges: i(0, 2), seen: i(2)};
+  const scores = {...strands, keyRows: 4, qStride: 4, q: f(4), kStride: 4, k: f(16), zeroKey: null};
+  const head = {rows: 1, width: 2, vocabulary: 4, chunk: 1, state: f(2), weight: f(8), rowWeights: f(1)};
+  const linear = {transposeW: false, m: 4, n: 4, k: 4, w: f(16), strideW: 4, bias: null, y: f(16)};
+  const ids = {n: 1, rows: 4, size: 2};
+  const scored = {rows: 1, n: 4, logits: f(4), logProbabilities: f(1), best: i(0)};
+  const CALLS: [string, RegExp, (b: Binding) => unknown][] = [
+    [
+      'an output too short',
+      /^matMul: c: an array too short for its shape \(15; the limit is 16\)$/,
+      (b) =>
+        b.matMul({
+          batch: 1,
+          transposeA: false,
+          transposeB: false,
+          m: 4,
+          n: 4,
+          k: 4,
+          a: f(16),
+          strideA: 16,
+          b: f(16),
+          strideB: 16,
+          c: f(15),
+        }),
+    ],
+    [
+      'an input too short',
+      /^linear: x: .* too short/,
+      (b) => b.linear({...linear, x: f(15), activation: 'none', before: null}),
+    ],
     [
       'a range outside of the keys',
+      /^strandAttention: ranges: /,
       (b) =>
-        b.strandAttention(
-          1,
-          1,
-          4,
-          1,
-          i(1, 1),
-          i(3, 2),
-          i(2),
-          4,
-          4,
-          f(4),
-          4,
-          f(16),
-          null,
-          4,
-          f(16),
-          f(4),
-          f(1),
-          null,
-        ),
+        b.strandAttention({
+          ...scores,
+          ranges: i(3, 2),
+          vStride: 4,
+          v: f(16),
+          out: f(4),
+          inverse: f(1),
+          zero: null,
+        }),
     ],
     [
       'a query that sees more keys than there are',
-      (b) =>
-        b.strandWeights(1, 1, 4, 1, i(1, 1), i(0, 2), i(3), 4, 4, f(4), 4, f(16), null, f(16), f(1), null),
+      /^strandWeights: seen: /,
+      (b) => b.strandWeights({...scores, seen: i(3), weights: f(16), inverse: f(1), zero: null}),
     ],
     [
       'queries of no strand',
-      (b) => b.strandValues(2, 1, 4, 1, i(1, 1), i(0, 2), i(1, 1), 4, 4, f(16), i(1, 1), f(16), f(2), f(8)),
+      /^strandValues: strands: /,
+      (b) =>
+        b.strandValues({
+          ...strands,
+          queries: 2,
+          seen: i(1, 1),
+          valueRows: 4,
+          vStride: 4,
+          v: f(16),
+          kept: i(1, 1),
+          weights: f(16),
+          inverse: f(2),
+          out: f(8),
+        }),
     ],
-    ['a target outside of the vocabulary', (b) => b.tokenScores(1, 4, f(4), i(0), i(4), f(1), i(0))],
-    ['a target of no row', (b) => b.tokenScores(1, 4, f(4), i(1), i(3), f(1), i(0))],
-    ['sizes that overflow', (b) => b.reduce(0, 2 ** 40, 2 ** 40, f(1), f(1))],
-    ['sizes that are no whole numbers', (b) => b.softmax(1.5, 2, f(4), f(4))],
-    ['a negative size', (b) => b.softmax(-1, 2, f(4), f(4))],
-    ['an unknown operation', (b) => b.unary(99, f(4), f(4))],
-    ['an id outside of the table', (b) => b.gatherRows(1, 4, 2, f(8), Int32Array.of(4), f(2))],
-    ['a negative id', (b) => b.scatterAdd(1, 4, 2, Int32Array.of(-1), f(2), f(8))],
-    [
-      'a copy out of bounds',
-      (b) => b.copy(Float64Array.of(1, 1, 2, 4, 0, 0, 4, 1, 0, 0, 4, 1, 1, 0), f(8), f(8)),
-    ],
-    ['a block that is too short', (b) => b.copy(Float64Array.of(1), f(8), f(8))],
     [
       'a target outside of the vocabulary',
-      (b) => b.headLoss(1, 2, 4, 1, f(2), f(8), Int32Array.of(4), f(1), f(4), null, null),
+      /^tokenScores: targets: /,
+      (b) => b.tokenScores({...scored, places: i(0), targets: i(4)}),
+    ],
+    [
+      'a target of no row',
+      /^tokenScores: places: /,
+      (b) => b.tokenScores({...scored, places: i(1), targets: i(3)}),
+    ],
+    [
+      'sizes that overflow',
+      /^softmax: sizes whose product is too large$/,
+      (b) => b.softmax({rows: 2 ** 40, n: 2 ** 40, x: f(1), y: f(1)}),
+    ],
+    [
+      'sizes that are no whole numbers',
+      /^softmax: rows: not a whole number/,
+      (b) => b.softmax({rows: 1.5, n: 2, x: f(4), y: f(4)}),
+    ],
+    [
+      'a negative size',
+      /^softmax: rows: not a whole number/,
+      (b) => b.softmax({rows: -1, n: 2, x: f(4), y: f(4)}),
+    ],
+    ['an unknown operation', /^unary: op: /, (b) => b.unary({op: 'cosh' as 'exp', x: f(4), y: f(4)})],
+    [
+      'an id outside of the table',
+      /^gatherRows: ids: /,
+      (b) => b.gatherRows({...ids, table: f(8), ids: i(4), y: f(2)}),
+    ],
+    [
+      'a negative id',
+      /^scatterAdd: ids: /,
+      (b) => b.scatterAdd({...ids, ids: i(-1), dy: f(2), tableGrad: f(8)}),
+    ],
+    [
+      'a copy out of bounds',
+      /^copy: y: .* too short|^copy: x: .* too short/,
+      (b) => b.copy({block: Float64Array.of(1, 1, 2, 4, 0, 0, 4, 1, 0, 0, 4, 1, 1, 0), x: f(8), y: f(8)}),
+    ],
+    [
+      'a block that is too short',
+      /^copy: block: /,
+      (b) => b.copy({block: Float64Array.of(1), x: f(8), y: f(8)}),
+    ],
+    [
+      'a target outside of the vocabulary',
+      /^headLoss: targets: /,
+      (b) => b.headLoss({...head, targets: i(4), logits: f(4), stateGrad: null, weightGrad: null}),
     ],
     [
       'tokens that overlap',
-      (b) => b.attention(1, 2, 2, 4, 4, f(64), f(64), f(64), null, 1, f(64), f(64), null),
+      /^attention: stride: tokens that overlap$/,
+      (b) =>
+        b.attention({
+          batch: 1,
+          tokens: 2,
+          heads: 2,
+          size: 4,
+          stride: 4,
+          q: f(64),
+          k: f(64),
+          v: f(64),
+          zeroKey: null,
+          scale: 1,
+          out: f(64),
+          lse: f(64),
+          zero: null,
+        }),
     ],
-    ['another kind of array', (b) => b.unary(0, new Float64Array(4) as unknown as Float32Array, f(4))],
-    ['too few arguments', (b) => (b.unary as (...args: unknown[]) => void)(0, f(4))],
+    [
+      'another kind of array',
+      /^unary: x: not a typed array of its kind$/,
+      (b) => b.unary({op: 'relu', x: new Float64Array(4) as unknown as Float32Array, y: f(4)}),
+    ],
+    [
+      'more memory than Node takes from outside',
+      /^allocate: length: .* \(1073741840; the limit is 1073741824\)$/,
+      (b) => b.allocate({length: 2 ** 30 + 16}),
+    ],
   ];
 
-  it.each(CALLS)('%s', async (_name, call) => {
+  it.each(CALLS)('%s', async (_name, message, call) => {
     const loaded = await loadBinding();
     if (!loaded.ok) throw new Error(loaded.reason);
     expect(() => call(loaded.binding)).toThrow(RangeError);
+    expect(() => call(loaded.binding)).toThrow(message);
+  });
+
+  it('another number of arguments', () => {
+    const addon = requireAddon({threads: []}) as {threads: (...args: unknown[]) => number};
+    expect(() => addon.threads(1)).toThrow(
+      /^threads: another number of arguments was expected \(1; the limit is 0\)$/,
+    );
+  });
+});
+
+describe('an addon that was built from other sources', () => {
+  const REBUILD = /^it was built from other sources: .*; run `node native\/build\.mjs`$/;
+
+  it.each([
+    ['lacks a function', {softmin: ['x']}, {}],
+    ['has arguments of other names', {softmax: ['rows', 'n', 'x', 'out']}, {}],
+    ['has arguments in another order', {softmax: ['n', 'rows', 'x', 'y']}, {}],
+    ['has more arguments', {softmax: ['rows', 'n', 'x']}, {}],
+    ['has other numbers for an enumeration', {}, {Reduction: ['sum', 'max', 'mean']}],
+  ])('is refused where it %s', (_name, functions, enums) => {
+    expect(() => requireAddon(functions as Names, enums)).toThrow(REBUILD);
   });
 });

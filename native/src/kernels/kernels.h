@@ -6,8 +6,8 @@
 
 namespace ztt {
 
-enum class Unary : int { relu, step, square, sqrt, rsqrt, neg, exp, tanh, erf, sigmoid, gelu_new, gelu, silu, count };
-enum class Binary : int { add, sub, mul, div, count };
+ZTT_ENUM(Unary, relu, step, square, sqrt, rsqrt, neg, exp, tanh, erf, sigmoid, gelu_new, gelu, silu);
+ZTT_ENUM(Binary, add, sub, mul, div);
 
 // What AdamW does to every element; `scale` is applied to gradients first.
 struct AdamW {

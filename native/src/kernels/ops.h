@@ -6,7 +6,7 @@
 
 namespace ztt {
 
-enum class Reduction : int { sum, mean, max, count };
+ZTT_ENUM(Reduction, sum, mean, max);
 
 void map_unary(Unary op, int64_t n, const float* x, float* y);
 

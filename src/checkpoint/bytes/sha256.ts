@@ -16,6 +16,19 @@ type CompressPair = (
   otherBlocks: Uint8Array,
 ) => void;
 
+/** The addon's functions for hashes. */
+export const HASHES = {
+  hasSha256: [],
+  sha256Pair: ['state', 'blocks', 'otherState', 'otherBlocks'],
+} as const;
+
+/** Their types. */
+export interface HashAddon {
+  /** Whether the CPU has instructions for sha256. */
+  hasSha256(): boolean;
+  sha256Pair: CompressPair;
+}
+
 let found: CompressPair | null | undefined;
 
 /** Null where the addon is not built, or the CPU has no instructions for sha256. */
@@ -23,7 +36,7 @@ function compressPair(): CompressPair | null {
   if (found !== undefined) return found;
   found = null;
   try {
-    const addon = hasAddon() ? (requireAddon() as {hasSha256(): boolean; sha256Pair: CompressPair}) : null;
+    const addon = hasAddon() ? (requireAddon(HASHES) as HashAddon) : null;
     if (addon?.hasSha256()) found = addon.sha256Pair;
   } catch {
     // One that does not load is as good as none; who asks for the native engine is told why.

@@ -1,6 +1,7 @@
 import {MathBackendCPU} from '@tensorflow/tfjs-backend-cpu';
 import type {backend_util, DataType, TensorInfo} from '@tensorflow/tfjs-core';
-import type {Binding} from './binding.js';
+import {EngineError} from '../../errors.js';
+import type {Binding} from './calls.js';
 import {Storage} from './storage.js';
 
 /** Floats that are worth being copied into memory of our own. */
@@ -21,7 +22,7 @@ export class NativeBackend extends MathBackendCPU {
 
   constructor(readonly binding: Binding) {
     super();
-    this.storage = new Storage((length) => binding.allocate(length), binding.sanitized());
+    this.storage = new Storage((length) => allocate(binding, length), binding.sanitized());
   }
 
   /** A float32 tensor to be written by a kernel; what is in it is left over. */
@@ -119,6 +120,30 @@ export class NativeBackend extends MathBackendCPU {
   /** The same values, as a copy where they are in memory that will be used again. */
   private unshared(values: backend_util.BackendValues): backend_util.BackendValues {
     return this.storage.owns(values) ? (values as Float32Array).slice() : values;
+  }
+}
+
+/** Floats that the addon allocates at most: Node 20 takes no more memory from outside. */
+const MOST_OUTSIDE = 2 ** 30;
+/** Floats that an array of JavaScript's holds at most. */
+const MOST = 2 ** 32;
+
+/** Memory; what is in it is left over. @throws EngineError naming the size and the limit, or where there is no more */
+function allocate(binding: Binding, length: number): Float32Array {
+  const size = `${length} numbers (${(length * 4) / 1e9} GB)`;
+  if (length > MOST) {
+    throw new EngineError(
+      `engine native: a tensor of ${size} is above the limit of ${MOST}; take a smaller --batch-size or --seq-len.`,
+    );
+  }
+  try {
+    return length <= MOST_OUTSIDE ? binding.allocate({length}) : new Float32Array(length);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new EngineError(
+      `engine native is out of memory: ${size} do not fit; take a smaller --batch-size or --seq-len, or --checkpoint-cycles.`,
+      {cause: error},
+    );
   }
 }
 

@@ -38,5 +38,5 @@ export async function startNative(): Promise<NativeStart> {
 /** Threads for what runs next. */
 export async function setNativeThreads(threads: number): Promise<void> {
   const loaded = await loadBinding();
-  if (loaded.ok) loaded.binding.setThreads(threads);
+  if (loaded.ok) loaded.binding.setThreads({threads});
 }

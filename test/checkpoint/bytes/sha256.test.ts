@@ -10,6 +10,8 @@ interface Addon {
   sha256Pair(...args: unknown[]): void;
 }
 
+const addon = () => requireAddon(withAddon.HASHES) as Addon;
+
 const BYTES = Buffer.from(Float64Array.from({length: 1000}, (_, i) => Math.sin(i)).buffer);
 const expected = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
@@ -73,7 +75,7 @@ describe.each(FORMS)('sha256, %s', (_, load) => {
 
 it('is in pairs only with the addon', async () => {
   expect((await withoutAddon()).hashesInPairs()).toBe(false);
-  expect(withAddon.hashesInPairs()).toBe(hasAddon() && (requireAddon() as Addon).hasSha256());
+  expect(withAddon.hashesInPairs()).toBe(hasAddon() && addon().hasSha256());
 });
 
 const HINT = withAddon.hashesInPairs()
@@ -85,33 +87,25 @@ describe.skipIf(HINT)(`the addon's pair${HINT}`, () => {
     [
       'a part of a block',
       [state(), new Uint8Array(63), state(), new Uint8Array(0)],
-      /argument 2: no whole number/,
+      /blocks: no whole number/,
     ],
     [
       'another part',
       [state(), new Uint8Array(64), state(), new Uint8Array(1)],
-      /argument 4: no whole number/,
+      /otherBlocks: no whole number/,
     ],
-    [
-      'a short state',
-      [new Int32Array(7), new Uint8Array(64), state(), new Uint8Array(0)],
-      /argument 1: an array/,
-    ],
-    [
-      'other words',
-      [new Float32Array(8), new Uint8Array(64), state(), new Uint8Array(0)],
-      /argument 1: not a/,
-    ],
-    ['other bytes', [state(), new Int8Array(64), state(), new Uint8Array(0)], /argument 2: not a/],
-    ['no arrays', [null, null, null, null], /argument \d: not a/],
+    ['a short state', [new Int32Array(7), new Uint8Array(64), state(), new Uint8Array(0)], /state: an array/],
+    ['other words', [new Float32Array(8), new Uint8Array(64), state(), new Uint8Array(0)], /state: not a/],
+    ['other bytes', [state(), new Int8Array(64), state(), new Uint8Array(0)], /blocks: not a/],
+    ['no arrays', [null, null, null, null], /: not a/],
     ['too little', [state()], /another number of arguments/],
   ])('refuses %s', (_, args, message) => {
-    expect(() => (requireAddon() as Addon).sha256Pair(...args)).toThrow(message);
+    expect(() => addon().sha256Pair(...args)).toThrow(message);
   });
 
   it('refuses one hash twice', () => {
     const one = state();
-    const call = () => (requireAddon() as Addon).sha256Pair(one, new Uint8Array(64), one, new Uint8Array(64));
-    expect(call).toThrow(/argument 3: the same hash twice/);
+    const call = () => addon().sha256Pair(one, new Uint8Array(64), one, new Uint8Array(64));
+    expect(call).toThrow(/otherState: the same hash twice/);
   });
 });

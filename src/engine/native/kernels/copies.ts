@@ -32,7 +32,11 @@ function copy(backend: NativeBackend, x: Info, start: number, y: Info, to: numbe
   const one: Axis = {size: 1, from: 1, to: 1};
   const all = [...Array.from({length: COPY_AXES - merged.length}, () => one), ...merged];
   const block = [...all.map(({size}) => size), ...all.map(({from}) => from), ...all.map((axis) => axis.to)];
-  backend.binding.copy(Float64Array.of(...block, start, to), backend.floats(x), backend.floats(y));
+  backend.binding.copy({
+    block: Float64Array.of(...block, start, to),
+    x: backend.floats(x),
+    y: backend.floats(y),
+  });
   return true;
 }
 
@@ -88,7 +92,7 @@ function pad(x: Info, paddings: [number, number][], value: number, backend: Nati
   const to = stridesOf(shape);
   const start = paddings.reduce((sum, [before], axis) => sum + before * to[axis]!, 0);
   const axes = x.shape.map((size, axis) => ({size, from: strides[axis]!, to: to[axis]!}));
-  backend.binding.fill(value, backend.floats(out));
+  backend.binding.fill({value, y: backend.floats(out)});
   if (sizeOf(x.shape) === 0 || copy(backend, x, 0, out, start, axes)) return out;
   backend.disposeData(out.dataId);
   return null;

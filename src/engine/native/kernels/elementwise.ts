@@ -1,6 +1,6 @@
 import {backend_util} from '@tensorflow/tfjs-core';
 import {sizeOf} from '../backend.js';
-import {BINARY, UNARY} from '../binding.js';
+import type {Arguments} from '../calls.js';
 import {allFloat, type Attributes, type Kernel} from './register.js';
 
 /** What `Binding.binary` walks over. */
@@ -49,7 +49,7 @@ export function walk(aShape: number[], bShape: number[], out: number[]): Walk | 
 }
 
 const binary =
-  (op: number): Kernel =>
+  (op: Arguments<'binary'>['op']): Kernel =>
   (inputs, _attributes, backend) => {
     const [a, b] = [inputs.a!, inputs.b!];
     if (!allFloat(a, b)) return null;
@@ -59,23 +59,23 @@ const binary =
     const out = backend.output(shape);
     if (sizeOf(shape) === 0) return out;
     const {outer, inner, aOuter, aInner, bOuter, bInner} = loops;
-    backend.binding.binary(
+    backend.binding.binary({
       op,
-      Float64Array.of(outer, inner, aOuter, aInner, bOuter, bInner),
-      backend.floats(a),
-      backend.floats(b),
-      backend.floats(out),
-    );
+      shape: Float64Array.of(outer, inner, aOuter, aInner, bOuter, bInner),
+      a: backend.floats(a),
+      b: backend.floats(b),
+      y: backend.floats(out),
+    });
     return out;
   };
 
 const unary =
-  (op: number, takes: (attributes: Attributes) => boolean = () => true): Kernel =>
+  (op: Arguments<'unary'>['op'], takes: (attributes: Attributes) => boolean = () => true): Kernel =>
   (inputs, attributes, backend) => {
     const x = inputs.x!;
     if (!allFloat(x) || !takes(attributes)) return null;
     const out = backend.output(x.shape);
-    backend.binding.unary(op, backend.floats(x), backend.floats(out));
+    backend.binding.unary({op, x: backend.floats(x), y: backend.floats(out)});
     return out;
   };
 
@@ -85,26 +85,26 @@ const filled =
     const x = inputs.x!;
     if (!allFloat(x)) return null;
     const out = backend.output(x.shape);
-    backend.binding.fill(value, backend.floats(out));
+    backend.binding.fill({value, y: backend.floats(out)});
     return out;
   };
 
 /** Kernels on each element, with the broadcasts of biases, rows, columns and scalars. */
 export const ELEMENTWISE: Record<string, Kernel> = {
-  Add: binary(BINARY.add),
-  Sub: binary(BINARY.sub),
-  Multiply: binary(BINARY.mul),
-  RealDiv: binary(BINARY.div),
-  Relu: unary(UNARY.relu),
-  Step: unary(UNARY.step, ({alpha}) => !alpha),
-  Square: unary(UNARY.square),
-  Sqrt: unary(UNARY.sqrt),
-  Rsqrt: unary(UNARY.rsqrt),
-  Neg: unary(UNARY.neg),
-  Exp: unary(UNARY.exp),
-  Tanh: unary(UNARY.tanh),
-  Erf: unary(UNARY.erf),
-  Sigmoid: unary(UNARY.sigmoid),
+  Add: binary('add'),
+  Sub: binary('sub'),
+  Multiply: binary('mul'),
+  RealDiv: binary('div'),
+  Relu: unary('relu'),
+  Step: unary('step', ({alpha}) => !alpha),
+  Square: unary('square'),
+  Sqrt: unary('sqrt'),
+  Rsqrt: unary('rsqrt'),
+  Neg: unary('neg'),
+  Exp: unary('exp'),
+  Tanh: unary('tanh'),
+  Erf: unary('erf'),
+  Sigmoid: unary('sigmoid'),
   ZerosLike: filled(0),
   OnesLike: filled(1),
 };

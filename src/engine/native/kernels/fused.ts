@@ -1,6 +1,6 @@
 import type {AttentionAttributes, KernelName, KernelTable, Projected} from '../../contract.js';
 import {sizeOf, type NativeBackend} from '../backend.js';
-import {ACTIVATION, UNARY, type AttentionArguments} from '../binding.js';
+import type {Arguments} from '../calls.js';
 import {present} from '../../register.js';
 import type {FusedKernel, Info} from './register.js';
 
@@ -26,19 +26,19 @@ const linear: FusedKernel<'ZttLinear'> = ({x, weight, bias}, attributes, backend
   require(from >= 0 && from + n <= (transpose ? rows : columns), `outputs ${from} to ${from + n}`);
   const y = backend.output([m, n]);
   const before = keep ? backend.output([m, n]) : undefined;
-  backend.binding.linear(
-    transpose,
+  backend.binding.linear({
+    transposeW: transpose,
     m,
     n,
     k,
-    backend.floats(x),
-    backend.floats(weight).subarray(transpose ? from * k : from),
-    columns,
-    maybe(backend, bias)?.subarray(from) ?? null,
-    ACTIVATION[activation ?? 'none'],
-    backend.floats(y),
-    maybe(backend, before),
-  );
+    x: backend.floats(x),
+    w: backend.floats(weight).subarray(transpose ? from * k : from),
+    strideW: columns,
+    bias: maybe(backend, bias)?.subarray(from) ?? null,
+    activation: activation ?? 'none',
+    y: backend.floats(y),
+    before: maybe(backend, before),
+  });
   return present(y, before);
 };
 
@@ -47,16 +47,16 @@ const layerNorm: FusedKernel<'ZttLayerNorm'> = ({x, weight, bias}, {epsilon}, ba
   const rows = sizeOf(x.shape) / n;
   const y = backend.output(x.shape);
   const stats = backend.output([rows, 2]);
-  backend.binding.layerNorm(
+  backend.binding.layerNorm({
     rows,
     n,
-    backend.floats(x),
-    maybe(backend, weight),
-    maybe(backend, bias),
+    x: backend.floats(x),
+    weight: maybe(backend, weight),
+    bias: maybe(backend, bias),
     epsilon,
-    backend.floats(y),
-    backend.floats(stats),
-  );
+    y: backend.floats(y),
+    stats: backend.floats(stats),
+  });
   return [y, stats];
 };
 
@@ -67,17 +67,17 @@ const layerNormGradient: FusedKernel<'ZttLayerNormGradient'> = (inputs, attribut
   const wanted = weight !== undefined && attributes.affine;
   const dWeight = wanted ? backend.output([n]) : undefined;
   const dBias = wanted ? backend.output([n]) : undefined;
-  backend.binding.layerNormGrad(
-    sizeOf(x.shape) / n,
+  backend.binding.layerNormGrad({
+    rows: sizeOf(x.shape) / n,
     n,
-    backend.floats(x),
-    backend.floats(stats),
-    maybe(backend, weight),
-    backend.floats(dy),
-    backend.floats(dx),
-    maybe(backend, dWeight),
-    maybe(backend, dBias),
-  );
+    x: backend.floats(x),
+    stats: backend.floats(stats),
+    weight: maybe(backend, weight),
+    dy: backend.floats(dy),
+    dx: backend.floats(dx),
+    weightGrad: maybe(backend, dWeight),
+    biasGrad: maybe(backend, dBias),
+  });
   return present(dx, dWeight, dBias);
 };
 
@@ -87,7 +87,7 @@ interface Attended {
   batch: number;
   heads: number;
   tokens: number;
-  shared: AttentionArguments;
+  shared: Omit<Arguments<'attention'>, 'out' | 'lse' | 'zero'>;
 }
 
 function attended(
@@ -100,8 +100,8 @@ function attended(
   const width = parts.length === 1 ? stride / 3 : stride;
   require(width % heads === 0, `[${parts[0]!.shape.join()}] in ${heads} heads`);
   const [q, k, v] = thirds(parts, width, backend);
-  const zero = maybe(backend, inputs.zeroKey);
-  const shared: AttentionArguments = [batch, tokens, heads, width / heads, stride, q!, k!, v!, zero, scale];
+  const zeroKey = maybe(backend, inputs.zeroKey);
+  const shared = {batch, tokens, heads, size: width / heads, stride, q: q!, k: k!, v: v!, zeroKey, scale};
   return {parts, batch, heads, tokens, shared};
 }
 
@@ -114,12 +114,17 @@ function thirds(parts: Info[], width: number, backend: NativeBackend): Float32Ar
 
 const attention: FusedKernel<'ZttAttention'> = (inputs, attributes, backend) => {
   const {parts, batch, heads, tokens, shared} = attended(inputs, attributes, backend);
-  const width = heads * shared[3];
+  const width = heads * shared.size;
   const out = backend.output([batch, tokens, width]);
   const lse = backend.output([batch, heads, tokens]);
   const zero = inputs.zeroKey && backend.output([batch, heads, tokens]);
   require(parts.every(({shape}) => shape.join() === parts[0]!.shape.join()), 'q, k and v');
-  backend.binding.attention(...shared, backend.floats(out), backend.floats(lse), maybe(backend, zero));
+  backend.binding.attention({
+    ...shared,
+    out: backend.floats(out),
+    lse: backend.floats(lse),
+    zero: maybe(backend, zero),
+  });
   return present(out, lse, zero);
 };
 
@@ -127,18 +132,18 @@ const attentionGradient: FusedKernel<'ZttAttentionGradient'> = (inputs, attribut
   const {parts, shared} = attended(inputs, attributes, backend);
   const {zeroKey, out, lse, dy} = inputs;
   const grads = parts.map(({shape}) => backend.output(shape));
-  const [dq, dk, dv] = thirds(grads, shared[2] * shared[3], backend);
+  const [dq, dk, dv] = thirds(grads, shared.heads * shared.size, backend);
   const dZero = zeroKey ? [backend.output(zeroKey.shape)] : [];
-  backend.binding.attentionGrad(
+  backend.binding.attentionGrad({
     ...shared,
-    backend.floats(out),
-    backend.floats(lse),
-    backend.floats(dy),
-    dq!,
-    dk!,
-    dv!,
-    maybe(backend, dZero[0]),
-  );
+    out: backend.floats(out),
+    lse: backend.floats(lse),
+    outGrad: backend.floats(dy),
+    qGrad: dq!,
+    kGrad: dk!,
+    vGrad: dv!,
+    zeroGrad: maybe(backend, dZero[0]),
+  });
   return [...grads, ...dZero];
 };
 
@@ -146,8 +151,15 @@ const tokenScores: FusedKernel<'ZttTokenScores'> = ({logits, targets, rows}, _at
   const [count, n] = logits.shape as [number, number];
   const found = backend.output(targets.shape);
   const best = new Int32Array(count);
-  const [places, wanted] = [backend.ints(rows), backend.ints(targets)];
-  backend.binding.tokenScores(count, n, backend.floats(logits), places, wanted, backend.floats(found), best);
+  backend.binding.tokenScores({
+    rows: count,
+    n,
+    logits: backend.floats(logits),
+    places: backend.ints(rows),
+    targets: backend.ints(targets),
+    logProbabilities: backend.floats(found),
+    best,
+  });
   return [found, backend.makeTensorInfo([count], 'int32', best)];
 };
 
@@ -161,19 +173,19 @@ const headLoss: FusedKernel<'ZttHeadLoss'> = (inputs, {gradient, weightGradient}
   const dState = gradient ? backend.output(state.shape) : undefined;
   const dWeight = weightGradient ? backend.output(weight.shape) : undefined;
   backend.withScratch(chunk * vocabulary, (logits) => {
-    backend.floats(loss)[0] = backend.binding.headLoss(
+    backend.floats(loss)[0] = backend.binding.headLoss({
       rows,
       width,
       vocabulary,
       chunk,
-      backend.floats(state),
-      backend.floats(weight),
-      backend.ints(targets),
-      backend.floats(weights),
+      state: backend.floats(state),
+      weight: backend.floats(weight),
+      targets: backend.ints(targets),
+      rowWeights: backend.floats(weights),
       logits,
-      maybe(backend, dState),
-      maybe(backend, dWeight),
-    );
+      stateGrad: maybe(backend, dState),
+      weightGrad: maybe(backend, dWeight),
+    });
   });
   return present(loss, dState, dWeight);
 };
@@ -183,19 +195,23 @@ export const FUSED = {
   ZttLinear: linear,
   ZttActivation: ({x}, {activation}, backend) => {
     const y = backend.output(x.shape);
-    backend.binding.unary(UNARY[activation], backend.floats(x), backend.floats(y));
+    backend.binding.unary({op: activation, x: backend.floats(x), y: backend.floats(y)});
     return [y];
   },
   ZttActivationGradient: ({x, dy}, {activation}, backend) => {
     const dx = backend.output(x.shape);
-    const code = ACTIVATION[activation];
-    backend.binding.activationGrad(code, backend.floats(x), backend.floats(dy), backend.floats(dx));
+    backend.binding.activationGrad({
+      activation,
+      z: backend.floats(x),
+      dy: backend.floats(dy),
+      dz: backend.floats(dx),
+    });
     return [dx];
   },
   ZttColumnSums: ({x}, _attributes, backend) => {
     const [rows, n] = x.shape as [number, number];
     const y = backend.output([n]);
-    backend.binding.columnSums(rows, n, backend.floats(x), backend.floats(y));
+    backend.binding.columnSums({rows, n, x: backend.floats(x), y: backend.floats(y)});
     return [y];
   },
   ZttLayerNorm: layerNorm,
@@ -206,17 +222,17 @@ export const FUSED = {
   ZttTokenScores: tokenScores,
   ZttSumSquares: ({x}, _attributes, backend) => {
     const y = backend.output([]);
-    backend.floats(y)[0] = backend.binding.sumSquares(backend.floats(x));
+    backend.floats(y)[0] = backend.binding.sumSquares({x: backend.floats(x)});
     return [y];
   },
   ZttAdamW: ({parameter, mean, square, gradient, factor}, attributes, backend) => {
     const {scale, rate, beta1, beta2, epsilon, squareCorrection, decay} = attributes;
-    backend.binding.adamW(
-      backend.floatsInPlace(parameter),
-      backend.floatsInPlace(mean),
-      backend.floatsInPlace(square),
-      backend.floats(gradient),
-      Float32Array.of(
+    backend.binding.adamW({
+      parameter: backend.floatsInPlace(parameter),
+      mean: backend.floatsInPlace(mean),
+      square: backend.floatsInPlace(square),
+      gradient: backend.floats(gradient),
+      options: Float32Array.of(
         factor ? backend.floats(factor)[0]! : scale,
         rate,
         beta1,
@@ -225,7 +241,7 @@ export const FUSED = {
         squareCorrection,
         decay,
       ),
-    );
+    });
     return [];
   },
 } satisfies Partial<KernelTable<KernelName, Info, NativeBackend>>;

@@ -18,19 +18,19 @@ export const PRODUCTS: Record<string, Kernel> = {
     const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA];
     const n = transposeB ? rowsB : columnsB;
     const out = backend.output([...shape, m, n]);
-    backend.binding.matMul(
+    backend.binding.matMul({
       batch,
-      Boolean(transposeA),
-      Boolean(transposeB),
+      transposeA: Boolean(transposeA),
+      transposeB: Boolean(transposeB),
       m,
       n,
       k,
-      backend.floats(a),
-      shared(countA) ? 0 : m * k,
-      backend.floats(b),
-      shared(countB) ? 0 : k * n,
-      backend.floats(out),
-    );
+      a: backend.floats(a),
+      strideA: shared(countA) ? 0 : m * k,
+      b: backend.floats(b),
+      strideB: shared(countB) ? 0 : k * n,
+      c: backend.floats(out),
+    });
     return out;
   },
   GatherV2: (inputs, {axis, batchDims}, backend) => {
@@ -38,14 +38,14 @@ export const PRODUCTS: Record<string, Kernel> = {
     if (!allFloat(x) || indices.dtype !== 'int32' || axis || batchDims) return null;
     const [rows, ...rest] = x.shape as [number, ...number[]];
     const out = backend.output([...indices.shape, ...rest]);
-    backend.binding.gatherRows(
-      sizeOf(indices.shape),
+    backend.binding.gatherRows({
+      n: sizeOf(indices.shape),
       rows,
-      sizeOf(rest),
-      backend.floats(x),
-      backend.ints(indices),
-      backend.floats(out),
-    );
+      size: sizeOf(rest),
+      table: backend.floats(x),
+      ids: backend.ints(indices),
+      y: backend.floats(out),
+    });
     return out;
   },
   ScatterNd: (inputs, {shape}, backend) => {
@@ -53,14 +53,14 @@ export const PRODUCTS: Record<string, Kernel> = {
     const [rows, ...rest] = shape as [number, ...number[]];
     if (!allFloat(updates) || indices.dtype !== 'int32' || indices.shape.at(-1) !== 1) return null;
     const out = backend.output([rows, ...rest]);
-    backend.binding.scatterAdd(
-      sizeOf(indices.shape),
+    backend.binding.scatterAdd({
+      n: sizeOf(indices.shape),
       rows,
-      sizeOf(rest),
-      backend.ints(indices),
-      backend.floats(updates),
-      backend.floats(out),
-    );
+      size: sizeOf(rest),
+      ids: backend.ints(indices),
+      dy: backend.floats(updates),
+      tableGrad: backend.floats(out),
+    });
     return out;
   },
 };

@@ -1,6 +1,6 @@
 import {util} from '@tensorflow/tfjs-core';
 import {sizeOf, type NativeBackend} from '../backend.js';
-import {REDUCTION} from '../binding.js';
+import type {Arguments} from '../calls.js';
 import {allFloat, type Info, type Kernel} from './register.js';
 
 /** x as rows over its last axes: null unless `axes` are the last ones, and some. */
@@ -13,14 +13,15 @@ function rowsOver(x: Info, axes: number | number[]): {rows: number; n: number; r
 }
 
 const reduction =
-  (op: number, axesName: string): Kernel =>
+  (op: Arguments<'reduce'>['op'], axesName: string): Kernel =>
   (inputs, attributes, backend) => {
     const x = inputs.x!;
     const over = rowsOver(x, attributes[axesName] as number | number[]);
     if (!over || !allFloat(x)) return null;
     const kept = x.shape.slice(0, over.rank);
     const out = backend.output(attributes.keepDims ? [...kept, ...x.shape.slice(over.rank).fill(1)] : kept);
-    backend.binding.reduce(op, over.rows, over.n, backend.floats(x), backend.floats(out));
+    const {rows, n} = over;
+    backend.binding.reduce({op, rows, n, x: backend.floats(x), y: backend.floats(out)});
     return out;
   };
 
@@ -29,22 +30,22 @@ function softmax(inputs: Record<string, Info>, dim: number, backend: NativeBacke
   const over = rowsOver(x, dim);
   if (!over || !allFloat(x)) return null;
   const out = backend.output(x.shape);
-  backend.binding.softmax(over.rows, over.n, backend.floats(x), backend.floats(out));
+  backend.binding.softmax({rows: over.rows, n: over.n, x: backend.floats(x), y: backend.floats(out)});
   return out;
 }
 
 /** Kernels over the last axis. */
 export const ROWS: Record<string, Kernel> = {
-  Sum: reduction(REDUCTION.sum, 'axis'),
-  Mean: reduction(REDUCTION.mean, 'axis'),
-  Max: reduction(REDUCTION.max, 'reductionIndices'),
+  Sum: reduction('sum', 'axis'),
+  Mean: reduction('mean', 'axis'),
+  Max: reduction('max', 'reductionIndices'),
   Softmax: (inputs, {dim}, backend) => softmax(inputs, dim as number, backend),
   ArgMax: (inputs, {axis}, backend) => {
     const x = inputs.x!;
     const over = rowsOver(x, axis as number);
     if (!over || !allFloat(x)) return null;
     const values = new Int32Array(over.rows);
-    backend.binding.argMax(over.rows, over.n, backend.floats(x), values);
+    backend.binding.argMax({rows: over.rows, n: over.n, x: backend.floats(x), y: values});
     return backend.makeTensorInfo(x.shape.slice(0, over.rank), 'int32', values);
   },
 };

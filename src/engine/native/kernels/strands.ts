@@ -1,7 +1,7 @@
 import type {KernelName, KernelTable, StrandScoreAttributes, StrandView} from '../../contract.js';
 import {present} from '../../register.js';
 import type {NativeBackend} from '../backend.js';
-import type {ScoreArguments, StrandArguments} from '../binding.js';
+import type {Arguments} from '../calls.js';
 import {maybe, require} from './fused.js';
 import type {FusedKernel, Info} from './register.js';
 
@@ -9,72 +9,83 @@ import type {FusedKernel, Info} from './register.js';
 const WEIGHT_COLUMNS = 16;
 
 /** Memory from a column of a tensor's rows on, and how far its rows lie apart. */
-function columns(info: Info, at: number, width: number, backend: NativeBackend): [number, Float32Array] {
+function columns(info: Info, at: number, width: number, backend: NativeBackend) {
   const stride = info.shape[1]!;
   require(at >= 0 && at + width <= stride, `columns ${at} to ${at + width} of ${stride}`);
-  return [stride, backend.floats(info).subarray(at)];
+  return {stride, memory: backend.floats(info).subarray(at)};
 }
 
-function strandsOf(view: StrandView, scale = 1): StrandArguments {
+function strandsOf(view: StrandView, scale = 1) {
   const {heads, strands, ranges, seen, width} = view;
   require(width % heads === 0, `${width} columns in ${heads} heads`);
-  return [seen.length, heads, width / heads, scale, strands, ranges, seen];
+  return {queries: seen.length, heads, size: width / heads, scale, strands, ranges, seen};
 }
 
 function scoresOf(
   inputs: {q: Info; k: Info; zeroKey?: Info},
-  {qAt, kAt, width}: StrandScoreAttributes,
+  attributes: StrandScoreAttributes,
   backend: NativeBackend,
-): ScoreArguments {
-  const [qStride, q] = columns(inputs.q, qAt, width, backend);
-  const [kStride, k] = columns(inputs.k, kAt, width, backend);
-  return [inputs.k.shape[0]!, qStride, q, kStride, k, maybe(backend, inputs.zeroKey)];
+): Omit<Arguments<'strandWeights'>, 'weights' | 'inverse' | 'zero'> {
+  const {qAt, kAt, width, scale} = attributes;
+  const q = columns(inputs.q, qAt, width, backend);
+  const k = columns(inputs.k, kAt, width, backend);
+  return {
+    ...strandsOf(attributes, scale),
+    keyRows: inputs.k.shape[0]!,
+    qStride: q.stride,
+    q: q.memory,
+    kStride: k.stride,
+    k: k.memory,
+    zeroKey: maybe(backend, inputs.zeroKey),
+  };
 }
 
 const attention: FusedKernel<'ZttStrandAttention'> = (inputs, attributes, backend) => {
-  const {heads, vAt, width, seen, scale} = attributes;
+  const {heads, vAt, width, seen} = attributes;
   const out = backend.output([seen.length, width]);
   const inverse = backend.output([seen.length, heads]);
   const zero = inputs.zeroKey && backend.output([seen.length, heads]);
-  backend.binding.strandAttention(
-    ...strandsOf(attributes, scale),
+  const v = columns(inputs.v, vAt, width, backend);
+  backend.binding.strandAttention({
     ...scoresOf(inputs, attributes, backend),
-    ...columns(inputs.v, vAt, width, backend),
-    backend.floats(out),
-    backend.floats(inverse),
-    maybe(backend, zero),
-  );
+    vStride: v.stride,
+    v: v.memory,
+    out: backend.floats(out),
+    inverse: backend.floats(inverse),
+    zero: maybe(backend, zero),
+  });
   backend.disposeData(inverse.dataId);
   return present(out, zero);
 };
 
 const weights: FusedKernel<'ZttStrandWeights'> = (inputs, attributes, backend) => {
-  const {heads, seen, scale} = attributes;
+  const {heads, seen} = attributes;
   const out = backend.output([weightsSize(attributes)]);
   const inverse = backend.output([seen.length, heads]);
   const zero = inputs.zeroKey && backend.output([seen.length, heads]);
-  backend.binding.strandWeights(
-    ...strandsOf(attributes, scale),
+  backend.binding.strandWeights({
     ...scoresOf(inputs, attributes, backend),
-    backend.floats(out),
-    backend.floats(inverse),
-    maybe(backend, zero),
-  );
+    weights: backend.floats(out),
+    inverse: backend.floats(inverse),
+    zero: maybe(backend, zero),
+  });
   return present(out, inverse, zero);
 };
 
 const values: FusedKernel<'ZttStrandValues'> = (inputs, attributes, backend) => {
   const {vAt, width, kept} = attributes;
   const out = backend.output([kept.reduce((n, keep) => n + keep, 0), width]);
-  backend.binding.strandValues(
+  const v = columns(inputs.v, vAt, width, backend);
+  backend.binding.strandValues({
     ...strandsOf(attributes),
-    inputs.v.shape[0]!,
-    ...columns(inputs.v, vAt, width, backend),
+    valueRows: inputs.v.shape[0]!,
+    vStride: v.stride,
+    v: v.memory,
     kept,
-    backend.floats(inputs.weights),
-    backend.floats(inputs.sums),
-    backend.floats(out),
-  );
+    weights: backend.floats(inputs.weights),
+    inverse: backend.floats(inputs.sums),
+    out: backend.floats(out),
+  });
   return [out];
 };
 
@@ -96,7 +107,11 @@ const appendRows: FusedKernel<'ZttAppendRows'> = ({pool, rows}, {at, from}, back
   require(at + count <= capacity, `${count} rows at ${at} of ${capacity}`);
   require(from + width <= stride, `${width} columns from ${from} of ${stride}`);
   const block = [1, 1, count, width, 0, 0, stride, 1, 0, 0, width, 1, from, at * width];
-  backend.binding.copy(Float64Array.from(block), backend.floats(rows), backend.floatsInPlace(pool));
+  backend.binding.copy({
+    block: Float64Array.from(block),
+    x: backend.floats(rows),
+    y: backend.floatsInPlace(pool),
+  });
   return [];
 };
 
