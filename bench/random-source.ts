@@ -2,7 +2,8 @@ import {mkdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import {modelTensors, parseArchitecture, vanilla, writeSafetensors} from '../src/index.js';
+import {writeSafetensors} from '../src/index.js';
+import {modelTensors, parseArchitecture, vanilla} from '../src/model/index.js';
 
 /** GPT-2 small and medium, without what is the default. */
 export const GPT2 = {

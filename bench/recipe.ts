@@ -14,7 +14,6 @@ import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {
   convert,
-  evaluateHeldOut,
   finetune,
   load,
   Tokenizer,
@@ -23,6 +22,7 @@ import {
   type Layout,
   type Model,
 } from '../src/index.js';
+import {evaluateHeldOut} from '../src/score/index.js';
 import {table} from '../src/ui/index.js';
 import {exitsAt, THRESHOLDS, type ExitsAtLength} from './recipe-exits.js';
 

@@ -49,5 +49,6 @@ describe('the README', () => {
     await writeFile(temp.path('example.mjs'), code!);
     const {stdout} = await run(process.execPath, ['example.mjs'], {cwd: temp.path()});
     expect(stdout).toMatch(/^\[ 1, 3, 4096 \]/);
+    expect(stdout).toContain("'acc,none'");
   });
 });

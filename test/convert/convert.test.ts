@@ -1,7 +1,8 @@
 import {readFile, readdir} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
-import {Checkpoint, convert, load, middleSources, revert, UsageError} from '../../src/index.js';
+import {Checkpoint, convert, load, revert, UsageError} from '../../src/index.js';
+import {middleSources} from '../../src/convert/index.js';
 import {fromFloat32, toFloat32} from '../../src/checkpoint/index.js';
 import {expectClose} from '../helpers/close.js';
 import {CASES, Expected, ORACLE} from '../helpers/oracle.js';

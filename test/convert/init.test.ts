@@ -11,13 +11,11 @@ import {
   FormatError,
   init,
   load,
-  modelTensors,
-  parseArchitecture,
   Tokenizer,
   UsageError,
-  vanilla,
   type Architecture,
 } from '../../src/index.js';
+import {modelTensors, parseArchitecture, vanilla} from '../../src/model/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {makeTinyModel, TOKENIZER} from '../helpers/tiny.js';

@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import {writeModelFiles} from '../../src/checkpoint/index.js';
 import {writeFolder} from '../../src/files/index.js';
 import {tensorSources} from '../../src/finetune/run/run-folder.js';
-import {convert, load, modelConfigJson, type ConvertOptions, type LoraConfig} from '../../src/index.js';
+import {convert, load, type ConvertOptions, type LoraConfig} from '../../src/index.js';
+import {modelConfigJson} from '../../src/model/index.js';
 import {ORACLE} from './oracle.js';
 
 /** Writes an oracle case, converted, with LoRA matrices that change what it computes; float32. */

@@ -1,7 +1,7 @@
 import {mkdir, open, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {planWeights, shardIndex, type Dtype} from '../../src/checkpoint/index.js';
-import {familyOf, modelTensors, parseArchitecture, vanilla} from '../../src/index.js';
+import {familyOf, modelTensors, parseArchitecture, vanilla} from '../../src/model/index.js';
 
 /** OPT-13b, as facebook/opt-13b describes it. */
 export const OPT_13B = {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {cachedTokenBytes, load, slots, UsageError, type Model} from '../../src/index.js';
+import {load, slots, UsageError, type Model} from '../../src/index.js';
+import {cachedTokenBytes} from '../../src/model/index.js';
 import {expectClose} from '../helpers/close.js';
 import {writeLoraModel} from '../helpers/lora.js';
 import {cover} from '../helpers/matrix.js';

@@ -2,16 +2,8 @@ import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {cp, open, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
-import {
-  Checkpoint,
-  FormatError,
-  modelTensors,
-  parseArchitecture,
-  SafetensorsFile,
-  UnsupportedError,
-  vanilla,
-  ZttError,
-} from '../../../src/index.js';
+import {Checkpoint, FormatError, SafetensorsFile, UnsupportedError, ZttError} from '../../../src/index.js';
+import {modelTensors, parseArchitecture, vanilla} from '../../../src/model/index.js';
 import {TorchFile, type WeightFile} from '../../../src/checkpoint/index.js';
 import {Op} from '../../../src/checkpoint/torch/pickle-opcodes.js';
 import {CountingFiles} from '../../helpers/counting-files.js';

@@ -1,7 +1,8 @@
 import {beforeAll, describe, expect, it} from 'vitest';
 import {Teacher} from '../../../src/finetune/step/teacher.js';
 import {Trainer} from '../../../src/finetune/step/trainer.js';
-import {hasZeroTokens, type Model} from '../../../src/index.js';
+import {type Model} from '../../../src/index.js';
+import {hasZeroTokens} from '../../../src/model/index.js';
 import {expectClose, expectNormClose} from '../../helpers/close.js';
 import {cover, FULL, type Cell} from '../../helpers/matrix.js';
 import {setUpTensorflow, TENSORFLOW, TENSORFLOW_HINT} from '../../helpers/tensorflow.js';
