@@ -403,14 +403,6 @@ class ZttForCausalLM(PreTrainedModel, GenerationMixin):
     def set_input_embeddings(self, value):
         setattr(self, self.names["tokens"], value)
 
-    def tie_weights(self, missing_keys=None, **kwargs):
-        """A tied config decides, also over an LM head that is stored."""
-        if missing_keys is None:
-            return super().tie_weights(**kwargs)
-        if self.config.tie_word_embeddings:
-            missing_keys.add("lm_head.weight")
-        return super().tie_weights(missing_keys=missing_keys, **kwargs)
-
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs=None, **kwargs):
         """Not reentrant unless told to: DDP takes no reentrant checkpoints of a layer that runs in several cycles."""
         super().gradient_checkpointing_enable(gradient_checkpointing_kwargs or {"use_reentrant": False}, **kwargs)

@@ -53,6 +53,12 @@ export class Checkpoint {
     return this.owner(name).place(name);
   }
 
+  /** Whether two tensors are known to be the same bytes of one file (see `WeightFile.sharesBytes`). */
+  sharesBytes(one: string, other: string): boolean {
+    const owner = this.owner(one);
+    return owner === this.owner(other) && owner.sharesBytes(one, other);
+  }
+
   /** A tensor's bytes, in chunks (see `WeightFile.chunks`). */
   chunks(name: string, start?: number, end?: number): AsyncGenerator<Uint8Array> {
     return this.owner(name).chunks(name, start, end);

@@ -82,7 +82,7 @@ export default class Export extends BaseCommand {
     return report;
   }
 
-  private print({layout, cycles, slots, dtype, opset, nodes, tokenizer, files}: ExportReport): void {
+  private print({layout, cycles, slots, dtype, opset, nodes, tokenizer, notes, files}: ExportReport): void {
     const inCycles = cycles > 1 ? ` in ${cycles} cycles` : '';
     this.log(
       facts([
@@ -91,6 +91,7 @@ export default class Export extends BaseCommand {
         ['files', files.map(({name, bytes}) => `${name} (${format.bytes(bytes)})`).join('\n')],
       ]),
     );
+    this.notes(notes);
     if (!tokenizer) this.note('The model has no tokenizer; transformers.js needs one beside it for text.');
   }
 }

@@ -81,12 +81,15 @@ export default class Generate extends BaseCommand {
   override async run(): Promise<Generated> {
     const {args, flags} = await this.parse(Generate);
     const signal = this.interruptible('stopped.');
-    const [{generate, load, readModelConfig, requireExits, sampler, slots}, {Tokenizer}, {Checkpoint}] =
-      await Promise.all([
-        import('../model/index.js'),
-        import('../tokenizer/index.js'),
-        import('../checkpoint/index.js'),
-      ]);
+    const [
+      {contradictedEnd, generate, load, readModelConfig, requireExits, sampler, slots},
+      {Tokenizer},
+      {Checkpoint},
+    ] = await Promise.all([
+      import('../model/index.js'),
+      import('../tokenizer/index.js'),
+      import('../checkpoint/index.js'),
+    ]);
     const given = withDefaults(GENERATE_OPTIONS, optionsOf(GENERATE_OPTIONS, flags));
     const {seed} = sampler(given);
     const {path} = await this.fetchModel(args.model, signal);
@@ -103,6 +106,8 @@ export default class Generate extends BaseCommand {
     const tokenizer = await Tokenizer.load(checkpoint.folder);
     const model = await load(path, optionsOf(THREADED_ENGINE_OPTIONS, flags));
     this.note(model.engine.why);
+    const otherEnd = contradictedEnd(model.config.endTokenIds, tokenizer);
+    this.warnOf([...model.config.notes, ...tokenizer.notes, ...(otherEnd ? [otherEnd] : [])]);
     const promptIds = tokenizer.encode(flags.prompt);
     const {maxPositions, vocabulary} = model.config.arch;
     tokenizer.requireRows(promptIds, vocabulary, 'the prompt');

@@ -1,6 +1,6 @@
 import {openTrainingData, type DataOptions, type TrainingData} from '../data/index.js';
 import {openDataset} from '../hub/index.js';
-import type {Architecture} from '../model/index.js';
+import {separatorOf, type Architecture} from '../model/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
 import type {ComparisonSettings} from './settings.js';
 import type {TrainSettings} from './variants.js';
@@ -29,15 +29,18 @@ export async function openText({
     seqLen = Math.min(256, arch.maxPositions),
     seed = 0,
   } = training;
+  const tokenizer = await Tokenizer.load(folder);
+  const separator = separatorOf(arch, tokenizer);
+  for (const line of [...tokenizer.notes, ...separator.notes]) options.onNote?.(line);
   return openTrainingData({
     ...options,
     sources: data,
     heldOut: heldOutData ? {sources: heldOutData} : {share: heldOut!},
     openDataset: (repo) => openDataset(repo, {onNote: options.onNote, signal: options.signal}),
     isolateDocuments,
-    tokenizer: await Tokenizer.load(folder),
+    tokenizer,
     vocabulary: arch.vocabulary,
-    separator: arch.eosTokenId ?? arch.bosTokenId,
+    separator: separator.id,
     seqLen,
     seed,
   });

@@ -4,8 +4,7 @@ import {
   countParameters,
   flopsPerToken,
   hasZeroTokens,
-  mapTensors,
-  readModelConfig,
+  readCheckpointConfig,
   slots,
   vanilla,
   type Architecture,
@@ -60,6 +59,8 @@ export interface ModelDescription {
   source: Pick<ZttConfig['source'], 'name' | 'revision' | 'sha256'> | null;
   /** The weight files. */
   files: {name: string; bytes: number}[];
+  /** What a user should know of how contradicting files were read, in lines. */
+  notes: readonly string[];
   /** What a converted model's conversion proved; null if there is no certificate. */
   certificate: Certificate | null;
 }
@@ -77,9 +78,8 @@ export async function describeModel(
 ): Promise<ModelDescription> {
   const checkpoint = await Checkpoint.open(files);
   try {
-    const config = await readModelConfig(checkpoint.folder);
-    mapTensors(checkpoint, config);
-    const {arch, arrangement, ztt} = config;
+    const {config} = await readCheckpointConfig(checkpoint);
+    const {arch, arrangement, ztt, notes} = config;
     const {layers, width, heads, feedForward, vocabulary, maxPositions, embeddingWidth} = arch;
     const flops = flopsPerToken(arch, arrangement, maxPositions);
     const sourceFlops = flopsPerToken(arch, vanilla(layers), maxPositions);
@@ -96,6 +96,7 @@ export async function describeModel(
       share: ztt?.share ?? 'keep',
       middleSources: arrangement.middleSources,
       sizes: {layers, width, heads, feedForward, vocabulary, maxPositions, embeddingWidth},
+      notes,
       tied: arch.tied,
       slots: slots(arrangement).map(({part, place, cycle, sources}) => ({part, place, cycle, sources})),
       threshold: ztt?.threshold ?? 1,

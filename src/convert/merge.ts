@@ -12,9 +12,8 @@ import {UnsupportedError} from '../errors.js';
 import {
   loraScale,
   loraTargets,
-  mapTensors,
   modelConfigJson,
-  readModelConfig,
+  readCheckpointConfig,
   slots,
   type Architecture,
   type Arrangement,
@@ -50,11 +49,10 @@ export async function merge(options: MergeOptions): Promise<MergeReport> {
   await requireFreeOutput(options.output);
   const checkpoint = await Checkpoint.open(options.model);
   try {
-    const config = await readModelConfig(checkpoint.folder);
+    const {config} = await readCheckpointConfig(checkpoint);
     const {arch, arrangement, base, ztt} = config;
     const {lora} = arrangement;
     if (!ztt || !lora) throw new UnsupportedError(`${options.model} has no LoRA matrices to merge.`);
-    mapTensors(checkpoint, config);
     if (lora.per === 'cycle' && arrangement.cycles > 1) {
       throw new UnsupportedError(
         `${options.model} cannot be merged: each of its ${arrangement.cycles} cycles has LoRA matrices of its own, and the cycles have one weight between them; it runs as it is.`,

@@ -13,8 +13,7 @@ import {
   blocks,
   familyOf,
   hasZeroTokens,
-  mapTensors,
-  readModelConfig,
+  readCheckpointConfig,
   slots,
   ZERO_KEYS,
   type ModelConfig,
@@ -72,10 +71,9 @@ export async function revert(options: RevertOptions): Promise<RevertReport> {
   const target = await requireFreeOutput(options.output, outputOptions);
   const checkpoint = await Checkpoint.open(options.model);
   try {
-    const config = await readModelConfig(checkpoint.folder);
+    const {config} = await readCheckpointConfig(checkpoint);
     const {ztt} = config;
     if (!ztt) throw new UnsupportedError(`${options.model} is a plain ${config.arch.family} model already.`);
-    mapTensors(checkpoint, config);
     const {lora, cycles} = config.arrangement;
     if (lora) {
       const way =

@@ -21,7 +21,7 @@ import {
   writeFolder,
 } from '../files/index.js';
 import {requireWhole, UsageError} from '../errors.js';
-import {mapTensors, readModelConfig, type Layout} from '../model/index.js';
+import {readCheckpointConfig, type Layout} from '../model/index.js';
 import {planDataFiles} from './data-files.js';
 import {decoderGraph, executedSlots} from './decoder-graph.js';
 import {encodeModel, OPSET} from './model-proto.js';
@@ -70,6 +70,8 @@ export interface ExportReport {
   nodes: number;
   /** Whether there is a tokenizer beside it. */
   tokenizer: boolean;
+  /** What a user should know of how contradicting files were read, in lines. */
+  notes: readonly string[];
   /** The graph and its weights, by their paths in the output. */
   files: {name: string; bytes: number}[];
 }
@@ -154,7 +156,7 @@ async function prepareFrom(
   checkpoint: Checkpoint,
   {output, cycles: asked, dtype: name = 'float32', maxDataBytes}: ExportPlanOptions,
 ): Promise<Omit<Prepared, 'checkpoint'>> {
-  const config = await readModelConfig(checkpoint.folder);
+  const {config, map} = await readCheckpointConfig(checkpoint);
   const {layout, cycles: all} = config.arrangement;
   const cycles = asked ?? all;
   requireWhole('cycles', cycles, 1, all);
@@ -164,7 +166,7 @@ async function prepareFrom(
       `${slots} layers would be written out; at most ${MAX_SLOTS} can be: use fewer cycles.`,
     );
   }
-  const {stored} = mapTensors(checkpoint, config);
+  const {stored} = map;
   const tokenizer = await tokenizerFiles(checkpoint.folder);
   const dtype = name === 'float32' ? 'F32' : 'F16';
   const graph = decoderGraph(config, cycles, dtype);
@@ -190,6 +192,7 @@ async function prepareFrom(
       opset: OPSET,
       nodes: graph.nodes.length,
       tokenizer: tokenizer.found,
+      notes: config.notes,
       files: [{name: file, bytes: bytes.byteLength}, ...files].map(({name, bytes}) => ({
         name: `${FOLDER}/${name}`,
         bytes,
@@ -206,7 +209,7 @@ function weightSource(
   dtype: GraphDtype,
 ): TensorSource {
   const tensor = stored.get(parameter)!;
-  // `mapTensors` has checked that it is a float.
+  // `readCheckpointConfig` has checked that it is a float.
   const own = checkpoint.info(tensor).dtype as FloatDtype;
   const [start, end] = [from, from + elementCount(shape)].map((element) => element * elementBytes(own));
   return rounded({name, dtype: own, shape, chunks: () => checkpoint.chunks(tensor, start, end)}, dtype);

@@ -5,9 +5,9 @@ import {openTrainingData, type HeldOut, type TrainingData} from '../data/index.j
 import {FileError} from '../errors.js';
 import {
   load,
-  mapTensors,
   modelConfigJson,
-  readModelConfig,
+  readCheckpointConfig,
+  separatorOf,
   vanillaConfig,
   type Model,
   type ModelConfig,
@@ -79,6 +79,8 @@ async function finetuneIn(run: RunFolder, options: FinetuneOptions): Promise<Fin
     return {...report, resumedFrom: settings.steps, alreadyFinished: true};
   }
   const tokenizer = await Tokenizer.load(await folderOf(options.model));
+  const separator = separatorOf(arch, tokenizer);
+  for (const line of [...tokenizer.notes, ...separator.notes]) options.onNote?.(line);
   const rows = settings.batchSize * settings.accumulate;
   const data = await openTrainingData({
     sources: options.data,
@@ -87,7 +89,7 @@ async function finetuneIn(run: RunFolder, options: FinetuneOptions): Promise<Fin
     isolateDocuments: options.isolateDocuments,
     tokenizer,
     vocabulary: arch.vocabulary,
-    separator: arch.eosTokenId ?? arch.bosTokenId,
+    separator: separator.id,
     seqLen: settings.seqLen,
     batchSize: rows,
     seed: settings.seed,
@@ -135,7 +137,7 @@ async function trainOn(data: TrainingData, {run, options, settings, controls, fr
   const {engine, device, threads} = options;
   const lora = newLora(settings);
   const model = await load(from > 0 ? run.checkpoint(from) : options.model, {engine, device, threads, lora});
-  options.onNote?.(model.engine.why);
+  for (const line of [model.engine.why, ...model.config.notes]) options.onNote?.(line);
   let teacher: Teacher | null = null;
   let trainer: Trainer | null = null;
   try {
@@ -225,7 +227,14 @@ async function folderOf(path: string): Promise<string> {
   return checkpoint.folder;
 }
 
-const readConfigOf = async (path: string) => readModelConfig(await folderOf(path));
+async function readConfigOf(path: string): Promise<ModelConfig> {
+  const checkpoint = await Checkpoint.open(path);
+  try {
+    return (await readCheckpointConfig(checkpoint)).config;
+  } finally {
+    await checkpoint.close();
+  }
+}
 
 const teacherConfig = async ({teacher}: Pick<FinetuneOptions, 'teacher'>) =>
   teacher === undefined ? undefined : readConfigOf(teacher);
@@ -238,7 +247,7 @@ async function outputConfig(options: FinetuneOptions, model: Model): Promise<Rec
   if (ztt) return modelConfigJson(base, {...ztt, lora, calibration: undefined}, 'float32');
   const checkpoint = await Checkpoint.open(options.model);
   try {
-    const {prefix, dropped} = mapTensors(checkpoint, await readModelConfig(checkpoint.folder));
+    const {prefix, dropped} = (await readCheckpointConfig(checkpoint)).map;
     const source = options.source ?? {name: basename(resolve(options.model)), revision: null};
     const sha256 = await checkpoint.sha256();
     const card = await readSourceCard(checkpoint.folder);

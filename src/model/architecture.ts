@@ -68,7 +68,8 @@ export interface Architecture {
   block: BlockModules;
   outer: OuterModules;
   bosTokenId: number | null;
-  eosTokenId: number | null;
+  /** Of config.json: the tokens that end a text; none where it names none. */
+  eosTokenIds: readonly number[];
 }
 
 /** A linear map of a block: the module's name relative to it, and its sizes. */

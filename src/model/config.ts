@@ -10,6 +10,7 @@ import {parseArchitecture} from './families/index.js';
 import {checkArrangement, LAYOUTS, MAX_CYCLES, slots, type Arrangement} from './layout.js';
 import {loraTargets} from './lora.js';
 import {loraSchema} from './lora-config.js';
+import {generationEnd} from './text-end.js';
 
 /** How K middle layers are made of the source's m; `keep` keeps all. */
 export const SHARES = ['keep', 'first', 'last', 'stepwise', 'average'] as const;
@@ -79,6 +80,10 @@ export interface ModelConfig {
   base: Record<string, unknown>;
   /** Null for a source checkpoint. */
   ztt: ZttConfig | null;
+  /** The tokens that end a generated text; see `generationEnd`. */
+  endTokenIds: readonly number[];
+  /** What a user should know of how contradicting files were read, in lines. */
+  notes: readonly string[];
 }
 
 /**
@@ -93,11 +98,13 @@ export async function readModelConfig(folder: string): Promise<ModelConfig> {
   const raw = await readJson(path, z.looseObject({}));
   if (raw.model_type !== 'ztt') {
     const arch = parseArchitecture(raw, path);
-    return {arch, arrangement: vanilla(arch.layers), base: raw, ztt: null};
+    const {ids: endTokenIds, notes} = await generationEnd(folder, arch);
+    return {arch, arrangement: vanilla(arch.layers), base: raw, ztt: null, endTokenIds, notes};
   }
   const {base_config: base, ztt} = parseWith(modelSchema, raw, path);
   const arch = parseArchitecture(base, `${path} (base_config)`);
-  return {arch, arrangement: arrangementOf(ztt, arch, path), base, ztt};
+  const {ids: endTokenIds, notes} = await generationEnd(folder, arch);
+  return {arch, arrangement: arrangementOf(ztt, arch, path), base, ztt, endTokenIds, notes};
 }
 
 /** What Transformers' Auto classes load a ZTT model with: classes of the Python files that lie beside it. */

@@ -1,6 +1,7 @@
 /** The network: config, layouts, GPT-2 and OPT blocks, the ZTT forward pass, FLOPs. tfjs is loaded by `load` only. */
 export {blockLinears, LM_HEAD, type Architecture, type TensorSpec} from './architecture.js';
 export {attentionScale} from './attention-scale.js';
+export {readCheckpointConfig, type CheckpointConfig} from './checkpoint-config.js';
 export {curvePointSchema, type Calibration, type CurvePoint} from './calibration.js';
 export {
   modelConfigJson,
@@ -56,6 +57,7 @@ export type {CachedTokens} from './inference/strands.js';
 export type {Model} from './model.js';
 export {MAX_LOGITS} from './max-logits.js';
 export {countParameters, mapTensors, modelTensors, ZERO_KEYS, type TensorMap} from './tensors.js';
+export {contradictedEnd, separatorOf, type EndTokenizer, type Separator} from './text-end.js';
 export type {ExitMeasure, ExitObjective, ExitUnit} from './training/exit-objective.js';
 export type {GradientOptions, LossGradients} from './training/gradients.js';
 export type {HookFor} from './training/stretches.js';

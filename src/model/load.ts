@@ -1,11 +1,12 @@
 import {Checkpoint, elementCount} from '../checkpoint/index.js';
 import {requireRoom, useEngine, type EngineOptions} from '../engine/index.js';
 import {UsageError} from '../errors.js';
-import {readModelConfig, type ModelConfig} from './config.js';
+import {readCheckpointConfig} from './checkpoint-config.js';
+import type {ModelConfig} from './config.js';
 import {initialLora, loraTensors} from './lora.js';
 import type {LoraConfig} from './lora-config.js';
 import type {Model} from './model.js';
-import {mapTensors, modelTensors} from './tensors.js';
+import {modelTensors} from './tensors.js';
 
 /** LoRA matrices that a model is to have. */
 export interface NewLora extends LoraConfig {
@@ -27,8 +28,7 @@ export interface LoadOptions extends EngineOptions {
 export async function load(path: string, options: LoadOptions = {}): Promise<Model> {
   const checkpoint = await Checkpoint.open(path);
   try {
-    const config = await readModelConfig(checkpoint.folder);
-    const {stored} = mapTensors(checkpoint, config);
+    const {config, map} = await readCheckpointConfig(checkpoint);
     const lora = options.lora && loraToAdd(config, options.lora, path);
     const engine = await useEngine(options);
     const [{Model}, {Weights}] = await Promise.all([import('./model.js'), import('./weights.js')]);
@@ -37,7 +37,7 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
       engine,
       tensors.map(({name, shape}) => ({name, bytes: 4 * elementCount(shape)})),
     );
-    const weights = await Weights.read(checkpoint, tensors, stored);
+    const weights = await Weights.read(checkpoint, tensors, map.stored);
     if (!lora) return new Model(config, engine, weights);
     const arrangement = {...config.arrangement, lora};
     weights.add(initialLora(loraTensors(config.arch, arrangement), options.lora!.seed));

@@ -59,8 +59,11 @@ export function mapTensors(checkpoint: Checkpoint, config: ModelConfig): TensorM
   const map = config.ztt
     ? {stored: new Map(specs.map(({name}) => [name, name])), prefix: '', dropped: new Map<string, string>()}
     : mapSource(checkpoint, arch, specs);
-  // A tied config decides, also over a stored head: it is kept in conversions and not used.
+  // Of a tied pair, the one that is stored stands for both; see `readCheckpointConfig` for two that differ.
   const tiedHead = arch.tied && checkpoint.tensors.has(LM_HEAD) ? [LM_HEAD] : [];
+  const tokens = `${arch.outer.tokens}.weight`;
+  if (tiedHead.length > 0 && !checkpoint.tensors.has(map.stored.get(tokens)!))
+    map.stored.set(tokens, LM_HEAD);
   const known = new Set([...map.stored.values(), ...map.dropped.keys(), ...tiedHead]);
   const missing = specs
     .map(({name}) => map.stored.get(name)!)
@@ -106,8 +109,10 @@ function refuseQuantized(checkpoint: Checkpoint): void {
 
 function mapSource(checkpoint: Checkpoint, arch: Architecture, specs: TensorSpec[]): TensorMap {
   const family = familyOf(arch);
-  const tokens = `${arch.outer.tokens}.weight`;
-  const prefix = family.prefixes.find((candidate) => checkpoint.tensors.has(candidate + tokens)) ?? '';
+  const {tokens, positions} = arch.outer;
+  const begins = (prefix: string) =>
+    [tokens, positions].some((name) => checkpoint.tensors.has(`${prefix}${name}.weight`));
+  const prefix = family.prefixes.find(begins) ?? '';
   const stored = new Map(
     specs.map(({name}) => [name, name === LM_HEAD ? LM_HEAD : prefix + sourceName(name, family.layerPrefix)]),
   );

@@ -15,18 +15,28 @@ const OTHER_TOKENIZERS = {
   'tokenizer.model': 'a SentencePiece tokenizer',
 };
 
+/** A tokenizer's files, read, and what a user should know of how. */
+export interface ReadTokenizer {
+  spec: TokenizerSpec;
+  notes: readonly string[];
+}
+
 /**
  * Reads a folder's tokenizer: tokenizer.json, or vocab.json and merges.txt, with what tokenizer_config.json,
  * special_tokens_map.json and added_tokens.json add, as Transformers 5 reads them.
  * @throws FileError if there is none, FormatError naming the file and place for a broken one, UnsupportedError
  *   for one that is not byte-level BPE
  */
-export async function readTokenizer(folder: string): Promise<TokenizerSpec> {
+export async function readTokenizer(folder: string): Promise<ReadTokenizer> {
   const files = await readFiles(folder);
   const tokenizer = join(folder, 'tokenizer.json');
-  if (await exists(tokenizer)) return fromJson(tokenizer, files);
+  if (await exists(tokenizer)) {
+    return {spec: await fromJson(tokenizer, files), notes: files.classNote === null ? [] : [files.classNote]};
+  }
   const [vocab, merges] = [join(folder, 'vocab.json'), join(folder, 'merges.txt')];
-  if ((await exists(vocab)) && (await exists(merges))) return fromVocabulary(vocab, merges, files);
+  if ((await exists(vocab)) && (await exists(merges))) {
+    return {spec: await fromVocabulary(vocab, merges, files), notes: []};
+  }
   for (const [name, what] of Object.entries(OTHER_TOKENIZERS)) {
     if (await exists(join(folder, name))) {
       throw new UnsupportedError(

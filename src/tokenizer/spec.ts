@@ -34,10 +34,12 @@ export type Untokened = Omit<TokenizerSpec, 'addedTokens' | 'named'>;
  *   `addTokens`
  */
 export function withTokens(spec: Untokened, own: readonly Addition[], files: Files): TokenizerSpec {
-  const {config, map, gpt2, configPath} = files;
+  const {config, map, gpt2, complete, configPath} = files;
   const named: Named = {...(gpt2 ? GPT2_TOKEN : {}), ...given(config), ...given(map)};
   const id = ({id: value}: Addition) => Number(value);
-  const listed = [...own, ...files.additions].sort((a, b) => id(a) - id(b));
+  // Of two with one id the first counts, and a list that is complete says how its tokens are matched.
+  const both = complete ? [...files.additions, ...own] : [...own, ...files.additions];
+  const listed = both.sort((a, b) => id(a) - id(b));
   const specials = specialAdditions(named, [config, map], configPath);
   const specialContents = new Set(specials.map(({token}) => token.content));
   // added_tokens.json tells nothing but the id.

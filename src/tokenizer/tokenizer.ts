@@ -29,6 +29,8 @@ export class Tokenizer {
   private constructor(
     /** All that decides what the tokenizer does; plain data, from which another thread makes the same. */
     readonly spec: TokenizerSpec,
+    /** What a user should know of how its files were read, in lines. */
+    readonly notes: readonly string[] = [],
   ) {
     this.surroundings = {before: spec.before, after: spec.after};
     this.cuts = new Cuts(spec);
@@ -46,7 +48,8 @@ export class Tokenizer {
    *   byte-level BPE
    */
   static async load(folder: string): Promise<Tokenizer> {
-    return new Tokenizer(await readTokenizer(folder));
+    const {spec, notes} = await readTokenizer(folder);
+    return new Tokenizer(spec, notes);
   }
 
   /** The tokenizer that another one's `spec` tells of. */
@@ -93,6 +96,11 @@ export class Tokenizer {
     if (!specialTokens) return ids;
     const {before, after} = this.surroundings;
     return [...before, ...ids, ...after];
+  }
+
+  /** Whether an id is a token that marks something, and is no text. */
+  isSpecial(id: number): boolean {
+    return this.specialIds.has(id);
   }
 
   /**

@@ -33,6 +33,11 @@ export abstract class BaseCommand extends Command {
     else process.stderr.write(`${line}\n`);
   }
 
+  /** As `note`, for each of some lines. */
+  protected notes(lines: readonly string[]): void {
+    for (const line of lines) this.note(line);
+  }
+
   /** Shows a job's progress until the command ends. */
   protected async progress(options: ProgressOptions): Promise<Progress> {
     this.shown?.stop();

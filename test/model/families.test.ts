@@ -74,6 +74,44 @@ describe.each(CASES)('%s', (name) => {
   });
 });
 
+describe('a tied config beside another head', () => {
+  it.each(['gpt2-other-head', 'opt-other-head'])(
+    'of %s is told, and what is made of it is untied',
+    async (name) => {
+      const source = join(FAMILIES, name);
+      const output = temp.path(`${name}-noted`);
+      const {notes} = await convert({
+        source,
+        output,
+        head: 0,
+        tail: 0,
+        cycles: 2,
+        verify: 'logits',
+        engine: 'wasm',
+      });
+      expect(notes).toEqual([
+        expect.stringMatching(/lm_head\.weight is stored with other values; the stored head is used/),
+      ]);
+      const {base_config: base, tie_word_embeddings: tied} = JSON.parse(
+        await readFile(join(output, 'config.json'), 'utf8'),
+      ) as {base_config: {tie_word_embeddings: boolean}; tie_word_embeddings: boolean};
+      expect([tied, base.tie_word_embeddings]).toEqual([false, false]);
+      const model = await load(output, {engine: 'wasm'});
+      expect(model.config).toMatchObject({arch: {tied: false}, notes: []});
+      model.dispose();
+    },
+  );
+
+  it('is not told where the stored head is the embedding', async () => {
+    const {notes} = await convert({
+      source: join(FAMILIES, 'opt-sharded'),
+      output: temp.path('same'),
+      layout: 'vanilla',
+    });
+    expect(notes).toEqual([]);
+  });
+});
+
 /** A copy of a case with its config and tensors edited. */
 async function edited(
   name: string,

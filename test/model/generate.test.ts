@@ -16,7 +16,7 @@ afterAll(() => model.dispose());
 
 /** The same model, whose text ends with another token. */
 const endingWith = (eosTokenId: number | null): Pick<Model, 'config' | 'cached'> => ({
-  config: {...model.config, arch: {...model.config.arch, eosTokenId}},
+  config: {...model.config, endTokenIds: eosTokenId === null ? [] : [eosTokenId]},
   cached: (options) => model.cached(options),
 });
 

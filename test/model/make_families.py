@@ -58,6 +58,17 @@ def megatron(state):
     }
 
 
+def other_head(state):
+    """A head of its own beside a config that ties it, as a merge of LoRA with modules_to_save leaves it."""
+    weight = state["lm_head.weight"]
+    return state | {"lm_head.weight": weight + torch.randn_like(weight) * 0.3}
+
+
+def head_alone(state):
+    """Of a tied pair, the head is stored."""
+    return {name: tensor for name, tensor in state.items() if not name.endswith("wte.weight")}
+
+
 # Each: the options of its config, extra tensors, edits of the state, how it is written, edits of config.json.
 CASES = {
     "crfm": dict(
@@ -67,6 +78,8 @@ CASES = {
                      json=dict(model_type=None, architectures=["GPT2Model"], n_ctx=12, output_past=True)),
     "gpt2-bool-masks": dict(extra=masks(torch.bool), json=dict(eos_token_id=[0, 3])),
     "gpt2-untied": dict(config=dict(tie_word_embeddings=False, activation_function="gelu", n_inner=40)),
+    "gpt2-other-head": dict(edits=[other_head], reload=True),
+    "gpt2-head-alone": dict(edits=[head_alone], reload=True),
     "gpt2-unscaled": dict(config=dict(scale_attn_weights=False, activation_function="gelu_fast", layer_norm_epsilon=0.1)),
     "gpt2-double-heads": dict(extra=head("multiple_choice_head"), json=dict(architectures=["GPT2DoubleHeadsModel"])),
     "gpt2-value-head": dict(extra=head("v_head"), torch={}),
@@ -78,6 +91,7 @@ CASES = {
     "opt-post-norm": dict(config=dict(do_layer_norm_before=False), json=dict(word_embed_proj_dim=None)),
     "opt-no-final-norm": dict(config=dict(_remove_final_layer_norm=True), edits=[without_head, only_decoder]),
     "opt-untied": dict(config=dict(tie_word_embeddings=False), torch={}),
+    "opt-other-head": dict(edits=[other_head], torch={}, reload=True),
     "opt-sharded": dict(torch=dict(shards=2)),
     "opt-value-head": dict(extra=head("v_head")),
     "galactica": dict(config=dict(activation_function="gelu"), json=dict(learned_embeddings=True, scale_embeddings=False), torch={}),
@@ -100,7 +114,7 @@ def write_shards(folder, state, count):
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 
-def write(folder, name, config={}, extra={}, edits=(), torch_options=None, json_edits={}):
+def write(folder, name, config={}, extra={}, edits=(), torch_options=None, json_edits={}, reload=False):
     family, base, settings = (GPT2LMHeadModel, GPT2, GPT2Config) if name in GPT2_CASES else (OPTForCausalLM, OPT, OPTConfig)
     settings = settings(**{**base, **config})
     model = family(settings).eval()
@@ -117,12 +131,14 @@ def write(folder, name, config={}, extra={}, edits=(), torch_options=None, json_
     elif torch_options is not None:
         torch.save(state, folder / "pytorch_model.bin", _use_new_zipfile_serialization=not torch_options.get("legacy"))
     else:
-        if settings.tie_word_embeddings:
+        if settings.tie_word_embeddings and not reload:
             state = without_head(state)
         save_file({key: tensor.contiguous() for key, tensor in state.items()}, folder / "model.safetensors", {"format": "pt"})
     written = settings.to_dict() | dict(architectures=[family.__name__]) | json_edits
     kept = {key: value for key, value in written.items() if value is not None}
     (folder / "config.json").write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
+    if reload:
+        logits = family.from_pretrained(folder).eval()(input_ids=ids).logits.detach()
     save_file({"input_ids": ids, "logits": logits}, folder / "expected.safetensors")
 
 
@@ -132,4 +148,5 @@ if __name__ == "__main__":
     for name, case in CASES.items():
         torch.manual_seed(zlib.crc32(name.encode()))
         options = {key: case[key] for key in ["config", "extra", "edits"] if key in case}
-        write(Path(sys.argv[1]) / name, name, torch_options=case.get("torch"), json_edits=case.get("json", {}), **options)
+        options |= dict(torch_options=case.get("torch"), json_edits=case.get("json", {}), reload=case.get("reload", False))
+        write(Path(sys.argv[1]) / name, name, **options)

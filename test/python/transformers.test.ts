@@ -120,7 +120,7 @@ describe.skipIf(!PYTHON)(`Transformers, of the folders that ztt writes${WHY}`, (
         for (const [row, ids] of rows.entries()) {
           const here: number[] = [];
           for await (const {id} of generate(model, ids, {maxNewTokens: GENERATED, ...options})) here.push(id);
-          const ended = here.length < GENERATED ? [model.config.arch.eosTokenId] : [];
+          const ended = here.length < GENERATED ? model.config.endTokenIds.slice(0, 1) : [];
           const own = all.slice(row * width, (row + 1) * width);
           expect(own.slice(0, here.length + ended.length), `${what}, row ${row}`).toEqual([
             ...here,

@@ -68,7 +68,7 @@ describe.each(['gpt2-books', 'opt-tiny'])('words of %s', (name) => {
   let own: (text: string) => number[];
   let library: (text: string) => number[];
   beforeAll(async () => {
-    const spec = await readTokenizer(join(FIXTURES, name));
+    const {spec} = await readTokenizer(join(FIXTURES, name));
     own = encoderOf(spec, true);
     library = encoderOf(withManyTokens(spec), false);
   });
@@ -94,7 +94,7 @@ describe('a vocabulary', () => {
   it.each([null, '<|endoftext|>'])(
     'that lacks a byte is the library’s, unknown token %j',
     async (unknownToken) => {
-      const spec = await readTokenizer(join(FIXTURES, 'gpt2-books'));
+      const {spec} = await readTokenizer(join(FIXTURES, 'gpt2-books'));
       const vocabulary = new Map(spec.vocabulary);
       vocabulary.delete('q');
       const merges = spec.merges.filter((pair) => !pair.join('').includes('q'));

@@ -44,6 +44,11 @@ export abstract class WeightFile {
     return null;
   }
 
+  /** Whether two tensors of one dtype and shape are the same bytes of the file; tied weights are in files of torch.save. */
+  sharesBytes(one: string, other: string): boolean {
+    return one === other;
+  }
+
   /** A tensor's description. @throws FormatError if there is none of this name */
   info(name: string): TensorInfo {
     const info = this.tensors.get(name);

@@ -45,6 +45,17 @@ export class TorchFile extends WeightFile {
     }
   }
 
+  override sharesBytes(one: string, other: string): boolean {
+    const [a, b] = [one, other].map((name) => this.content.tensors.get(name)!);
+    return (
+      a!.storage.key === b!.storage.key &&
+      a!.offset === b!.offset &&
+      a!.dtype === b!.dtype &&
+      a!.columnMajor === b!.columnMajor &&
+      a!.shape.join() === b!.shape.join()
+    );
+  }
+
   async *chunks(name: string, start = 0, end?: number): AsyncGenerator<Uint8Array> {
     this.info(name);
     const {storage, offset, bytes, columnMajor, dtype, shape} = this.content.tensors.get(name)!;

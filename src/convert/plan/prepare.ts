@@ -10,8 +10,7 @@ import {UnsupportedError} from '../../errors.js';
 import {
   countParameters,
   flopsPerToken,
-  mapTensors,
-  readModelConfig,
+  readCheckpointConfig,
   slots,
   vanilla,
   type Architecture,
@@ -48,6 +47,8 @@ export interface ConversionSummary {
   flopsPerToken: {source: number; converted: number};
   /** How many tensors of the output came about how, and how many of the source were dropped. */
   tensors: Record<PlannedTensor['how'] | 'dropped', number>;
+  /** What a user should know of how contradicting files were read, in lines. */
+  notes: readonly string[];
   /** The weight files. */
   files: {name: string; bytes: number}[];
 }
@@ -88,14 +89,13 @@ async function decide(reader: SourceReader, options: PlanOptions): Promise<Conve
   const zeroInit = {kind, seed, beta};
   const {checkpoint} = reader;
   const origin = options.origin ?? {name: nameOf(options.source), revision: null};
-  const config = await readModelConfig(checkpoint.folder);
+  const {config, map} = await readCheckpointConfig(checkpoint);
   if (config.ztt) {
     throw new UnsupportedError(
       `${origin.name} is already a ZTT model; convert its source, or \`ztt revert\` it first.`,
     );
   }
   const {arch} = config;
-  const map = mapTensors(checkpoint, config);
   const {arrangement, share} = arrange(arch.layers, options);
   const dtype = options.dtype ? dtypeNamed(options.dtype) : null;
   const source = {
@@ -121,7 +121,7 @@ async function decide(reader: SourceReader, options: PlanOptions): Promise<Conve
       card: await readSourceCard(checkpoint.folder),
     },
   });
-  const summary = summarize({output: options.output, origin, arch, arrangement, share, ledger, files});
+  const summary = summarize({output: options.output, origin, config, arrangement, share, ledger, files});
   return {reader, config, map, arrangement, planned, ledger, files, summary, ztt};
 }
 
@@ -131,7 +131,7 @@ const nameOf = (source: string | WeightFiles): string =>
 interface SummaryParts {
   output: string;
   origin: Origin;
-  arch: Architecture;
+  config: ModelConfig;
   arrangement: Arrangement;
   share: Share;
   ledger: Ledger;
@@ -139,7 +139,8 @@ interface SummaryParts {
 }
 
 function summarize(parts: SummaryParts): ConversionSummary {
-  const {output, origin, arch, arrangement, share, ledger, files} = parts;
+  const {output, origin, config, arrangement, share, ledger, files} = parts;
+  const {arch, notes} = config;
   const plain = vanilla(arch.layers);
   const converted = countParameters(arch, arrangement);
   const target = (how: PlannedTensor['how']) => ledger.target.filter((entry) => entry.how === how).length;
@@ -170,6 +171,7 @@ function summarize(parts: SummaryParts): ConversionSummary {
       made: target('made'),
       dropped: ledger.source.filter(({how}) => how === 'dropped').length,
     },
+    notes,
     files: files.files.map(({name, bytes}) => ({name, bytes})),
   };
 }

@@ -58,7 +58,8 @@ export async function planTensors(options: PlanTensorsOptions): Promise<PlannedT
       return block ? planBlockTensor(options, block, name) : take(options, map.stored.get(name)!, name);
     });
   // A stored head that the config ties is not used, but it is the user's: it comes along.
-  if (arch.tied && source.tensors.has(LM_HEAD)) planned.push(take(options, LM_HEAD, LM_HEAD));
+  const usesHead = [...map.stored.values()].includes(LM_HEAD);
+  if (arch.tied && source.tensors.has(LM_HEAD) && !usesHead) planned.push(take(options, LM_HEAD, LM_HEAD));
   if (hasZeroTokens(arrangement.layout)) planned.push(await planZeroKeys(options, planned));
   return planned;
 }

@@ -1,6 +1,6 @@
 import {byteLength, Checkpoint, type ByteThread} from '../../checkpoint/index.js';
 import {FormatError} from '../../errors.js';
-import {mapTensors, readModelConfig} from '../../model/index.js';
+import {readCheckpointConfig} from '../../model/index.js';
 import {digestOf} from './certificate.js';
 import type {PlannedTensor} from '../plan/tensor-plan.js';
 import type {SourceReader} from '../source/source-reader.js';
@@ -22,7 +22,7 @@ export async function verifyTensors(
   const plans = new Map(planned.map((tensor) => [tensor.source.name, tensor]));
   const digests = new Map<string, string>();
   try {
-    mapTensors(written, await readModelConfig(folder));
+    await readCheckpointConfig(written);
     const names = written.tensors.keys();
     const lane = async (thread: ByteThread) => {
       for (const name of names) {

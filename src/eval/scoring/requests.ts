@@ -26,10 +26,10 @@ export class Encoder {
   constructor(
     private readonly tokenizer: TextEncoder,
     /** The model's longest input, and its BOS and EOS ids, which count where the tokenizer names none. */
-    private readonly arch: Pick<Architecture, 'maxPositions' | 'bosTokenId' | 'eosTokenId'>,
+    private readonly arch: Pick<Architecture, 'maxPositions' | 'bosTokenId' | 'eosTokenIds'>,
   ) {
     const {bos, eos} = tokenizer.vocabulary();
-    this.prefix = bos ?? eos ?? arch.bosTokenId ?? arch.eosTokenId;
+    this.prefix = bos ?? eos ?? arch.bosTokenId ?? arch.eosTokenIds[0] ?? null;
     this.prefixText = this.prefix === null ? null : tokenizer.decode([this.prefix]);
   }
 

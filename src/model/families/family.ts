@@ -47,12 +47,6 @@ export const flag = (fallback: boolean) =>
 
 export const tokenId = z.number().int().nonnegative().nullish();
 
-/** One token that ends a text, or several, of which the first counts. */
-export const endTokenId = z
-  .union([z.number().int().nonnegative(), z.array(z.number().int().nonnegative()).nonempty()])
-  .nullish()
-  .transform((id) => (Array.isArray(id) ? id[0]! : id));
-
 /** Config names of the activations, and what they compute. `gelu_new` is the tanh form that GPT-2 was trained with. */
 const ACTIVATIONS: Record<string, Activation> = {
   gelu_new: 'gelu_new',

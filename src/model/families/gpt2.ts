@@ -1,9 +1,9 @@
 import {z} from 'zod';
+import {endTokenIds} from '../text-end.js';
 import type {Architecture} from '../architecture.js';
 import {
   activationName,
   count,
-  endTokenId,
   flag,
   layerCount,
   tokenId,
@@ -25,7 +25,7 @@ const schema = z.object({
   add_cross_attention: z.literal(false, 'cross-attention is not supported').nullish(),
   tie_word_embeddings: flag(true),
   bos_token_id: tokenId,
-  eos_token_id: endTokenId,
+  eos_token_id: endTokenIds,
 });
 
 /** GPT-2: pre-norm, q, k and v fused in a Conv1D, learned positions, usually a tied LM head. */
@@ -63,7 +63,7 @@ export const gpt2: Family<'gpt2'> = {
       },
       outer: {tokens: 'wte', positions: 'wpe', projectIn: null, projectOut: null, finalNorm: 'ln_f'},
       bosTokenId: c.bos_token_id ?? null,
-      eosTokenId: c.eos_token_id ?? null,
+      eosTokenIds: c.eos_token_id,
     };
   },
   prefixes: ['transformer.', ''],

@@ -1,9 +1,9 @@
 import {z} from 'zod';
+import {endTokenIds} from '../text-end.js';
 import type {Architecture} from '../architecture.js';
 import {
   activationName,
   count,
-  endTokenId,
   flag,
   layerCount,
   tokenId,
@@ -26,7 +26,7 @@ const schema = z.object({
   layer_norm_elementwise_affine: flag(true),
   tie_word_embeddings: flag(true),
   bos_token_id: tokenId,
-  eos_token_id: endTokenId,
+  eos_token_id: endTokenIds,
 });
 
 /** OPT: separate q, k and v, positions offset by 2, pre-norm or (opt-350m) post-norm with a narrower embedding. */
@@ -72,7 +72,7 @@ export const opt: Family<'opt'> = {
         finalNorm: c.do_layer_norm_before && !c._remove_final_layer_norm ? 'final_layer_norm' : null,
       },
       bosTokenId: c.bos_token_id ?? null,
-      eosTokenId: c.eos_token_id ?? null,
+      eosTokenIds: c.eos_token_id,
     };
   },
   prefixes: ['model.decoder.', 'decoder.', 'model.', ''],

@@ -27,7 +27,7 @@ export interface GeneratedToken {
 }
 
 /**
- * Continues a text, one token after the other, until the model's end-of-text token, which is not given, or as many
+ * Continues a text, one token after the other, until one of the tokens that end a text, which is not given, or as many
  * tokens as asked for. Keys and values are cached. A text that has filled the model's positions goes on from the last
  * half of them, computed anew; of a longer prompt the last tokens that fit are read.
  * @throws UsageError for no ids, or options that cannot be
@@ -38,7 +38,7 @@ export async function* generate(
   options: GenerateOptions = {},
 ): AsyncGenerator<GeneratedToken> {
   const {maxNewTokens = LENGTH.default, signal, temperature, topK, topP, seed, ...forward} = options;
-  const {arch, arrangement} = model.config;
+  const {arch, arrangement, endTokenIds} = model.config;
   checkOption('max-new-tokens', LENGTH, maxNewTokens);
   if (ids.length === 0) throw new UsageError('there are no tokens to continue; give a longer prompt.');
   const exits = {...forward, exitGranularity: 'token'} as const;
@@ -52,7 +52,7 @@ export async function* generate(
       signal?.throwIfAborted();
       const {logits, slotsPerToken} = await text.read();
       const id = next(logits);
-      if (id === arch.eosTokenId) return;
+      if (endTokenIds.includes(id)) return;
       text.add(id);
       const slots = slotsPerToken.at(-1)!;
       yield {id, slots, cycles: cyclesOf(arrangement, slots)};

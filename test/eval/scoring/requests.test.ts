@@ -23,7 +23,7 @@ function tokenizer(special: boolean, named: Named = {bos: null, eos: null, pad: 
     requireRows: () => {},
   };
 }
-const arch = {maxPositions: 6, bosTokenId: 2, eosTokenId: null};
+const arch = {maxPositions: 6, bosTokenId: 2, eosTokenIds: []};
 const gpt2 = new Encoder(tokenizer(false), arch);
 const opt = new Encoder(tokenizer(true), arch);
 const ids = (text: string) => [...text].map((character) => character.codePointAt(0)!);
@@ -46,7 +46,7 @@ describe('a pair', () => {
     expect(opt.pair('', 'xy', '')).toEqual({context: [2], continuation: ids('xy')});
     expect(opt.pair('x', 'y', '')).toEqual({context: [2, ...ids('x')], continuation: ids('y')});
     expect(opt.pair('</s>x', 'y', '')).toEqual({context: [2, ...ids('x')], continuation: ids('y')});
-    const eos = new Encoder(tokenizer(false), {...arch, bosTokenId: null, eosTokenId: 2});
+    const eos = new Encoder(tokenizer(false), {...arch, bosTokenId: null, eosTokenIds: [2]});
     expect(eos.pair('', 'x', '').context).toEqual([2]);
   });
 
@@ -146,7 +146,12 @@ it('a token that the model has no row for is told by the line', async () => {
   const task = await openTask(OPT.tasks.last_words);
   const row = tokenizer.encode((task.rows[0]!.doc as {text: string}).text);
   const largest = Math.max(...row);
-  const arch = {maxPositions: 256, bosTokenId: 2, eosTokenId: 2, vocabulary: largest} as Architecture;
+  const arch = {
+    maxPositions: 256,
+    bosTokenId: 2,
+    eosTokenIds: [2],
+    vocabulary: largest,
+  } as Partial<Architecture> as Architecture;
   expect(() => taskRequests(task, tokenizer, arch)).toThrow(
     new RegExp(`last_words\\.jsonl, line 1: the token ".+" has the id ${largest}, but .* ${largest} rows`),
   );
