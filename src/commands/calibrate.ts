@@ -75,7 +75,8 @@ export default class Calibrate extends BaseCommand {
       device: flags.device,
       threads: flags.threads,
     });
-    this.notes([model.engine.why, ...model.config.notes, ...tokenizer.notes]);
+    this.note(model.engine.why);
+    this.warnOf([...model.config.notes, ...tokenizer.notes]);
     const progress = await this.progress({title: 'Reading tasks'});
     let begun = false;
     const calibration = await calibrate(model, tokenizer, {

@@ -185,7 +185,7 @@ export default class Convert extends BaseCommand {
       const plan = await planConversion({...options, source: opened.files, origin: originOf(opened)});
       if (flags['dry-run']) {
         this.printPlan(plan);
-        this.notes(plan.notes);
+        this.warnOf(plan.notes);
         return plan;
       }
     }
@@ -205,7 +205,7 @@ export default class Convert extends BaseCommand {
     });
     progress.stop();
     this.print(report);
-    this.notes(report.notes);
+    this.warnOf(report.notes);
     this.note(`Next: ztt info ${report.output}, or ztt finetune ${report.output} --output run --data FILE`);
     return report;
   }

@@ -135,7 +135,8 @@ export default class Eval extends BaseCommand {
       device: flags.device,
       threads: flags.threads,
     });
-    this.notes([model.engine.why, ...model.config.notes, ...tokenizer.notes]);
+    this.note(model.engine.why);
+    this.warnOf([...model.config.notes, ...tokenizer.notes]);
     const progress = await this.progress({title: 'Reading tasks'});
     const logged: {task: string; threshold: number; samples: Sample[]}[] = [];
     let part: string | null = null;

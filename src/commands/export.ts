@@ -91,7 +91,7 @@ export default class Export extends BaseCommand {
         ['files', files.map(({name, bytes}) => `${name} (${format.bytes(bytes)})`).join('\n')],
       ]),
     );
-    this.notes(notes);
+    this.warnOf(notes);
     if (!tokenizer) this.note('The model has no tokenizer; transformers.js needs one beside it for text.');
   }
 }

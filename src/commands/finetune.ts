@@ -204,6 +204,7 @@ export default class Finetune extends BaseCommand {
         progress.update(step, steps, detail);
       },
       onNote: (line) => this.note(line),
+      onWarning: (line) => this.warnOf([line]),
       signal,
     });
     progress.stop();

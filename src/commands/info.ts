@@ -32,7 +32,7 @@ export default class Info extends BaseCommand {
     const {files, name, revision} = await this.openModel(args.model, this.interruptible('stopped.'));
     const model = await describeModel(files, {name, revision});
     this.print(model);
-    this.notes(model.notes);
+    this.warnOf(model.notes);
     return model;
   }
 

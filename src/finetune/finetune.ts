@@ -80,7 +80,7 @@ async function finetuneIn(run: RunFolder, options: FinetuneOptions): Promise<Fin
   }
   const tokenizer = await Tokenizer.load(await folderOf(options.model));
   const separator = separatorOf(arch, tokenizer);
-  for (const line of [...tokenizer.notes, ...separator.notes]) options.onNote?.(line);
+  for (const line of [...tokenizer.notes, ...separator.notes]) options.onWarning?.(line);
   const rows = settings.batchSize * settings.accumulate;
   const data = await openTrainingData({
     sources: options.data,
@@ -137,7 +137,8 @@ async function trainOn(data: TrainingData, {run, options, settings, controls, fr
   const {engine, device, threads} = options;
   const lora = newLora(settings);
   const model = await load(from > 0 ? run.checkpoint(from) : options.model, {engine, device, threads, lora});
-  for (const line of [model.engine.why, ...model.config.notes]) options.onNote?.(line);
+  options.onNote?.(model.engine.why);
+  for (const line of model.config.notes) options.onWarning?.(line);
   let teacher: Teacher | null = null;
   let trainer: Trainer | null = null;
   try {

@@ -1,6 +1,6 @@
 import {join} from 'node:path';
 import {z} from 'zod';
-import {exists, parseWith, readJson} from '../checkpoint/index.js';
+import {exists, parseWith, readJson} from '../files/index.js';
 import type {Architecture} from './architecture.js';
 
 // Three files say which tokens end a text: generation_config.json, config.json and the tokenizer's. This file holds the

@@ -28,14 +28,17 @@ export abstract class BaseCommand extends Command {
 
   /** Prints a line for people: on stderr, and not where only a program reads. */
   protected note(line: string): void {
-    if (this.quiet) return;
-    if (this.shown) this.shown.note(line);
+    if (!this.quiet) this.tell(line);
+  }
+
+  private tell(line: string): void {
+    if (this.shown && !this.quiet) this.shown.note(line);
     else process.stderr.write(`${line}\n`);
   }
 
-  /** As `note`, for each of some lines. */
-  protected notes(lines: readonly string[]): void {
-    for (const line of lines) this.note(line);
+  /** Prints lines that no reader may miss, such as a choice between contradicting files: on stderr, always. */
+  protected warnOf(lines: readonly string[]): void {
+    for (const line of lines) this.tell(line);
   }
 
   /** Shows a job's progress until the command ends. */

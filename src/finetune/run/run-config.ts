@@ -7,7 +7,17 @@ import type {FinetuneOptions, RunControls, RunSettings} from '../settings/option
 const CONFIG = 'config.yaml';
 
 /** Of the options, what says nothing about the run itself. */
-const LEFT_OUT = ['output', 'source', 'resume', 'signal', 'openDataset', 'onData', 'onStep', 'onNote'];
+const LEFT_OUT = [
+  'output',
+  'source',
+  'resume',
+  'signal',
+  'openDataset',
+  'onData',
+  'onStep',
+  'onNote',
+  'onWarning',
+];
 
 /** A run's options with all defaults filled in, by the names of the command line's flags. */
 export type RunConfig = Record<string, unknown>;

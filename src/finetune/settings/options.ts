@@ -61,6 +61,8 @@ export interface FinetuneOptions extends Omit<Partial<RunSettings>, 'batchSize'>
   onStep?: (metrics: StepMetrics & {steps: number}) => void;
   /** Called with a line a user should know: the engine taken, where a run goes on from. */
   onNote?: (line: string) => void;
+  /** Called with a line that no user may miss: what was taken where files contradict each other. */
+  onWarning?: (line: string) => void;
   /** Aborting it finishes the step, saves a checkpoint and throws InterruptedError. */
   signal?: AbortSignal;
 }

@@ -1,15 +1,7 @@
 import {z} from 'zod';
 import {endTokenIds} from '../text-end.js';
 import type {Architecture} from '../architecture.js';
-import {
-  activationName,
-  count,
-  flag,
-  layerCount,
-  tokenId,
-  VALUE_HEAD,
-  type Family,
-} from './family.js';
+import {activationName, count, flag, layerCount, tokenId, VALUE_HEAD, type Family} from './family.js';
 
 const schema = z.object({
   vocab_size: count,
