@@ -60,5 +60,6 @@ export {countParameters, mapTensors, modelTensors, ZERO_KEYS, type TensorMap} fr
 export {contradictedEnd, separatorOf, type EndTokenizer, type Separator} from './text-end.js';
 export type {ExitMeasure, ExitObjective, ExitUnit} from './training/exit-objective.js';
 export type {GradientOptions, LossGradients} from './training/gradients.js';
+export type {RowExits} from './training/mixed-depths.js';
 export type {HookFor} from './training/stretches.js';
 export type {LossMask} from './training/targets.js';

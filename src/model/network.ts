@@ -51,6 +51,12 @@ export class Network {
     }));
   }
 
+  /** The cycles before which tokens may exit where so many run, in order. */
+  exitCycles(cycles = this.config.arrangement.cycles): number[] {
+    const from = this.config.ztt?.exit_from_cycle ?? 2;
+    return Array.from({length: cycles}, (_, i) => i + 1).filter((cycle) => cycle >= from);
+  }
+
   /** ids [B, T] to [B, T, D]. */
   embed(ids: tf.Tensor2D): tf.Tensor3D {
     const {outer, positionOffset} = this.config.arch;
@@ -83,7 +89,7 @@ export class Network {
   }
 
   /** The stretches of a forward pass in training, in order: the embedding, the head, each cycle, the tail. */
-  stretches(ids: tf.Tensor2D, {hookFor, cycles}: PassOptions = {}): Stretch[] {
+  stretches(ids: tf.Tensor2D, {hookFor, cycles, depths}: PassOptions = {}): Stretch[] {
     const embedding: Stretch = {
       part: null,
       cycle: 1,
@@ -101,12 +107,16 @@ export class Network {
           const hook = hookFor?.(i + 1);
           const mask = this.mask(ids.shape[1]);
           const slots = this.slots();
-          return group.reduce((before, {index}) => {
-            const pass =
-              observe && this.zeroTokens === 1
-                ? (zero: () => tf.Tensor3D) => observe({index, before, zero})
-                : undefined;
-            return this.blocks.run(before, slots[index]!, mask, hook, pass);
+          return group.reduce((before, {index, place}) => {
+            const chooses = part === 'middle' && place === 0 && (depths?.chooses(cycle) ?? false);
+            if (chooses && this.zeroTokens === 0) depths!.choose(cycle, null);
+            const pass = (zero: () => tf.Tensor3D) => {
+              if (chooses) depths!.choose(cycle, zero);
+              observe?.({index, before, zero});
+            };
+            const observed = this.zeroTokens === 1 && (observe || chooses) ? pass : undefined;
+            const after = this.blocks.run(before, slots[index]!, mask, hook, observed);
+            return part === 'middle' && depths ? depths.after(cycle, before, after) : after;
           }, x!);
         },
       };

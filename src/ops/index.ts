@@ -28,3 +28,4 @@ export type {Columns, KeyRange, KeyView, Strand, StrandScores, StrandWeights} fr
 export {add, mergeHeads, reshape, splitHeads, takeRows, withGradient} from './structure.js';
 export {tokenScores} from './token-scores.js';
 export {zeroCrossEntropy} from './zero-cross-entropy.js';
+export {selectTokens} from './select-tokens.js';

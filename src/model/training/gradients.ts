@@ -2,12 +2,15 @@ import * as tf from '@tensorflow/tfjs-core';
 import {add, addGradients, reshape, withGradient, type TeacherHead} from '../../ops/index.js';
 import {ExitCosts, type ExitMeasure, type ExitObjective} from './exit-objective.js';
 import type {Network} from '../network.js';
+import {MixedDepths, type RowExits} from './mixed-depths.js';
 import type {PassOptions, Stretch} from './stretches.js';
 import {targetsOf, type LossMask, type Targets} from './targets.js';
 
 // Shapes: B batch, T tokens, D width.
 
-export interface GradientOptions extends PassOptions {
+export interface GradientOptions extends Omit<PassOptions, 'depths'> {
+  /** For each row which of its tokens leave the cycles early, as exits by token let them; null for none of a row's. */
+  mixedDepths?: readonly (RowExits | null)[];
   /** Which tokens count as targets; all unless given. */
   lossMask?: LossMask;
   /** How many targets the mean is over, where the batch is a part of a larger one; its own unless given. */
@@ -76,14 +79,26 @@ export function lossGradients(
   ids: tf.Tensor2D,
   options: GradientOptions = {},
 ): LossGradients {
-  const {lossMask, targets: count, teacher, exitLossWeight = 0, exits, checkpointCycles} = options;
-  const stretches = network.stretches(ids, options);
+  const {
+    lossMask,
+    targets: count,
+    teacher,
+    exitLossWeight = 0,
+    exits,
+    checkpointCycles,
+    mixedDepths,
+  } = options;
+  const depths = mixedDepths?.some((row) => row !== null)
+    ? new MixedDepths(mixedDepths, ids.shape[1], network.exitCycles(options.cycles))
+    : undefined;
+  const stretches = network.stretches(ids, {...options, depths});
   const targets = tf.tidy(() => ({...targetsOf(ids, lossMask, count)}));
   const tail = (x: tf.Tensor3D) => throughTail(stretches, x);
   const costs = exits ? new ExitCosts(network, targets, exits, tail, ids.shape) : null;
   const pass = {network, stretches, targets, teacher, exitLossWeight, costs};
   const result = checkpointCycles ? checkpointed(pass) : whole(pass);
   costs?.dispose();
+  depths?.dispose();
   tf.dispose([targets.next, targets.weights]);
   return {...result, exits: costs ? costs.measures.sort((a, b) => a.slot - b.slot) : []};
 }

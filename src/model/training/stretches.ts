@@ -1,6 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type {BranchHook} from '../block.js';
 import type {Part, Slot} from '../layout.js';
+import type {MixedDepths} from './mixed-depths.js';
 
 /**
  * The hook for a stretch of the forward pass. It is made anew whenever the stretch runs, so that one that is computed
@@ -14,6 +15,8 @@ export interface PassOptions {
   hookFor?: HookFor;
   /** Cycles to run, from 1; all of them unless given. The tail follows the last one. */
   cycles?: number;
+  /** Tokens that leave the cycles early; none unless given. */
+  depths?: MixedDepths;
 }
 
 /** A slot with a zero token, as it is passed. */
