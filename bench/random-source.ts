@@ -24,7 +24,7 @@ export async function writeRandomSource(folder: string, config: typeof GPT2): Pr
   await mkdir(folder);
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
   const arch = parseArchitecture(config, 'the bench');
-  const tensors = modelTensors(arch, vanilla(arch.layers)).map(({name, shape}) => ({
+  const tensors = modelTensors(arch, vanilla(arch.layers.length)).map(({name, shape}) => ({
     name: name.replace(/^middle\./, 'h.'),
     dtype: 'F32' as const,
     shape,

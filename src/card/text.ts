@@ -1,9 +1,9 @@
 import {numeral} from '../charts/index.js';
+import {familyNamed} from '../model/index.js';
 import {sourceRepo, type CardFacts} from './facts.js';
 import {code, digits, factTable, plain, whole} from './markdown.js';
 import {resultsText} from './results-text.js';
 
-const FAMILIES = {gpt2: 'GPT-2', opt: 'OPT'} as const;
 const PAPER = '[Zero Token Transformer](https://arxiv.org/abs/2502.12214)';
 
 /** The part of a card that is generated: what the model is, what it gives, how it was made and is used, its limits. */
@@ -27,7 +27,7 @@ function about(facts: CardFacts): string {
         ? ' Each executed layer has a zero token in its attention, a trainable key whose value is zero; the weight that it draws says how little the layer has to add. Above a threshold the model stops cycling, so that one checkpoint serves many compute budgets.'
         : ''),
     factTable([
-      ['family', FAMILIES[model.family]],
+      ['family', familyNamed(model.family).title],
       ['layout', `${arrangement}: ${slots.length} layers executed, ${sizes.layers} in the source`],
       [
         'parameters',

@@ -152,7 +152,7 @@ async function modelsOf(
   const settings = {...training, ...variant.train};
   try {
     await planConversion({...variant.convert, source: path, output: join(output, NOWHERE)});
-    const config = {...source, arrangement: arrange(source.arch.layers, variant.convert).arrangement};
+    const config = {...source, arrangement: arrange(source.arch.layers.length, variant.convert).arrangement};
     const mayExit = exitRule(config, {...variant.exits, threshold: MIDDLING}).checksAny;
     const plan = (steps: number) => planFinetuneOf(config, {...settings, output, data, steps});
     const steps = await stepsWithin(budget, plan);

@@ -126,7 +126,7 @@ async function writeConverted(
 
 /** What config.json says of the dtype: the token embedding's, which nearly always is that of all. */
 function storedDtype({config, planned}: Conversion): DtypeName {
-  const tokens = planned.find(({source}) => source.name === `${config.arch.outer.tokens}.weight`)!;
+  const tokens = planned.find(({source}) => source.name === `${config.arch.embedding.tokens}.weight`)!;
   return DTYPE_NAMES[tokens.source.dtype as FloatDtype];
 }
 

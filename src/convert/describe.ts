@@ -17,6 +17,15 @@ import {
 } from '../model/index.js';
 import {readCertificate, type Certificate} from './proof/certificate.js';
 
+/** The sizes of the source's network. */
+export interface ModelSizes extends Pick<Architecture, 'width' | 'heads' | 'vocabulary' | 'maxPositions'> {
+  layers: number;
+  /** The width of the feed-forward networks; the largest, where layers differ. */
+  feedForward: number;
+  /** The width of the token embedding. */
+  embeddingWidth: number;
+}
+
 /** What a checkpoint is, as its headers tell it. */
 export interface ModelDescription {
   /** A local path, or a Hub repo's name. */
@@ -35,10 +44,7 @@ export interface ModelDescription {
   share: Share;
   /** For each middle layer, the source layers it came from. */
   middleSources: number[][];
-  sizes: Pick<
-    Architecture,
-    'layers' | 'width' | 'heads' | 'feedForward' | 'vocabulary' | 'maxPositions' | 'embeddingWidth'
-  >;
+  sizes: ModelSizes;
   /** Whether the LM head is the token embedding. */
   tied: boolean;
   /** The executed layers, in order. */
@@ -80,9 +86,9 @@ export async function describeModel(
   try {
     const {config} = await readCheckpointConfig(checkpoint);
     const {arch, arrangement, ztt, notes} = config;
-    const {layers, width, heads, feedForward, vocabulary, maxPositions, embeddingWidth} = arch;
-    const flops = flopsPerToken(arch, arrangement, maxPositions);
-    const sourceFlops = flopsPerToken(arch, vanilla(layers), maxPositions);
+    const source = vanilla(arch.layers.length);
+    const flops = flopsPerToken(arch, arrangement, arch.maxPositions);
+    const sourceFlops = flopsPerToken(arch, source, arch.maxPositions);
     return {
       path: repo?.name ?? (typeof files === 'string' ? files : files.folder),
       revision: repo?.revision ?? null,
@@ -95,9 +101,9 @@ export async function describeModel(
       cycles: arrangement.cycles,
       share: ztt?.share ?? 'keep',
       middleSources: arrangement.middleSources,
-      sizes: {layers, width, heads, feedForward, vocabulary, maxPositions, embeddingWidth},
+      sizes: sizesOf(arch),
       notes,
-      tied: arch.tied,
+      tied: arch.lmHead.tied,
       slots: slots(arrangement).map(({part, place, cycle, sources}) => ({part, place, cycle, sources})),
       threshold: ztt?.threshold ?? 1,
       exitFromCycle: ztt?.exit_from_cycle ?? 2,
@@ -105,7 +111,7 @@ export async function describeModel(
       lora: arrangement.lora ? {...arrangement.lora, parameters: loraParameters(config)} : null,
       parameters: {
         ...countParameters(arch, arrangement),
-        source: countParameters(arch, vanilla(layers)).all,
+        source: countParameters(arch, source).all,
       },
       flopsPerToken: {fullDepth: flops, source: sourceFlops, ratioToSource: flops / sourceFlops},
       dtypes: dtypesOf(checkpoint),
@@ -120,6 +126,19 @@ export async function describeModel(
   } finally {
     await checkpoint.close();
   }
+}
+
+function sizesOf(arch: Architecture): ModelSizes {
+  const {layers, width, heads, vocabulary, maxPositions, embedding} = arch;
+  return {
+    layers: layers.length,
+    width,
+    heads,
+    feedForward: layers.reduce((most, {mlp}) => Math.max(most, mlp.width), 0),
+    vocabulary,
+    maxPositions,
+    embeddingWidth: embedding.width,
+  };
 }
 
 const loraParameters = ({arch, arrangement}: ModelConfig): number =>

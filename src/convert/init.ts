@@ -1,9 +1,9 @@
-import {z} from 'zod';
 import {elementBytes, elementCount, fromFloat32, writeModelFiles} from '../checkpoint/index.js';
-import {requireFreeOutput, writeFolder} from '../files/index.js';
+import {parseWith, requireFreeOutput, writeFolder} from '../files/index.js';
 import {UsageError} from '../errors.js';
 import {
   countParameters,
+  familyOf,
   flopsPerToken,
   modelConfigJson,
   modelTensors,
@@ -15,19 +15,10 @@ import {
   type ZeroInit,
 } from '../model/index.js';
 import {withBaseConfig, type BaseConfig, type BaseConfigOptions} from './from-scratch/base-config.js';
-import {randomTensor, type InitialValues} from './from-scratch/random-tensors.js';
+import {randomTensor} from './from-scratch/random-tensors.js';
 import {arrange, type ArrangeOptions} from './plan/share.js';
 import {ZERO_INIT_BETA, zeroKeys, type ZeroKeyInit} from './zero-tokens/zero-keys.js';
 import {zttEntry} from './zero-tokens/ztt-entry.js';
-
-/** Transformers' default of `initializer_range` and `init_std`. */
-const DEFAULT_STD = 0.02;
-
-const initSchema = z.looseObject({
-  initializer_range: z.number().positive().optional(),
-  init_std: z.number().positive().optional(),
-  pad_token_id: z.number().int().nonnegative().nullish(),
-});
 
 export interface InitOptions
   extends BaseConfigOptions, Pick<ArrangeOptions, 'layout' | 'cycles' | 'head' | 'tail'> {
@@ -74,9 +65,9 @@ export async function init(options: InitOptions): Promise<InitReport> {
 async function write(options: InitOptions, {base, carryFrom, where}: BaseConfig): Promise<InitReport> {
   const {zeroInit = 'normal', seed = 0, output, onProgress, signal} = options;
   const arch = parseArchitecture(base, where);
-  const {arrangement} = arrange(arch.layers, options);
+  const {arrangement} = arrange(arch.layers.length, options);
   const zeroKeyInit = {kind: zeroInit, seed, beta: ZERO_INIT_BETA};
-  const values = initialValues(base);
+  const values = parseWith(familyOf(arch).initialValues, base, where);
   const specs = modelTensors(arch, arrangement);
   const tensors = specs.map((spec) =>
     spec.name === ZERO_KEYS ? keys(spec, zeroKeyInit) : randomTensor(arch, spec, values, seed),
@@ -109,10 +100,4 @@ async function write(options: InitOptions, {base, carryFrom, where}: BaseConfig)
 function keys({name, shape}: TensorSpec, init: ZeroKeyInit) {
   const bytes = fromFloat32(zeroKeys(init, shape as [number, number, number], []), 'F32');
   return {name, dtype: 'F32' as const, shape, chunks: () => [bytes]};
-}
-
-function initialValues(base: Record<string, unknown>): InitialValues {
-  const {model_type: type, ...config} = initSchema.parse(base);
-  const std = (type === 'opt' ? config.init_std : config.initializer_range) ?? DEFAULT_STD;
-  return {std, paddingRow: type === 'opt' ? (config.pad_token_id ?? null) : null};
 }

@@ -11,6 +11,7 @@ import {requireFreeOutput, writeFolder} from '../files/index.js';
 import {UnsupportedError} from '../errors.js';
 import {
   loraScale,
+  layerLinears,
   loraTargets,
   modelConfigJson,
   readCheckpointConfig,
@@ -64,7 +65,7 @@ export async function merge(options: MergeOptions): Promise<MergeReport> {
       const pair = pairs.get(name);
       return pair ? merged(checkpoint, name, pair, arch) : copied(checkpoint, name, name);
     });
-    const {dtype} = checkpoint.info(`${arch.outer.tokens}.weight`);
+    const {dtype} = checkpoint.info(`${arch.embedding.tokens}.weight`);
     const json = modelConfigJson(
       base,
       {...ztt, lora: undefined},
@@ -105,10 +106,12 @@ interface Pair {
 function pairsOf(arch: Architecture, arrangement: Arrangement, lora: LoraConfig): Map<string, Pair> {
   const numbers = {rank: lora.rank, scale: loraScale(lora)};
   const entries = slots(arrangement).flatMap((slot) =>
-    loraTargets(arch, lora).map(({name, inputs, outputs}): [string, Pair] => [
-      `${slot.prefix}${name}.weight`,
-      {name: `${slot.lora}${name}`, inputs, outputs, ...numbers},
-    ]),
+    loraTargets(layerLinears(arch, arch.layers[slot.sources[0]!]!), lora).map(
+      ({name, inputs, outputs}): [string, Pair] => [
+        `${slot.prefix}${name}.weight`,
+        {name: `${slot.lora}${name}`, inputs, outputs, ...numbers},
+      ],
+    ),
   );
   return new Map(entries);
 }

@@ -13,9 +13,12 @@ import {
   blocks,
   familyOf,
   hasZeroTokens,
+  layerOf,
+  parseArchitecture,
   readCheckpointConfig,
   slots,
   ZERO_KEYS,
+  type Architecture,
   type ModelConfig,
   type Slot,
   type ZttConfig,
@@ -60,7 +63,7 @@ export interface RevertReport {
 }
 
 /**
- * Writes a plain GPT-2 or OPT checkpoint, with the source's names and the model's bytes. It can be done as it
+ * Writes a plain checkpoint of the model's family, with the source's names and the model's bytes. It can be done as it
  * is for one cycle of all layers without zero tokens; else the options must allow what changes.
  * @throws UsageError naming the option that is needed, UnsupportedError for what is no ZTT model
  */
@@ -90,9 +93,8 @@ export async function revert(options: RevertOptions): Promise<RevertReport> {
     if (hasZeroTokens(ztt.layout)) await useEngine({engine, device});
     const unrolled = needsUnroll(config, ztt);
     const layers = unrolled ? slots(config.arrangement) : blocks(config.arrangement);
-    const foldScale = unrolled && config.arch.inverseLayerScale;
-    const tensors = plainTensors(checkpoint, config, ztt, layers, foldScale);
-    const base = plainConfig(checkpoint, config, layers.length, foldScale);
+    const base = plainConfig(checkpoint, config, layers);
+    const tensors = plainTensors(checkpoint, config, ztt, layers, parseArchitecture(base, options.output));
     const sources = tensors.map(({source}) => source);
     const total = sources.reduce((sum, source) => sum + byteLength(source), 0);
     await requireFreeSpace(target, total);
@@ -157,7 +159,7 @@ function plainTensors(
   config: ModelConfig,
   ztt: ZttConfig,
   layers: Slot[],
-  foldScale: boolean,
+  plain: Architecture,
 ): PlainTensor[] {
   const family = familyOf(config.arch);
   const {prefix: sourcePrefix} = ztt.source;
@@ -170,39 +172,38 @@ function plainTensors(
       source: copied(checkpoint, name, name.startsWith('lm_head.') ? name : sourcePrefix + name),
       folded: false,
     }));
-  const perLayer = layers.flatMap((layer, index) =>
-    names
+  const perLayer = layers.flatMap((layer, index) => {
+    // What the plain model's layer does not divide its attention scale by is folded into its queries.
+    const divisors = [plain.layers[index]!, layerOf(config, layer)].map(
+      ({attention}) => attention.scaleDivisor,
+    );
+    const factors = [divisors[0]! / divisors[1]!];
+    return names
       .filter((name) => inBlock(name) === layer.prefix)
       .map((from) => {
         const rest = from.slice(layer.prefix.length);
         const name = `${sourcePrefix}${family.layerPrefix}${index}.${rest}`;
-        const fold = foldScale ? queryFold(config.arch, rest) : null;
-        // Averaged layers have the scale in their weights already.
-        const averagedBefore = layer.part === 'middle' && ztt.share === 'average';
-        if (!fold || averagedBefore) return {source: copied(checkpoint, from, name), folded: false};
-        const factors = [1 / (layer.sources[0]! + 1)];
+        const fold = factors[0] === 1 ? null : queryFold(config.arch, layer.sources, rest);
+        if (!fold) return {source: copied(checkpoint, from, name), folded: false};
         return {source: averaged(checkpoint, [from], name, {fold: {...fold, factors}}), folded: true};
-      }),
-  );
+      });
+  });
   return [...outer, ...perLayer];
 }
 
-/** The source's config, with the layers counted anew and what was folded switched off. */
+/** The source's config, with these layers in place of its own. */
 function plainConfig(
   checkpoint: Checkpoint,
-  config: ModelConfig,
-  layers: number,
-  foldScale: boolean,
+  {arch, base}: ModelConfig,
+  layers: readonly Slot[],
 ): Record<string, unknown> {
-  const {arch, base} = config;
-  const {dtype} = checkpoint.info(`${arch.outer.tokens}.weight`);
+  const {dtype} = checkpoint.info(`${arch.embedding.tokens}.weight`);
   const dtypeKeys = ['dtype', 'torch_dtype'].filter((key) => Object.hasOwn(base, key));
+  const sources = layers.map((layer) => layer.sources[0]!);
   return {
-    ...base,
-    [familyOf(arch).layersKey]: layers,
+    ...familyOf(arch).withLayers(base, sources),
     ...Object.fromEntries(
       dtypeKeys.map((key) => [key, isFloatDtype(dtype) ? DTYPE_NAMES[dtype] : base[key]]),
     ),
-    ...(foldScale ? {scale_attn_by_inverse_layer_idx: false} : {}),
   };
 }

@@ -1,26 +1,31 @@
 import {
   attentionScale,
   hasZeroTokens,
-  LM_HEAD,
+  headWeightName,
+  layerOf,
   loraScale,
   modelTensors,
+  qkvWidths,
   slots,
   ZERO_KEYS,
+  type Layer,
+  type LinearModule,
+  type Mlp,
   type ModelConfig,
   type Slot,
 } from '../model/index.js';
 import {FLOAT_TYPE, OnnxGraph, type GraphDtype, type Real} from './onnx-graph.js';
 import {TensorProto_DataType as DataType} from './onnx_pb.js';
 
-// Shapes: B batch, T new tokens, P past tokens, N = B T rows, D width, E embedding width, H heads, d = D / H, V vocabulary.
+// Shapes: B batch, T new tokens, P past tokens, N = B T rows, D width, E embedding width, H heads, d head size, V vocabulary.
 
-/** A slot that runs, by its place among all slots of the model, which is that of its zero key. */
-type NumberedSlot = Slot & {index: number};
+/** A slot that runs: the layer that it runs, and its place among all slots of the model, which is that of its zero key. */
+type NumberedSlot = Slot & {index: number; layer: Layer};
 
 /** The slots that run where the middle layers of later cycles are left out. */
-export function executedSlots({arrangement}: ModelConfig, cycles: number): NumberedSlot[] {
-  return slots(arrangement)
-    .map((slot, index) => ({...slot, index}))
+export function executedSlots(config: ModelConfig, cycles: number): NumberedSlot[] {
+  return slots(config.arrangement)
+    .map((slot, index) => ({...slot, index, layer: layerOf(config, slot)}))
     .filter(({part, cycle}) => part !== 'middle' || cycle <= cycles);
 }
 
@@ -64,13 +69,13 @@ class Decoder {
 
   build(executed: readonly NumberedSlot[]): OnnxGraph {
     const {graph} = this;
-    const {heads: H, width: D} = this.config.arch;
+    const {heads: H, headSize: d} = this.config.arch;
     const ids = graph.input('input_ids', DataType.INT64, ['batch_size', 'sequence_length']);
     const mask = graph.input('attention_mask', DataType.INT64, ['batch_size', TOTAL]);
     const positions = graph.input('position_ids', DataType.INT64, ['batch_size', 'sequence_length']);
     const rows = graph.add('Shape', [ids]);
     const shared = {
-      perHead: graph.add('Concat', [rows, graph.ints(H, D / H)], {axis: 0}),
+      perHead: graph.add('Concat', [rows, graph.ints(H, d)], {axis: 0}),
       visible: this.visible(rows, mask),
     };
     let x = this.embed(ids, positions);
@@ -83,8 +88,8 @@ class Decoder {
     for (const place of executed.keys()) {
       for (const what of ['key', 'value']) {
         const type = FLOAT_TYPE[graph.dtype];
-        graph.input(pastName(place, what), type, ['batch_size', H, PAST, D / H]);
-        graph.output(presentName(place, what), type, ['batch_size', H, TOTAL, D / H]);
+        graph.input(pastName(place, what), type, ['batch_size', H, PAST, d]);
+        graph.output(presentName(place, what), type, ['batch_size', H, TOTAL, d]);
       }
     }
     return graph;
@@ -104,40 +109,52 @@ class Decoder {
   }
 
   /** Token ids and positions [B, T] to [N, D]. */
-  private embed(ids: string, positions: string): string {
+  private embed(ids: string, places: string): string {
     const {graph} = this;
-    const {outer, positionOffset, maxPositions, width: D} = this.config.arch;
+    const {embedding, positions, maxPositions, width: D} = this.config.arch;
     const flat = (indices: string) => graph.add('Reshape', [indices, graph.ints(-1)]);
-    const tokens = graph.add('Gather', [this.parameter(`${outer.tokens}.weight`), flat(ids)]);
-    const x = outer.projectIn ? this.project(tokens, outer.projectIn) : tokens;
-    const parameter = `${outer.positions}.weight`;
-    const table = graph.initializer({
-      name: parameter,
-      parameter,
-      shape: [maxPositions, D],
-      from: positionOffset * D,
-    });
-    return graph.add('Add', [x, graph.add('Gather', [table, flat(positions)])]);
+    const tokens = graph.add('Gather', [this.parameter(`${embedding.tokens}.weight`), flat(ids)]);
+    const x = embedding.projection === null ? tokens : this.project(tokens, embedding.projection);
+    switch (positions.kind) {
+      case 'learned': {
+        const parameter = `${positions.table}.weight`;
+        const table = graph.initializer({
+          name: parameter,
+          parameter,
+          shape: [maxPositions, D],
+          from: positions.offset * D,
+        });
+        return graph.add('Add', [x, graph.add('Gather', [table, flat(places)])]);
+      }
+    }
   }
 
   /** One slot: [N, D] to [N, D]. */
   private block(x: string, slot: NumberedSlot, place: number, shared: Shared): string {
     const {graph} = this;
-    const {block, normFirst} = this.config.arch;
-    const norm = (y: string, name: string) => this.norm(y, slot.prefix + name);
-    const input = normFirst ? norm(x, block.attentionNorm) : x;
-    const mixed = this.linear(this.attention(input, slot, place, shared), slot, block.attentionOut);
-    const attended = graph.add('Add', [x, mixed]);
-    const middle = normFirst ? attended : norm(attended, block.attentionNorm);
-    const up = this.linear(normFirst ? norm(middle, block.mlpNorm) : middle, slot, block.up);
-    const out = graph.add('Add', [middle, this.linear(this.activation(up), slot, block.down)]);
-    return normFirst ? out : norm(out, block.mlpNorm);
+    const {attention, norms} = slot.layer;
+    const norm = (y: string, name: string | null) => (name === null ? y : this.norm(y, slot.prefix + name));
+    const mixed = this.attention(norm(x, norms.attentionIn), slot, place, shared);
+    const attended = norm(this.linear(mixed, slot, attention.out), norms.attentionOut);
+    const middle = norm(graph.add('Add', [x, attended]), norms.attentionSum);
+    const more = norm(this.mlp(norm(middle, norms.mlpIn), slot), norms.mlpOut);
+    return norm(graph.add('Add', [middle, more]), norms.mlpSum);
+  }
+
+  /** The feed-forward network of a slot. */
+  private mlp(x: string, slot: NumberedSlot): string {
+    const {mlp} = slot.layer;
+    switch (mlp.kind) {
+      case 'plain': {
+        const up = this.activation(this.linear(x, slot, mlp.up), mlp.activation);
+        return this.linear(up, slot, mlp.down);
+      }
+    }
   }
 
   /** What the heads of a slot read, one after the other: [N, D]. The slot's keys and values go to the cache. */
   private attention(input: string, slot: NumberedSlot, place: number, shared: Shared): string {
     const {graph} = this;
-    const {width: D} = this.config.arch;
     const [q, k, v] = this.projections(input, slot).map((rows) =>
       graph.add('Transpose', [graph.add('Reshape', [rows, shared.perHead])], {perm: [0, 2, 1, 3]}),
     ) as [string, string, string];
@@ -145,12 +162,12 @@ class Decoder {
       graph.add('Concat', [pastName(place, what), present], {axis: 2}, presentName(place, what));
     const keys = withPast(k, 'key');
     const values = withPast(v, 'value');
-    const scaled = graph.add('Mul', [q, graph.real(attentionScale(this.config, slot))]);
+    const scaled = graph.add('Mul', [q, graph.real(attentionScale(slot.layer.attention))]);
     const products = graph.add('MatMul', [scaled, graph.add('Transpose', [keys], {perm: [0, 1, 3, 2]})]);
     const logits = graph.add('Where', [shared.visible, products, graph.real(LOWEST[graph.dtype])]);
     const weights = this.weights(scaled, logits, slot);
     const mixed = graph.add('Transpose', [graph.add('MatMul', [weights, values])], {perm: [0, 2, 1, 3]});
-    return graph.add('Reshape', [mixed, graph.ints(-1, D)]);
+    return graph.add('Reshape', [mixed, graph.ints(-1, qkvWidths(this.config.arch).q)]);
   }
 
   /** The softmax over logits [B, H, T, P + T], in which the slot's zero token, if any, takes part and is left out of. */
@@ -161,8 +178,8 @@ class Decoder {
     const key = graph.initializer({
       name: `${ZERO_KEYS}.${slot.index}`,
       parameter: ZERO_KEYS,
-      shape: [arch.heads, arch.width / arch.heads, 1],
-      from: slot.index * arch.width,
+      shape: [arch.heads, arch.headSize, 1],
+      from: slot.index * arch.heads * arch.headSize,
     });
     const all = graph.add('Concat', [graph.add('MatMul', [scaled, key]), logits], {axis: -1});
     const weights = graph.add('Softmax', [all], {axis: -1});
@@ -170,24 +187,29 @@ class Decoder {
     return graph.add('Slice', [weights, graph.ints(1), end, graph.ints(-1)]);
   }
 
-  /** q, k and v: [N, D] each. */
-  private projections(input: string, slot: Slot): string[] {
+  /** q, k and v, [N, H d] each. */
+  private projections(input: string, slot: NumberedSlot): string[] {
     const {graph} = this;
-    const {qkv} = this.config.arch.block;
-    if (!('fused' in qkv)) return [qkv.q, qkv.k, qkv.v].map((name) => this.linear(input, slot, name));
-    const outputs = ['q', 'k', 'v'].map((name) => `${graph.scope}${name}`);
-    const fused = this.linear(input, slot, qkv.fused);
-    return graph.addMany('Split', [fused], {axis: -1, num_outputs: 3}, outputs);
+    const {qkv} = slot.layer.attention;
+    switch (qkv.kind) {
+      case 'columns': {
+        const outputs = ['q', 'k', 'v'].map((name) => `${graph.scope}${name}`);
+        const fused = this.linear(input, slot, qkv.qkv);
+        return graph.addMany('Split', [fused], {axis: -1, num_outputs: 3}, outputs);
+      }
+      case 'separate':
+        return [qkv.q, qkv.k, qkv.v].map((map) => this.linear(input, slot, map));
+    }
   }
 
   /** A linear map of a slot's block, with its LoRA matrices: y + scale (x A^T) B^T. */
-  private linear(x: string, slot: Slot, name: string): string {
+  private linear(x: string, slot: Slot, {name, bias}: LinearModule): string {
     const {graph} = this;
     const {arch, arrangement} = this.config;
     const {lora} = arrangement;
     const module = slot.prefix + name;
-    const bias = arch.biases ? [this.parameter(`${module}.bias`)] : [];
-    const inputs = [x, this.parameter(`${module}.weight`), ...bias];
+    const biases = bias ? [this.parameter(`${module}.bias`)] : [];
+    const inputs = [x, this.parameter(`${module}.weight`), ...biases];
     const y = graph.add('Gemm', inputs, {transB: arch.weightLayout === 'oi' ? 1 : 0});
     if (!lora?.targets.includes(name)) return y;
     const low = graph.add('Gemm', [x, this.parameter(`${slot.lora}${name}.A`)], {transB: 1});
@@ -195,9 +217,9 @@ class Decoder {
     return graph.add('Gemm', [low, b, y], {alpha: real(loraScale(lora)), transB: 1});
   }
 
-  private activation(x: string): string {
+  private activation(x: string, name: Mlp['activation']): string {
     const {graph} = this;
-    switch (this.config.arch.activation) {
+    switch (name) {
       case 'gelu_new':
         return graph.add('Gelu', [x], {approximate: 'tanh'});
       case 'gelu':
@@ -210,20 +232,24 @@ class Decoder {
   }
 
   private norm(x: string, name: string): string {
-    const {normAffine, normEpsilon, width} = this.config.arch;
-    const affine = normAffine
-      ? [this.parameter(`${name}.weight`), this.parameter(`${name}.bias`)]
-      : [this.graph.real(1, width)];
-    return this.graph.add('LayerNormalization', [x, ...affine], {axis: -1, epsilon: real(normEpsilon)});
+    const {norm, width} = this.config.arch;
+    switch (norm.kind) {
+      case 'layer': {
+        const affine = norm.affine
+          ? [this.parameter(`${name}.weight`), this.parameter(`${name}.bias`)]
+          : [this.graph.real(1, width)];
+        return this.graph.add('LayerNormalization', [x, ...affine], {axis: -1, epsilon: real(norm.epsilon)});
+      }
+    }
   }
 
   /** The last states [N, D] to the logits [B, T, V], in float32 whatever the graph computes in. */
   private head(x: string, rows: string): void {
     const {graph} = this;
-    const {outer, tied, vocabulary: V} = this.config.arch;
-    const normed = outer.finalNorm ? this.norm(x, outer.finalNorm) : x;
-    const state = outer.projectOut ? this.project(normed, outer.projectOut) : normed;
-    const weight = this.parameter(tied ? `${outer.tokens}.weight` : LM_HEAD);
+    const {lmHead, vocabulary: V} = this.config.arch;
+    const normed = lmHead.norm === null ? x : this.norm(x, lmHead.norm);
+    const state = lmHead.projection === null ? normed : this.project(normed, lmHead.projection);
+    const weight = this.parameter(headWeightName(this.config.arch));
     const logits = graph.add('Gemm', [state, weight], {transB: 1});
     const shape = graph.add('Concat', [rows, graph.ints(V)], {axis: 0});
     const shaped = graph.add('Reshape', [logits, shape]);

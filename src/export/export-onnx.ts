@@ -160,10 +160,10 @@ async function prepareFrom(
   const {layout, cycles: all} = config.arrangement;
   const cycles = asked ?? all;
   requireWhole('cycles', cycles, 1, all);
-  const slots = executedSlots(config, cycles).length;
-  if (slots > MAX_SLOTS) {
+  const slots = executedSlots(config, cycles);
+  if (slots.length > MAX_SLOTS) {
     throw new UsageError(
-      `${slots} layers would be written out; at most ${MAX_SLOTS} can be: use fewer cycles.`,
+      `${slots.length} layers would be written out; at most ${MAX_SLOTS} can be: use fewer cycles.`,
     );
   }
   const {stored} = map;
@@ -181,13 +181,13 @@ async function prepareFrom(
     weights,
     files,
     bytes,
-    config: runtimeConfig(config, cycles, slots, dtype, files.length),
+    config: runtimeConfig(config, slots, cycles, dtype, files.length),
     tokenizerFiles: tokenizer.files,
     report: {
       output,
       layout,
       cycles,
-      slots,
+      slots: slots.length,
       dtype: name,
       opset: OPSET,
       nodes: graph.nodes.length,

@@ -1,5 +1,5 @@
 import {DTYPE_NAMES} from '../checkpoint/index.js';
-import {familyOf, type ModelConfig} from '../model/index.js';
+import {familyOf, type ModelConfig, type Slot} from '../model/index.js';
 import type {GraphDtype} from './onnx-graph.js';
 
 /** transformers.js' names of the dtypes. */
@@ -12,20 +12,23 @@ export const graphName = (dtype: GraphDtype): string => `model${dtype === 'F32' 
  * The config.json beside an ONNX file. transformers.js knows no ztt: to it the model is one of its family with as many
  * layers as it has slots, for it asks the config for nothing but the cache's places. What dtype there is, and in how
  * many files, it reads there too.
- * @param cycles - that the slots are of
+ * @param slots - those that run
+ * @param cycles - that they are of
  * @param dataFiles - that hold the weights
  */
 export function runtimeConfig(
   {arch, base, ztt}: ModelConfig,
+  slots: readonly Slot[],
   cycles: number,
-  slots: number,
   dtype: GraphDtype,
   dataFiles: number,
 ): Record<string, unknown> {
   return {
-    ...base,
+    ...familyOf(arch).withLayers(
+      base,
+      slots.map(({sources}) => sources[0]!),
+    ),
     model_type: arch.family,
-    [familyOf(arch).layersKey]: slots,
     torch_dtype: DTYPE_NAMES[dtype],
     // The same in Transformers 5, of the source's weights.
     dtype: undefined,

@@ -1,139 +1,150 @@
-/** Tensors of one linear map. `io`: weight [in, out] (GPT-2's Conv1D); `oi`: weight [out, in] (Linear). */
+// Letters: D width, H query heads, G key-value heads, d head size, F feed-forward width, E embedding width, V vocabulary.
+
+/** How a linear map's weight is stored. `io`: [in, out] (GPT-2's Conv1D); `oi`: [out, in] (Linear). */
 export type WeightLayout = 'io' | 'oi';
 
+/** What stands between the maps of a feed-forward network. `gelu_new` is the tanh form that GPT-2 was trained with. */
 export type Activation = 'gelu_new' | 'gelu' | 'relu' | 'silu';
 
-/** A parameter by its name and shape. */
-export interface TensorSpec {
+/** A linear map: its module's name, with `.weight` and perhaps `.bias`. */
+export interface LinearModule {
   name: string;
-  shape: number[];
+  bias: boolean;
 }
 
-/** The names of a block's modules, relative to the block; each has `.weight` and perhaps `.bias`. */
-export interface BlockModules {
-  /** One fused projection to q, k and v, or one projection each. */
-  qkv: {fused: string} | {q: string; k: string; v: string};
-  attentionOut: string;
-  attentionNorm: string;
-  up: string;
-  down: string;
-  mlpNorm: string;
+/** How a layer stores its maps to q, k and v: side by side in one, as H d, G d and G d columns, or each by itself. */
+export type QkvModules =
+  | {kind: 'columns'; qkv: LinearModule}
+  | {kind: 'separate'; q: LinearModule; k: LinearModule; v: LinearModule};
+
+/** A layer's attention. Module names are relative to the block. */
+export interface Attention {
+  qkv: QkvModules;
+  out: LinearModule;
+  /** The factor on its logits, before it is divided. */
+  scale: number;
+  /**
+   * What the scale is divided by: 1, or the layer's 1-based index with GPT-2's scale_attn_by_inverse_layer_idx. Layers
+   * that were averaged have been divided in their weights.
+   */
+  scaleDivisor: number;
 }
 
-/** The names of what surrounds the blocks. */
-export interface OuterModules {
-  tokens: string;
-  positions: string;
-  /** OPT's maps between a narrower embedding and the blocks' width. */
-  projectIn: string | null;
-  projectOut: string | null;
-  finalNorm: string | null;
+/** A layer's feed-forward network: `plain` is down(activation(up(x))). Module names are relative to the block. */
+export interface Mlp {
+  kind: 'plain';
+  /** F */
+  width: number;
+  activation: Activation;
+  up: LinearModule;
+  down: LinearModule;
 }
 
 /**
- * What a base config says about the network, in the same words for every family.
- * D width, H heads, F feed-forward width, V vocabulary.
+ * Where a norm may stand in a layer: at the input of attention or MLP, at its output before that is added, or after the
+ * sum. Pre-norm layers have `attentionIn` and `mlpIn`, post-norm layers (opt-350m) `attentionSum` and `mlpSum`.
  */
+export const NORM_PLACES = [
+  'attentionIn',
+  'attentionOut',
+  'attentionSum',
+  'mlpIn',
+  'mlpOut',
+  'mlpSum',
+] as const;
+export type NormPlace = (typeof NORM_PLACES)[number];
+
+/** For each place, the name of the norm that stands there, relative to the block; null for none. */
+export type NormNames = Record<NormPlace, string | null>;
+
+/** What all norms of a model compute: `layer` is layer norm, with a weight and a bias if it is affine. */
+export interface Norm {
+  kind: 'layer';
+  epsilon: number;
+  affine: boolean;
+}
+
+/** One layer of the source model. */
+export interface Layer {
+  attention: Attention;
+  mlp: Mlp;
+  norms: NormNames;
+}
+
+/** How the model knows a token's place: `learned` adds a row of a table to the embedding. */
+export interface Positions {
+  kind: 'learned';
+  /** The module's name. */
+  table: string;
+  /** Rows of the table before position 0 (OPT: 2). */
+  offset: number;
+}
+
+/** The token embedding. */
+export interface Embedding {
+  /** The module's name. */
+  tokens: string;
+  /** E: D, or less with a projection. */
+  width: number;
+  /** The map from E to D (OPT); null for none. */
+  projection: string | null;
+}
+
+/** What follows the last layer. */
+export interface LmHead {
+  /** The norm of the last state; null for none. */
+  norm: string | null;
+  /** The map from D to E (OPT); null for none. */
+  projection: string | null;
+  /** Its weight is the token embedding. */
+  tied: boolean;
+}
+
+/** What a base config says about the network, in parts that are the same for every family. */
 export interface Architecture {
-  family: 'gpt2' | 'opt';
-  layers: number;
+  /** The family's name, which is the `model_type` of its configs. */
+  family: string;
   /** D */
   width: number;
-  /** H; the head size is D / H. */
+  /** H */
   heads: number;
-  /** F */
-  feedForward: number;
+  /** G: query head h reads the keys and values of head floor(h G / H). */
+  kvHeads: number;
+  /** d: H d need not be D. */
+  headSize: number;
   /** V */
   vocabulary: number;
   /** The longest sequence, in tokens. */
   maxPositions: number;
-  /** Rows of the position table before position 0 (OPT: 2). */
-  positionOffset: number;
-  /** Width of the token embedding: D, or less with OPT's projections. */
-  embeddingWidth: number;
-  activation: Activation;
-  normEpsilon: number;
-  /** Norms have a weight and a bias. */
-  normAffine: boolean;
-  /** Norms before attention and MLP (GPT-2, most of OPT) or after (opt-350m). */
-  normFirst: boolean;
-  biases: boolean;
-  /** The LM head is the token embedding. */
-  tied: boolean;
-  /** Attention logits are divided by sqrt(D / H). */
-  scaleAttention: boolean;
-  /** Attention logits are divided by the source layer's 1-based index (GPT-2's scale_attn_by_inverse_layer_idx). */
-  inverseLayerScale: boolean;
   weightLayout: WeightLayout;
-  block: BlockModules;
-  outer: OuterModules;
+  norm: Norm;
+  embedding: Embedding;
+  positions: Positions;
+  /** The source model's layers, in order. Layers that are alike may be one object. */
+  layers: readonly Layer[];
+  lmHead: LmHead;
   bosTokenId: number | null;
   /** Of config.json: the tokens that end a text; none where it names none. */
   eosTokenIds: readonly number[];
 }
 
-/** A linear map of a block: the module's name relative to it, and its sizes. */
-export interface LinearSpec {
-  name: string;
-  inputs: number;
-  outputs: number;
-  of: 'attention' | 'mlp';
+/** The factor on a layer's attention logits. */
+export const attentionScale = ({scale, scaleDivisor}: Attention): number => scale / scaleDivisor;
+
+/** One of q, k and v. */
+export type QkvPart = 'q' | 'k' | 'v';
+
+/** The columns of q, k and v: H d, G d and G d. */
+export function qkvWidths({
+  heads,
+  kvHeads,
+  headSize,
+}: Pick<Architecture, 'heads' | 'kvHeads' | 'headSize'>): Record<QkvPart, number> {
+  return {q: heads * headSize, k: kvHeads * headSize, v: kvHeads * headSize};
 }
 
-/** The linear maps of one block. */
-export function blockLinears({width: D, feedForward: F, block}: Architecture): LinearSpec[] {
-  const qkv = 'fused' in block.qkv ? [block.qkv.fused] : Object.values(block.qkv);
-  const outputs = (3 * D) / qkv.length;
-  return [
-    ...qkv.map((name) => ({name, inputs: D, outputs, of: 'attention' as const})),
-    {name: block.attentionOut, inputs: D, outputs: D, of: 'attention'},
-    {name: block.up, inputs: D, outputs: F, of: 'mlp'},
-    {name: block.down, inputs: F, outputs: D, of: 'mlp'},
-  ];
-}
-
-/** The parameters of one block, by names relative to it. */
-export function blockTensors(arch: Architecture): TensorSpec[] {
-  const {width: D, block} = arch;
-  const linears = (part: LinearSpec['of']) =>
-    blockLinears(arch)
-      .filter(({of}) => of === part)
-      .flatMap(({name, inputs, outputs}) => linear(arch, name, inputs, outputs));
-  return [
-    ...norm(arch, block.attentionNorm, D),
-    ...linears('attention'),
-    ...norm(arch, block.mlpNorm, D),
-    ...linears('mlp'),
-  ];
-}
-
-/** The parameters around the blocks, by their names. */
-export function outerTensors(arch: Architecture): TensorSpec[] {
-  const {width: D, embeddingWidth: E, vocabulary: V, outer} = arch;
-  const projection = (name: string | null, input: number, output: number) =>
-    name === null ? [] : [{name: `${name}.weight`, shape: [output, input]}];
-  return [
-    {name: `${outer.tokens}.weight`, shape: [V, E]},
-    {name: `${outer.positions}.weight`, shape: [arch.maxPositions + arch.positionOffset, D]},
-    ...projection(outer.projectIn, E, D),
-    ...projection(outer.projectOut, D, E),
-    ...(outer.finalNorm === null ? [] : norm(arch, outer.finalNorm, D)),
-    ...(arch.tied ? [] : [{name: LM_HEAD, shape: [V, E]}]),
-  ];
-}
-
-/** The LM head's weight, where it is not the embedding. */
-export const LM_HEAD = 'lm_head.weight';
-
-function linear(arch: Architecture, name: string, input: number, output: number): TensorSpec[] {
-  const shape = arch.weightLayout === 'io' ? [input, output] : [output, input];
-  return [{name: `${name}.weight`, shape}, ...(arch.biases ? [{name: `${name}.bias`, shape: [output]}] : [])];
-}
-
-function norm(arch: Architecture, name: string, width: number): TensorSpec[] {
-  if (!arch.normAffine) return [];
-  return [
-    {name: `${name}.weight`, shape: [width]},
-    {name: `${name}.bias`, shape: [width]},
-  ];
+/** The names of all norms, those of blocks relative to the block. */
+export function normNames({layers, lmHead}: Architecture): Set<string> {
+  const names = layers.flatMap(({norms}) => NORM_PLACES.map((place) => norms[place]));
+  return new Set([...names, lmHead.norm].filter((name) => name !== null));
 }

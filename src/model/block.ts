@@ -17,16 +17,24 @@ import {
   type LowRank,
   type Projections,
 } from '../ops/index.js';
-import type {Architecture} from './architecture.js';
+import {
+  attentionScale,
+  qkvWidths,
+  type Architecture,
+  type Layer,
+  type LinearModule,
+  type Norm,
+  type QkvPart,
+} from './architecture.js';
 import type {Weights} from './weights.js';
 
-// Shapes: B batch, T tokens, D width, H heads, d = D / H, Z 1 with a zero token and 0 without.
+// Shapes: B batch, T tokens, D width, H heads, d head size, Z 1 with a zero token and 0 without.
 
-/** One executed layer: which block's weights, its attention scale and its zero key. */
+/** One executed layer: its parts, whose weights they have, and its zero key. */
 export type BlockRun = {
+  layer: Layer;
   /** What the block's tensor names begin with. */
   prefix: string;
-  scale: number;
   /** [H, d], where there is a zero token. */
   zeroKey?: tf.Tensor;
   /** What the slot's LoRA tensor names begin with, where there are any. */
@@ -47,7 +55,7 @@ type PartOf<P extends string> = P extends `${infer First}${infer Rest}` ? First 
 /** What is done to a layer's branches in training, for dropout; the identity otherwise. */
 export type BranchHook = <T extends tf.Tensor>(x: T) => T;
 
-/** The blocks of a model, of either family, over its weights. */
+/** The blocks of a model over its weights. */
 export class Blocks {
   constructor(
     private readonly arch: Architecture,
@@ -79,20 +87,21 @@ export class Blocks {
     hook?: BranchHook,
     observe?: (zero: () => tf.Tensor3D) => void,
   ): tf.Tensor3D {
-    const projections = this.projections(this.attentionInput(x, run), run);
+    const projections = this.projections(this.norm(x, run, run.layer.norms.attentionIn), run);
     observe?.(() => zeroAttentionOfKey(projections, this.attention(run, mask)));
     if (!hook) return this.rest(x, causalAttention(projections, this.attention(run, mask)), run);
     const [q, k, v] = separateHeads(projections, this.arch.heads) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
-    const weights = hook(attentionWeights(q, k, run.zeroKey, run.scale, mask));
+    const {scale, zeroKey} = this.attention(run, mask);
+    const weights = hook(attentionWeights(q, k, zeroKey, scale, mask));
     return this.rest(x, mergeHeads(weightedValues(weights, v)), run, hook);
   }
 
   /** What the projections of rows [N, D] are made of. Not for training, as the next. */
   attentionRows(x: tf.Tensor2D, run: BlockRun): AttentionRows {
-    const {qkv} = this.arch.block;
+    const {attention, norms} = run.layer;
     // A tensor of its own, also where no norm comes first.
-    const input = this.arch.normFirst ? this.attentionInput(x, run) : tf.clone(x);
-    const lora = 'fused' in qkv ? this.loraOf(run, qkv.fused) : null;
+    const input = norms.attentionIn === null ? tf.clone(x) : this.norm(x, run, norms.attentionIn);
+    const lora = attention.qkv.kind === 'columns' ? this.loraOf(run, attention.qkv.qkv.name) : null;
     if (!lora) return {input};
     return {
       input,
@@ -101,27 +110,43 @@ export class Blocks {
   }
 
   /**
-   * Neighbours among q, k and v, each as D columns.
+   * Neighbours among q, k and v, each as its columns.
    * @param parts - for example `qk`: nothing else is computed
    */
   project<P extends 'qkv' | 'qk' | 'kv' | 'q' | 'v'>(
-    {input, low}: AttentionRows,
+    rows: AttentionRows,
     run: BlockRun,
     parts: P,
   ): Record<PartOf<P>, Columns> {
-    const {qkv} = this.arch.block;
-    const names = [...parts] as ('q' | 'k' | 'v')[];
-    const of = (columns: (name: 'q' | 'k' | 'v', i: number) => Columns) =>
-      Object.fromEntries(names.map((name, i) => [name, columns(name, i)])) as Record<PartOf<P>, Columns>;
-    if (!('fused' in qkv)) return of((name) => ({rows: this.linear(input, run, qkv[name]), at: 0}));
-    const D = this.arch.width;
-    const range = {from: 'qkv'.indexOf(parts) * D, count: parts.length * D};
-    const weight = this.weights.get(`${run.prefix}${qkv.fused}.weight`);
-    const bias = this.weights.find(`${run.prefix}${qkv.fused}.bias`);
-    const projected = linearPart(input, weight, bias, this.arch.weightLayout, range);
-    const lora = low && tf.slice(this.loraOf(run, qkv.fused)!.b, [range.from, 0], [range.count, -1]);
+    const {qkv} = run.layer.attention;
+    const names = [...parts] as QkvPart[];
+    switch (qkv.kind) {
+      case 'columns':
+        return this.projectColumns(rows, run, qkv.qkv, names) as Record<PartOf<P>, Columns>;
+      case 'separate':
+        return Object.fromEntries(
+          names.map((name) => [name, {rows: this.linear(rows.input, run, qkv[name]), at: 0}]),
+        ) as Record<PartOf<P>, Columns>;
+    }
+  }
+
+  /** Neighbours among q, k and v out of a map that has them side by side. */
+  private projectColumns(
+    {input, low}: AttentionRows,
+    run: BlockRun,
+    {name}: LinearModule,
+    parts: readonly QkvPart[],
+  ): Partial<Record<QkvPart, Columns>> {
+    const widths = qkvWidths(this.arch);
+    const starts = {q: 0, k: widths.q, v: widths.q + widths.k};
+    const from = starts[parts[0]!];
+    const count = parts.reduce((sum, part) => sum + widths[part], 0);
+    const weight = this.weights.get(`${run.prefix}${name}.weight`);
+    const bias = this.weights.find(`${run.prefix}${name}.bias`);
+    const projected = linearPart(input, weight, bias, this.arch.weightLayout, {from, count});
+    const lora = low && tf.slice(this.loraOf(run, name)!.b, [from, 0], [count, -1]);
     const rows = lora ? tf.add<tf.Tensor2D>(projected, tf.matMul(low, lora, false, true)) : projected;
-    return of((_, i) => ({rows, at: i * D}));
+    return Object.fromEntries(parts.map((part) => [part, {rows, at: starts[part] - from}]));
   }
 
   /** What follows attention: its output projection, and the MLP. */
@@ -130,36 +155,47 @@ export class Blocks {
   }
 
   private restOf<T extends tf.Tensor>(x: T, mixed: T, run: BlockRun, hook?: BranchHook): T {
-    const {block, normFirst, activation} = this.arch;
+    const {attention, norms} = run.layer;
     const branch = (y: T) => (hook ? hook(y) : y);
-    const attended = add(x, branch(this.linear(mixed, run, block.attentionOut)));
-    const middle = normFirst ? attended : this.norm(attended, run, block.attentionNorm);
-    const input = normFirst ? this.norm(middle, run, block.mlpNorm) : middle;
-    const up = this.linear(input, run, block.up, activation);
-    const out = add(middle, branch(this.linear(up, run, block.down)));
-    return normFirst ? out : this.norm(out, run, block.mlpNorm);
+    const attended = branch(this.norm(this.linear(mixed, run, attention.out), run, norms.attentionOut));
+    const middle = this.norm(add(x, attended), run, norms.attentionSum);
+    const more = branch(this.norm(this.mlp(this.norm(middle, run, norms.mlpIn), run), run, norms.mlpOut));
+    return this.norm(add(middle, more), run, norms.mlpSum);
   }
 
-  private attention({scale, zeroKey}: BlockRun, mask: tf.Tensor2D) {
-    return {heads: this.arch.heads, scale, zeroKey, mask};
+  /** The feed-forward network. */
+  private mlp<T extends tf.Tensor>(x: T, run: BlockRun): T {
+    const {mlp} = run.layer;
+    switch (mlp.kind) {
+      case 'plain':
+        return this.linear(this.linear(x, run, mlp.up, mlp.activation), run, mlp.down);
+    }
   }
 
-  private attentionInput<T extends tf.Tensor>(x: T, run: BlockRun): T {
-    return this.arch.normFirst ? this.norm(x, run, this.arch.block.attentionNorm) : x;
+  private attention({layer, zeroKey}: BlockRun, mask: tf.Tensor2D) {
+    return {heads: this.arch.heads, scale: attentionScale(layer.attention), zeroKey, mask};
   }
 
   private projections(input: tf.Tensor3D, run: BlockRun): Projections {
-    const {qkv} = this.arch.block;
-    if ('fused' in qkv) return {qkv: this.linear(input, run, qkv.fused)};
-    const {q, k, v} = qkv;
-    return {
-      q: this.linear(input, run, q),
-      k: this.linear(input, run, k),
-      v: this.linear(input, run, v),
-    };
+    const {qkv} = run.layer.attention;
+    switch (qkv.kind) {
+      case 'columns':
+        return {qkv: this.linear(input, run, qkv.qkv)};
+      case 'separate':
+        return {
+          q: this.linear(input, run, qkv.q),
+          k: this.linear(input, run, qkv.k),
+          v: this.linear(input, run, qkv.v),
+        };
+    }
   }
 
-  private linear<T extends tf.Tensor>(x: T, run: BlockRun, name: string, through?: ActivationName): T {
+  private linear<T extends tf.Tensor>(
+    x: T,
+    run: BlockRun,
+    {name}: LinearModule,
+    through?: ActivationName,
+  ): T {
     const weight = this.weights.get(`${run.prefix}${name}.weight`);
     const bias = this.weights.find(`${run.prefix}${name}.bias`);
     const lora = this.loraOf(run, name);
@@ -176,15 +212,20 @@ export class Blocks {
     return a && {a, b: this.weights.get(`${run.lora}${name}.B`), scale: this.loraScale};
   }
 
-  private norm<T extends tf.Tensor>(x: T, run: BlockRun, name: string): T {
-    return norm(x, this.weights, `${run.prefix}${name}`, this.arch);
+  /** A norm of the block; x itself where there is none. */
+  private norm<T extends tf.Tensor>(x: T, run: BlockRun, name: string | null): T {
+    return name === null ? x : norm(x, this.weights, `${run.prefix}${name}`, this.arch.norm);
   }
 }
 
-/** Layer norm by the module's name; without weight and bias where the family has none. */
-export function norm<T extends tf.Tensor>(x: T, weights: Weights, name: string, arch: Architecture): T {
-  const affine = arch.normAffine
-    ? {weight: weights.get(`${name}.weight`), bias: weights.get(`${name}.bias`)}
-    : null;
-  return layerNorm(x, affine, arch.normEpsilon);
+/** A norm by the module's name. */
+export function norm<T extends tf.Tensor>(x: T, weights: Weights, name: string, how: Norm): T {
+  switch (how.kind) {
+    case 'layer': {
+      const affine = how.affine
+        ? {weight: weights.get(`${name}.weight`), bias: weights.get(`${name}.bias`)}
+        : null;
+      return layerNorm(x, affine, how.epsilon);
+    }
+  }
 }

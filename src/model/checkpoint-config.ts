@@ -1,6 +1,6 @@
 import {elementBytes, elementCount, reuseChunk, toFloat32, type Checkpoint} from '../checkpoint/index.js';
-import {LM_HEAD} from './architecture.js';
 import {readModelConfig, type ModelConfig} from './config.js';
+import {LM_HEAD} from './parameters.js';
 import {mapTensors, type TensorMap} from './tensors.js';
 
 /** A checkpoint's config as its weights complete it, and where its tensors lie. */
@@ -17,12 +17,12 @@ export interface CheckpointConfig {
 export async function readCheckpointConfig(checkpoint: Checkpoint): Promise<CheckpointConfig> {
   const config = await readModelConfig(checkpoint.folder);
   const map = mapTensors(checkpoint, config);
-  const embedding = map.stored.get(`${config.arch.outer.tokens}.weight`)!;
-  const stored = config.arch.tied && checkpoint.tensors.has(LM_HEAD) && embedding !== LM_HEAD;
+  const embedding = map.stored.get(`${config.arch.embedding.tokens}.weight`)!;
+  const stored = config.arch.lmHead.tied && checkpoint.tensors.has(LM_HEAD) && embedding !== LM_HEAD;
   if (!stored || (await sameValues(checkpoint, embedding, LM_HEAD))) return {config, map};
   const untied: ModelConfig = {
     ...config,
-    arch: {...config.arch, tied: false},
+    arch: {...config.arch, lmHead: {...config.arch.lmHead, tied: false}},
     base: {...config.base, tie_word_embeddings: false},
     notes: [
       ...config.notes,

@@ -3,13 +3,14 @@ import {z} from 'zod';
 import {sourceCardSchema, type DtypeName} from '../checkpoint/index.js';
 import {exists, parseWith, readJson, writeFileWhole} from '../files/index.js';
 import {FileError, FormatError} from '../errors.js';
-import {blockLinears, type Architecture} from './architecture.js';
+import type {Architecture, Layer} from './architecture.js';
 import {calibrationSchema, type Calibration} from './calibration.js';
 import {EXIT_SCORES} from './exits/signals.js';
 import {parseArchitecture} from './families/index.js';
-import {checkArrangement, LAYOUTS, MAX_CYCLES, slots, type Arrangement} from './layout.js';
+import {checkArrangement, LAYOUTS, MAX_CYCLES, slots, type Arrangement, type Slot} from './layout.js';
 import {loraTargets} from './lora.js';
 import {loraSchema} from './lora-config.js';
+import {blockLinears} from './parameters.js';
 import {generationEnd} from './text-end.js';
 
 /** How K middle layers are made of the source's m; `keep` keeps all. */
@@ -99,7 +100,7 @@ export async function readModelConfig(folder: string): Promise<ModelConfig> {
   if (raw.model_type !== 'ztt') {
     const arch = parseArchitecture(raw, path);
     const {ids: endTokenIds, notes} = await generationEnd(folder, arch);
-    return {arch, arrangement: vanilla(arch.layers), base: raw, ztt: null, endTokenIds, notes};
+    return {arch, arrangement: vanilla(arch.layers.length), base: raw, ztt: null, endTokenIds, notes};
   }
   const {base_config: base, ztt} = parseWith(modelSchema, raw, path);
   const arch = parseArchitecture(base, `${path} (base_config)`);
@@ -137,7 +138,7 @@ export function modelConfigJson(
     num_hidden_layers: slots(arrangementOf(entry, arch, 'ztt')).length,
     max_position_embeddings: arch.maxPositions,
     ...Object.fromEntries(tokenIds.map((key) => [key, base[key]])),
-    tie_word_embeddings: arch.tied,
+    tie_word_embeddings: arch.lmHead.tied,
     base_config: base,
     ztt: entry,
   };
@@ -175,6 +176,13 @@ export async function storeCalibration(folder: string, calibration: Calibration)
   await writeFileWhole(path, `${JSON.stringify({...raw, ztt}, null, 2)}\n`);
 }
 
+/** The layer that a slot runs. One that was averaged has the divisor of its attention scale in its weights. */
+export function layerOf({arch, ztt}: Pick<ModelConfig, 'arch' | 'ztt'>, {part, sources}: Slot): Layer {
+  const layer = arch.layers[sources[0]!]!;
+  if (part !== 'middle' || ztt?.share !== 'average') return layer;
+  return {...layer, attention: {...layer.attention, scaleDivisor: 1}};
+}
+
 /** Every layer once. */
 export function vanilla(layers: number): Arrangement {
   return {
@@ -189,18 +197,21 @@ export function vanilla(layers: number): Arrangement {
 
 function arrangementOf(ztt: ZttConfig, arch: Architecture, path: string): Arrangement {
   const {layout, head, tail, cycles, middle_sources: middleSources, lora} = ztt;
-  const arrangement = {layout, head, tail, cycles, middleSources, sourceLayers: arch.layers, lora};
+  const arrangement = {layout, head, tail, cycles, middleSources, sourceLayers: arch.layers.length, lora};
   try {
     checkArrangement(arrangement);
   } catch (error) {
     throw new FormatError(`${path}: ${(error as Error).message}`, {cause: error});
   }
-  if (middleSources.length !== ztt.middle || middleSources.flat().some((layer) => layer >= arch.layers)) {
+  if (
+    middleSources.length !== ztt.middle ||
+    middleSources.flat().some((layer) => layer >= arch.layers.length)
+  ) {
     throw new FormatError(
-      `${path}: middle_sources does not describe ${ztt.middle} of ${arch.layers} layers.`,
+      `${path}: middle_sources does not describe ${ztt.middle} of ${arch.layers.length} layers.`,
     );
   }
-  if (lora && loraTargets(arch, lora).length !== lora.targets.length) {
+  if (lora && loraTargets(blockLinears(arch), lora).length !== lora.targets.length) {
     const names = blockLinears(arch).map(({name}) => name);
     throw new FormatError(
       `${path}: lora.targets are ${lora.targets.join(', ')}; an ${arch.family} block has ${names.join(', ')}, each once.`,

@@ -1,8 +1,9 @@
-import type {Architecture, LinearSpec} from './architecture.js';
+import {qkvWidths, type Architecture, type Layer, type QkvPart} from './architecture.js';
 import {hasZeroTokens, slots, type Arrangement} from './layout.js';
 import {loraTargets} from './lora.js';
+import {layerLinears, type LinearSpec} from './parameters.js';
 
-// FLOPs are 2 x the multiply-adds of matrix products, and nothing else. D width, F feed-forward width,
+// FLOPs are 2 x the multiply-adds of matrix products, and nothing else. D width, H heads, G key-value heads, d head size,
 // E embedding width, V vocabulary, n_i the causal keys of token i. The native engine counts the same (test/model/flops).
 
 /** What a row of tokens cost. */
@@ -34,90 +35,107 @@ interface TokenCost {
   perKey: number;
 }
 
-/** The costs of an arrangement's slots. */
-class SlotCosts {
-  constructor(
-    private readonly arch: Architecture,
-    private readonly arrangement: Arrangement,
-  ) {}
+/** What a slot costs a token. */
+interface SlotCost {
+  /** The whole slot: its linear maps, its scores and values 4 H d n_i, the zero token's score 2 H d, and its LoRA. */
+  whole: TokenCost;
+  /** A slot that the exit check skipped: q, k and the scores, 2 D (H + G) d + 2 H d (n_i + 1). */
+  check: TokenCost;
+  /** What a check adds to keys and values: q and the scores, 2 D H d + 2 H d (n_i + 1). */
+  queries: TokenCost;
+  /** Keys and values of a token that has exited, 4 D G d. */
+  keysAndValues: TokenCost;
+}
 
-  /** A whole slot: 8 D^2 + 4 D F + 4 D n_i, 2 D for the zero token's score, whose value costs nothing, and its LoRA. */
-  get whole(): TokenCost {
-    const {width: D, feedForward: F} = this.arch;
-    const {lora} = this.arrangement;
-    const added = lora ? this.lowRank(loraTargets(this.arch, lora)) : 0;
-    return {fixed: 8 * D * D + 4 * D * F + this.zeroScore + added, perKey: 4 * D};
-  }
-
-  /** A slot that the exit check skipped: q, k and the scores, 4 D^2 + 2 D (n_i + 1). */
-  get check(): TokenCost {
-    const {width: D} = this.arch;
-    return {fixed: 4 * D * D + this.zeroScore + this.lowRankOf('qk'), perKey: 2 * D};
-  }
-
-  /** What a check adds to keys and values: q and the scores, 2 D^2 + 2 D (n_i + 1). */
-  get queries(): TokenCost {
-    const {width: D} = this.arch;
-    const added = this.lowRankOf('qkv') - this.lowRankOf('kv');
-    return {fixed: 2 * D * D + this.zeroScore + added, perKey: 2 * D};
-  }
-
-  /** Keys and values of a token that has exited: 4 D^2. */
-  get keysAndValues(): TokenCost {
-    const {width: D} = this.arch;
-    return {fixed: 4 * D * D + this.lowRankOf('kv'), perKey: 0};
-  }
-
-  private get zeroScore(): number {
-    return hasZeroTokens(this.arrangement.layout) ? 2 * this.arch.width : 0;
-  }
-
-  /** The LoRA of some of q, k and v. */
-  private lowRankOf(parts: 'qk' | 'kv' | 'qkv'): number {
-    const {lora} = this.arrangement;
-    if (!lora) return 0;
-    const {qkv} = this.arch.block;
-    const names = 'fused' in qkv ? [qkv.fused] : [...parts].map((part) => qkv[part as 'q' | 'k' | 'v']);
-    const maps = loraTargets(this.arch, lora).filter(({name}) => names.includes(name));
-    // Of a fused map they need some of the outputs.
-    const outputs = (parts.length * this.arch.width) / names.length;
-    return this.lowRank(maps.map((map) => ({...map, outputs})));
-  }
-
+/** The costs of slots that run a layer. */
+function costOf(arch: Architecture, arrangement: Arrangement, layer: Layer): SlotCost {
+  const widths = qkvWidths(arch);
+  const {lora, layout} = arrangement;
+  const maps = layerLinears(arch, layer);
+  const loraMaps = lora ? loraTargets(maps, lora) : [];
   /** A token through the LoRA matrices of linear maps: 2 rank (inputs + outputs) each. */
-  private lowRank(maps: readonly LinearSpec[]): number {
-    const {rank} = this.arrangement.lora!;
-    return maps.reduce((sum, {inputs, outputs}) => sum + 2 * rank * (inputs + outputs), 0);
+  const lowRank = (some: readonly LinearSpec[]) =>
+    some.reduce((sum, {inputs, outputs}) => sum + 2 * (lora?.rank ?? 0) * (inputs + outputs), 0);
+  const lowRankOf = (...parts: QkvPart[]) => lowRank(qkvMaps(layer, loraMaps, parts, widths));
+  const project = (...parts: QkvPart[]) =>
+    parts.reduce((sum, part) => sum + 2 * arch.width * widths[part], 0);
+  const zeroScore = hasZeroTokens(layout) ? 2 * widths.q : 0;
+  const products = maps.reduce((sum, {inputs, outputs}) => sum + 2 * inputs * outputs, 0);
+  return {
+    whole: {fixed: products + zeroScore + lowRank(loraMaps), perKey: 4 * widths.q},
+    check: {fixed: project('q', 'k') + zeroScore + lowRankOf('q', 'k'), perKey: 2 * widths.q},
+    queries: {
+      fixed: project('q') + zeroScore + lowRankOf('q', 'k', 'v') - lowRankOf('k', 'v'),
+      perKey: 2 * widths.q,
+    },
+    keysAndValues: {fixed: project('k', 'v') + lowRankOf('k', 'v'), perKey: 0},
+  };
+}
+
+/** Of these maps those that give some of q, k and v, with as many outputs as those are. */
+function qkvMaps(
+  {attention: {qkv}}: Layer,
+  maps: readonly LinearSpec[],
+  parts: readonly QkvPart[],
+  widths: Record<QkvPart, number>,
+): LinearSpec[] {
+  switch (qkv.kind) {
+    case 'columns': {
+      const outputs = parts.reduce((sum, part) => sum + widths[part], 0);
+      return maps.filter(({name}) => name === qkv.qkv.name).map((map) => ({...map, outputs}));
+    }
+    case 'separate': {
+      const names = parts.map((part) => qkv[part].name);
+      return maps.filter(({name}) => names.includes(name));
+    }
   }
 }
 
+/** The costs of all slots, in order. */
+function slotCosts(arch: Architecture, arrangement: Arrangement): SlotCost[] {
+  const costs = new Map<Layer, SlotCost>();
+  return slots(arrangement).map(({sources}) => {
+    const layer = arch.layers[sources[0]!]!;
+    const cost = costs.get(layer) ?? costOf(arch, arrangement, layer);
+    costs.set(layer, cost);
+    return cost;
+  });
+}
+
 /** The LM head, with OPT's output projection, for this many tokens. */
-function headFlops(arch: Architecture, tokens: number): number {
-  const {width: D, embeddingWidth: E, vocabulary: V} = arch;
-  return tokens * (2 * E * V + (arch.outer.projectOut ? 2 * D * E : 0));
+function headFlops({width: D, vocabulary: V, embedding, lmHead}: Architecture, tokens: number): number {
+  const {width: E} = embedding;
+  return tokens * (2 * E * V + (lmHead.projection === null ? 0 : 2 * D * E));
 }
 
 /** A whole row: the slots that ran, the exit checks, the LM head where it was scored, the input projection. */
 export function rowFlops(arch: Architecture, arrangement: Arrangement, row: RowCost): number {
-  const {tokens, before = 0, scored} = row;
-  const project = arch.outer.projectIn ? tokens * 2 * arch.embeddingWidth * arch.width : 0;
-  return (
-    project + slotsFlops(new SlotCosts(arch, arrangement), row, tokens, before) + headFlops(arch, scored)
-  );
+  const {width: D, embedding} = arch;
+  const project = embedding.projection === null ? 0 : row.tokens * 2 * embedding.width * D;
+  const costs = slotCosts(arch, arrangement);
+  return project + slotsFlops(costs, arrangement.tail, row) + headFlops(arch, row.scored);
 }
 
-function slotsFlops(costs: SlotCosts, row: RowCost, tokens: number, before: number): number {
+/** Exits, and cycles that do not run, leave out the last of the middle slots: those that ran are the first, and the tail. */
+function slotsFlops(costs: readonly SlotCost[], tail: number, row: RowCost): number {
+  const {tokens, before = 0} = row;
+  const tailCosts = costs.slice(costs.length - tail);
   if (!('slotsPerToken' in row)) {
     const keys = tokens * before + (tokens * (tokens + 1)) / 2;
-    const times = ({fixed, perKey}: TokenCost, slots: number) => slots * (tokens * fixed + keys * perKey);
-    return times(costs.whole, row.slots) + (row.exited ? times(costs.check, 1) : 0);
+    const of = ({fixed, perKey}: TokenCost) => tokens * fixed + keys * perKey;
+    const left = row.slots - tail;
+    const ran = [...costs.slice(0, left), ...tailCosts];
+    const check = row.exited ? of(costs[left]!.check) : 0;
+    return ran.reduce((sum, {whole}) => sum + of(whole), check);
   }
   let sum = 0;
   for (let i = 0; i < tokens; i++) {
     const of = ({fixed, perKey}: TokenCost) => fixed + perKey * (before + i + 1);
-    const ran = row.slotsPerToken[i]!;
-    sum += ran * of(costs.whole);
-    if (ran < row.depth) sum += of(costs.queries) + (row.depth - ran) * of(costs.keysAndValues);
+    const left = row.slotsPerToken[i]! - tail;
+    for (const {whole} of costs.slice(0, left)) sum += of(whole);
+    for (const {whole} of tailCosts) sum += of(whole);
+    if (left < row.depth - tail) sum += of(costs[left]!.queries);
+    for (const {keysAndValues} of costs.slice(left, row.depth - tail)) sum += of(keysAndValues);
   }
   return sum;
 }

@@ -1,9 +1,19 @@
-/** The network: config, layouts, GPT-2 and OPT blocks, the ZTT forward pass, FLOPs. tfjs is loaded by `load` only. */
-export {blockLinears, LM_HEAD, type Architecture, type TensorSpec} from './architecture.js';
-export {attentionScale} from './attention-scale.js';
+/** The network: config, layouts, families, the ZTT forward pass, FLOPs. tfjs is loaded by `load` only. */
+export {
+  attentionScale,
+  normNames,
+  qkvWidths,
+  type Architecture,
+  type Attention,
+  type Layer,
+  type LinearModule,
+  type Mlp,
+  type Norm,
+} from './architecture.js';
 export {readCheckpointConfig, type CheckpointConfig} from './checkpoint-config.js';
 export {curvePointSchema, type Calibration, type CurvePoint} from './calibration.js';
 export {
+  layerOf,
   modelConfigJson,
   readModelConfig,
   SHARES,
@@ -16,7 +26,15 @@ export {
   type ZeroInit,
   type ZttConfig,
 } from './config.js';
-export {familyOf, parseArchitecture, type Family} from './families/index.js';
+export {
+  familyNamed,
+  familyOf,
+  gpt2OfSizes,
+  parseArchitecture,
+  type Family,
+  type Gpt2Sizes,
+  type InitialValues,
+} from './families/index.js';
 export {flopsPerToken, rowFlops, type RowCost} from './flops.js';
 export {sampler, type Sampler, type SamplingOptions} from './inference/sampling.js';
 export {generate, type GeneratedToken, type GenerateOptions} from './inference/generate.js';
@@ -55,8 +73,24 @@ export type {EvidenceOptions, SlotEvidence} from './inference/evidence.js';
 export {cachedTokenBytes} from './inference/cached-bytes.js';
 export type {CachedTokens} from './inference/strands.js';
 export type {Model} from './model.js';
+export {
+  blockLinears,
+  embeddingTables,
+  headWeightName,
+  layerLinears,
+  LM_HEAD,
+  type LinearSpec,
+  type TensorSpec,
+} from './parameters.js';
 export {MAX_LOGITS} from './max-logits.js';
-export {countParameters, mapTensors, modelTensors, ZERO_KEYS, type TensorMap} from './tensors.js';
+export {
+  countParameters,
+  mapTensors,
+  modelTensors,
+  ZERO_KEYS,
+  zeroKeysShape,
+  type TensorMap,
+} from './tensors.js';
 export {contradictedEnd, separatorOf, type EndTokenizer, type Separator} from './text-end.js';
 export type {ExitMeasure, ExitObjective, ExitUnit} from './training/exit-objective.js';
 export type {GradientOptions, LossGradients} from './training/gradients.js';

@@ -11,12 +11,11 @@ import {
   reshape,
   type TeacherHead,
 } from '../ops/index.js';
-import {LM_HEAD} from './architecture.js';
-import {attentionScale} from './attention-scale.js';
 import {Blocks, norm, type BlockRun} from './block.js';
-import type {ModelConfig} from './config.js';
+import {layerOf, type ModelConfig} from './config.js';
 import {hasZeroTokens, slots, type Slot} from './layout.js';
 import {loraScale} from './lora-config.js';
+import {headWeightName} from './parameters.js';
 import {stretchSlots, type PassOptions, type Stretch} from './training/stretches.js';
 import {ZERO_KEYS} from './tensors.js';
 import type {Weights} from './weights.js';
@@ -41,13 +40,17 @@ export class Network {
     this.zeroTokens = hasZeroTokens(config.arrangement.layout) ? 1 : 0;
   }
 
-  /** The executed layers, in order, each with its zero key: `unstack` of the pool keeps its gradient. */
-  slots(): NetworkSlot[] {
-    const keys = this.zeroTokens ? splitRows(this.weights.get(ZERO_KEYS)) : null;
+  /** Each slot's zero key [H, d], in order; none without zero tokens. Their gradient reaches the pool. */
+  zeroKeys(): tf.Tensor[] {
+    return this.zeroTokens ? splitRows(this.weights.get(ZERO_KEYS)) : [];
+  }
+
+  /** The executed layers, in order, each with its zero key. */
+  slots(zeroKeys = this.zeroKeys()): NetworkSlot[] {
     return this.order.map((slot, index) => ({
       ...slot,
-      scale: attentionScale(this.config, slot),
-      zeroKey: keys?.[index],
+      layer: layerOf(this.config, slot),
+      zeroKey: zeroKeys[index],
     }));
   }
 
@@ -59,28 +62,34 @@ export class Network {
 
   /** ids [B, T] to [B, T, D]. */
   embed(ids: tf.Tensor2D): tf.Tensor3D {
-    const {outer, positionOffset} = this.config.arch;
-    const tokens = embedding(this.weights.get(`${outer.tokens}.weight`), ids);
-    const x = outer.projectIn ? this.project(tokens, outer.projectIn) : tokens;
-    const positions = consecutiveRows(
-      this.weights.get(`${outer.positions}.weight`),
-      positionOffset,
-      ids.shape[1],
-    );
-    return add(x, positions);
+    const {
+      embedding: {tokens},
+      positions,
+    } = this.config.arch;
+    const x = this.projectIn(embedding(this.weights.get(`${tokens}.weight`), ids));
+    switch (positions.kind) {
+      case 'learned': {
+        const table = this.weights.get(`${positions.table}.weight`);
+        return add(x, consecutiveRows(table, positions.offset, ids.shape[1]));
+      }
+    }
   }
 
-  /** The embeddings [N, D] of tokens [N], each at its own position. Not for training. */
-  embedRows(ids: Int32Array, positions: Int32Array): tf.Tensor2D {
-    const {outer, positionOffset} = this.config.arch;
-    const tokens = tf.gather(
-      this.weights.get(`${outer.tokens}.weight`),
-      tf.tensor1d(ids, 'int32'),
-    ) as tf.Tensor2D;
-    const x = outer.projectIn ? this.project(tokens, outer.projectIn) : tokens;
-    const places = positions.map((position) => position + positionOffset);
-    const table = this.weights.get(`${outer.positions}.weight`);
-    return tf.add(x, tf.gather(table, tf.tensor1d(places, 'int32')));
+  /** The embeddings [N, D] of tokens [N], each at its own place. Not for training. */
+  embedRows(ids: Int32Array, places: Int32Array): tf.Tensor2D {
+    const {
+      embedding: {tokens},
+      positions,
+    } = this.config.arch;
+    const rows = tf.gather(this.weights.get(`${tokens}.weight`), tf.tensor1d(ids, 'int32'));
+    const x = this.projectIn(rows as tf.Tensor2D);
+    switch (positions.kind) {
+      case 'learned': {
+        const indices = places.map((place) => place + positions.offset);
+        const table = this.weights.get(`${positions.table}.weight`);
+        return tf.add(x, tf.gather(table, tf.tensor1d(indices, 'int32')));
+      }
+    }
   }
 
   /** What slots add to their attention logits for T tokens: [T, Z + T]. */
@@ -170,15 +179,19 @@ export class Network {
   }
 
   private headInput(x: tf.Tensor2D): tf.Tensor2D {
-    const {outer} = this.config.arch;
-    const normed = outer.finalNorm ? norm(x, this.weights, outer.finalNorm, this.config.arch) : x;
-    return outer.projectOut ? this.project(normed, outer.projectOut) : normed;
+    const {lmHead, norm: how} = this.config.arch;
+    const normed = lmHead.norm === null ? x : norm(x, this.weights, lmHead.norm, how);
+    return lmHead.projection === null ? normed : this.project(normed, lmHead.projection);
   }
 
-  /** [V, D] */
+  /** [V, E] */
   private headWeight(): tf.Variable {
-    const {tied, outer} = this.config.arch;
-    return this.weights.get(tied ? `${outer.tokens}.weight` : LM_HEAD);
+    return this.weights.get(headWeightName(this.config.arch));
+  }
+
+  private projectIn<T extends tf.Tensor>(x: T): T {
+    const {projection} = this.config.arch.embedding;
+    return projection === null ? x : this.project(x, projection);
   }
 
   private project<T extends tf.Tensor>(x: T, name: string): T {

@@ -1,12 +1,13 @@
 import {elementCount, isFloatDtype, type Checkpoint} from '../checkpoint/index.js';
 import {FormatError, quoted, UnsupportedError} from '../errors.js';
-import {blockTensors, LM_HEAD, outerTensors, type Architecture, type TensorSpec} from './architecture.js';
+import type {Architecture} from './architecture.js';
 import type {ModelConfig} from './config.js';
 import {familyOf} from './families/index.js';
 import {blocks, hasZeroTokens, slots, type Arrangement} from './layout.js';
 import {loraTensors} from './lora.js';
+import {blockTensors, embeddingTables, LM_HEAD, outerTensors, type TensorSpec} from './parameters.js';
 
-/** The zero-token pool: one key a slot, [S, H, D/H]. */
+/** The zero-token pool: one key a slot and head, [S, H, d]. */
 export const ZERO_KEYS = 'zero_tokens.key';
 
 /** Where a model's parameters lie in a checkpoint. */
@@ -19,16 +20,22 @@ export interface TensorMap {
   dropped: Map<string, string>;
 }
 
+/** The shape of the zero-token pool, [S, H, d]. */
+export const zeroKeysShape = (
+  {heads, headSize}: Architecture,
+  arrangement: Arrangement,
+): [slots: number, heads: number, size: number] => [slots(arrangement).length, heads, headSize];
+
 /** Every parameter of a model, by its name in our checkpoints. */
 export function modelTensors(arch: Architecture, arrangement: Arrangement): TensorSpec[] {
-  const perBlock = blockTensors(arch);
+  const perLayer = new Map([...new Set(arch.layers)].map((layer) => [layer, blockTensors(arch, layer)]));
   const zero = hasZeroTokens(arrangement.layout)
-    ? [{name: ZERO_KEYS, shape: [slots(arrangement).length, arch.heads, arch.width / arch.heads]}]
+    ? [{name: ZERO_KEYS, shape: zeroKeysShape(arch, arrangement)}]
     : [];
   return [
     ...outerTensors(arch),
-    ...blocks(arrangement).flatMap(({prefix}) =>
-      perBlock.map(({name, shape}) => ({name: prefix + name, shape})),
+    ...blocks(arrangement).flatMap(({prefix, sources}) =>
+      perLayer.get(arch.layers[sources[0]!]!)!.map(({name, shape}) => ({name: prefix + name, shape})),
     ),
     ...zero,
     ...loraTensors(arch, arrangement),
@@ -37,7 +44,7 @@ export function modelTensors(arch: Architecture, arrangement: Arrangement): Tens
 
 /** The number of parameters, each once: all, and without the token and position embeddings. */
 export function countParameters(arch: Architecture, arrangement: Arrangement) {
-  const embeddings = [`${arch.outer.tokens}.weight`, `${arch.outer.positions}.weight`];
+  const embeddings = embeddingTables(arch);
   let all = 0;
   let embedding = 0;
   for (const {name, shape} of modelTensors(arch, arrangement)) {
@@ -60,8 +67,8 @@ export function mapTensors(checkpoint: Checkpoint, config: ModelConfig): TensorM
     ? {stored: new Map(specs.map(({name}) => [name, name])), prefix: '', dropped: new Map<string, string>()}
     : mapSource(checkpoint, arch, specs);
   // Of a tied pair, the one that is stored stands for both; see `readCheckpointConfig` for two that differ.
-  const tiedHead = arch.tied && checkpoint.tensors.has(LM_HEAD) ? [LM_HEAD] : [];
-  const tokens = `${arch.outer.tokens}.weight`;
+  const tiedHead = arch.lmHead.tied && checkpoint.tensors.has(LM_HEAD) ? [LM_HEAD] : [];
+  const tokens = `${arch.embedding.tokens}.weight`;
   if (tiedHead.length > 0 && !checkpoint.tensors.has(map.stored.get(tokens)!))
     map.stored.set(tokens, LM_HEAD);
   const known = new Set([...map.stored.values(), ...map.dropped.keys(), ...tiedHead]);
@@ -109,9 +116,8 @@ function refuseQuantized(checkpoint: Checkpoint): void {
 
 function mapSource(checkpoint: Checkpoint, arch: Architecture, specs: TensorSpec[]): TensorMap {
   const family = familyOf(arch);
-  const {tokens, positions} = arch.outer;
-  const begins = (prefix: string) =>
-    [tokens, positions].some((name) => checkpoint.tensors.has(`${prefix}${name}.weight`));
+  const names = [...embeddingTables(arch), ...(arch.lmHead.norm ? [`${arch.lmHead.norm}.weight`] : [])];
+  const begins = (prefix: string) => names.some((name) => checkpoint.tensors.has(prefix + name));
   const prefix = family.prefixes.find(begins) ?? '';
   const stored = new Map(
     specs.map(({name}) => [name, name === LM_HEAD ? LM_HEAD : prefix + sourceName(name, family.layerPrefix)]),

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Checkpoint} from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
-import type {TensorSpec} from './architecture.js';
+import type {TensorSpec} from './parameters.js';
 
 /** A model's parameters on the engine, in float32, by their names in our checkpoints. */
 export class Weights {

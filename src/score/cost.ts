@@ -23,7 +23,7 @@ export interface Cost {
  */
 export function costOf(rows: readonly ScoreRow[], scores: readonly RowScore[], arch: Architecture): Cost {
   const cost = {...NOTHING, exitsBySlot: new Map<number, number>()};
-  const source = vanilla(arch.layers);
+  const source = vanilla(arch.layers.length);
   let states = new Set<number>();
   for (const [i, {ids, from, shared = 0}] of rows.entries()) {
     const {slots, slotsPerToken, flops} = scores[i]!;
@@ -39,7 +39,7 @@ export function costOf(rows: readonly ScoreRow[], scores: readonly RowScore[], a
     cost.scored += ids.length - from;
     cost.slots += slots;
     cost.flops += flops;
-    const whole = {tokens, before: shared, slots: arch.layers, exited: false, scored};
+    const whole = {tokens, before: shared, slots: arch.layers.length, exited: false, scored};
     cost.sourceFlops += rowFlops(arch, source, whole);
     for (const depth of slotsPerToken.subarray(shared)) {
       cost.exitsBySlot.set(depth, (cost.exitsBySlot.get(depth) ?? 0) + 1);

@@ -15,7 +15,7 @@ import {
   UsageError,
   type Architecture,
 } from '../../src/index.js';
-import {modelTensors, parseArchitecture, vanilla} from '../../src/model/index.js';
+import {familyOf, modelTensors, parseArchitecture, vanilla} from '../../src/model/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {makeTinyModel, TOKENIZER} from '../helpers/tiny.js';
@@ -67,13 +67,12 @@ describe('random weights', () => {
     'are distributed as those that Transformers gives %s',
     async (_, {config, tensors}) => {
       const arch = parseArchitecture(config, 'config');
-      const specs = modelTensors(arch, vanilla(arch.layers));
+      const specs = modelTensors(arch, vanilla(arch.layers.length));
       expect(specs.map(({name}) => hubName(name, arch)).sort()).toEqual(Object.keys(tensors).sort());
-      const std = Number(config.init_std ?? config.initializer_range);
-      const paddingRow = arch.family === 'opt' ? (config.pad_token_id as number) : null;
+      const values = familyOf(arch).initialValues.parse(config);
       for (const spec of specs) {
         const theirs = tensors[hubName(spec.name, arch)]!;
-        const ours = statisticsOf(await valuesOf(randomTensor(arch, spec, {std, paddingRow}, 3)), spec.shape);
+        const ours = statisticsOf(await valuesOf(randomTensor(arch, spec, values, 3)), spec.shape);
         expect(ours.shape).toEqual(theirs.shape);
         expect(ours.zero_rows, spec.name).toEqual(theirs.zero_rows);
         // Six standard errors of the difference of two samples.

@@ -29,7 +29,7 @@ export async function writeSparse(
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));
   const arch = parseArchitecture(config, 'the test');
   const {prefixes, layerPrefix} = familyOf(arch);
-  const tensors = modelTensors(arch, vanilla(arch.layers)).map(({name, shape}) => {
+  const tensors = modelTensors(arch, vanilla(arch.layers.length)).map(({name, shape}) => {
     return {name: prefixes[0] + name.replace(/^middle\./, layerPrefix), dtype, shape};
   });
   const plan = planWeights(tensors, maxShardBytes);

@@ -41,7 +41,7 @@ export async function loadVariant(
 export function sourceName(name: string, model: Model): string {
   const {family, layers} = model.config.arch;
   const {head, tail} = model.config.arrangement;
-  const starts = {head: 0, middle: head, tail: layers - tail};
+  const starts = {head: 0, middle: head, tail: layers.length - tail};
   const prefix = family === 'gpt2' ? 'transformer.' : 'model.decoder.';
   const block = /^(head|middle|tail)\.(\d+)\.(.*)$/.exec(name);
   if (!block) return name.startsWith('lm_head') ? name : prefix + name;

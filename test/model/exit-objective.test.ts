@@ -117,7 +117,7 @@ describe.each(['native', 'wasm', 'cpu'])('the loss at exits and what they cost, 
       const one = model.lossGradients(ids, {cycles: 1, exitLossWeight: 0.5, exits: exits('row')});
       expect(one.exits).toEqual([]);
       const keys = (await one.gradients.get('zero_tokens.key')!.data()) as Float32Array;
-      const perSlot = keys.length / model.config.arch.layers / 2;
+      const perSlot = keys.length / model.config.arch.layers.length / 2;
       const used = Array.from({length: 8}, (_, slot) =>
         keys.subarray(slot * perSlot, (slot + 1) * perSlot).some((value) => value !== 0),
       );

@@ -3,22 +3,10 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {z} from 'zod';
 import {readJson} from '../../files/index.js';
-import {FileError, FormatError, requireWhole, UsageError} from '../../errors.js';
-import {parseArchitecture} from '../../model/index.js';
+import {FileError, FormatError, UsageError} from '../../errors.js';
+import {gpt2OfSizes, parseArchitecture, type Gpt2Sizes} from '../../model/index.js';
 import {LETTER_TOKENIZER, letterTokenizer} from '../../synthetic/index.js';
 import {BYTE_CHARACTERS, Tokenizer} from '../../tokenizer/index.js';
-
-/** The sizes of a GPT-2; what is not said is as in the smallest one that was published. */
-export interface Gpt2Sizes {
-  /** Layers; 12 unless given. */
-  layers?: number;
-  /** Width; 768 unless given. */
-  width?: number;
-  /** Attention heads; so many that each is about 64 wide unless given. */
-  heads?: number;
-  /** The longest input in tokens; 1024 unless given. */
-  positions?: number;
-}
 
 /** Where the config of a new model comes from, and its tokenizer. */
 export interface BaseConfigOptions {
@@ -108,18 +96,11 @@ interface Source {
   raw: z.output<typeof configSchema>;
 }
 
-function ofSizes({layers = 12, width = 768, heads, positions = 1024}: Gpt2Sizes): Source {
-  requireWhole('layers', layers, 1, 10_000);
-  requireWhole('width', width, 1, 1_000_000);
-  const parts = heads ?? Math.max(1, Math.round(width / 64));
-  requireWhole('heads', parts, 1, width);
-  requireWhole('positions', positions, 2, 10_000_000);
-  if (width % parts !== 0) {
-    throw new UsageError(`width is ${width}; it must be a multiple of heads, which is ${parts}.`);
-  }
-  const raw = {model_type: 'gpt2', n_layer: layers, n_embd: width, n_head: parts, n_positions: positions};
-  return {path: 'the given sizes', own: '', raw};
-}
+const ofSizes = (sizes: Gpt2Sizes): Source => ({
+  path: 'the given sizes',
+  own: '',
+  raw: gpt2OfSizes(sizes),
+});
 
 async function ofFile(baseConfig: string): Promise<Source> {
   const {path, folder} = await configFile(baseConfig);

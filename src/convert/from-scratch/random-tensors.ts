@@ -1,23 +1,14 @@
 import {createHash} from 'node:crypto';
 import {elementCount, fromFloat32, type TensorSource} from '../../checkpoint/index.js';
-import type {Architecture, TensorSpec} from '../../model/index.js';
+import {normNames, type Architecture, type InitialValues, type TensorSpec} from '../../model/index.js';
 import {gaussian} from '../zero-tokens/gaussian.js';
 
 /** Values made at a time. */
 const CHUNK = 1 << 18;
 
-/** What Transformers begins a model with, of what the architecture does not say. */
-export interface InitialValues {
-  /** The standard deviation of matrices and embeddings: GPT-2's `initializer_range`, OPT's `init_std`. */
-  std: number;
-  /** The token embedding's row that is zeros (OPT's padding token), or null. */
-  paddingRow: number | null;
-}
-
 /**
- * A tensor of a new model, as `_init_weights` of Transformers' GPT-2 and OPT sets it: norms 1, biases 0, all else
- * N(0, std^2); GPT-2's projections onto the residual stream have std / sqrt(2 layers). The values depend on the seed
- * and the tensor's name alone, and are made as they are written.
+ * A tensor of a new model, as `_init_weights` of its family in Transformers sets it. The values depend on the seed and
+ * the tensor's name alone, and are made as they are written.
  */
 export function randomTensor(
   arch: Architecture,
@@ -31,7 +22,7 @@ export function randomTensor(
     const next = valuesOf(arch, name, values, seed);
     const count = elementCount(shape);
     const rowLength = shape.at(-1)!;
-    const padding = name === `${arch.outer.tokens}.weight` ? values.paddingRow : null;
+    const padding = name === `${arch.embedding.tokens}.weight` ? values.paddingRow : null;
     for (let start = 0; start < count; start += CHUNK) {
       const part = new Float32Array(Math.min(CHUNK, count - start));
       for (let i = 0; i < part.length; i++) {
@@ -43,14 +34,22 @@ export function randomTensor(
   }
 }
 
-function valuesOf(arch: Architecture, name: string, {std}: InitialValues, seed: number): () => number {
-  const {block, outer} = arch;
+function valuesOf(
+  arch: Architecture,
+  name: string,
+  {std, residualStd}: InitialValues,
+  seed: number,
+): () => number {
   if (name.endsWith('.bias')) return () => 0;
-  const isModule = (module: string | null) => module !== null && name.endsWith(`${module}.weight`);
-  if ([block.attentionNorm, block.mlpNorm, outer.finalNorm].some(isModule)) return () => 1;
-  const residual = arch.family === 'gpt2' && [block.attentionOut, block.down].some(isModule);
-  return gaussian(residual ? std / Math.sqrt(2 * arch.layers) : std, seedOf(name, seed));
+  const isOneOf = (modules: Iterable<string>) =>
+    [...modules].some((module) => name.endsWith(`${module}.weight`));
+  if (isOneOf(normNames(arch))) return () => 1;
+  return gaussian(isOneOf(residualMaps(arch)) ? residualStd : std, seedOf(name, seed));
 }
+
+/** The maps onto the residual stream: the output of attention, and of the feed-forward network. */
+const residualMaps = ({layers}: Architecture): Set<string> =>
+  new Set(layers.flatMap(({attention, mlp}) => [attention.out.name, mlp.down.name]));
 
 /** A seed of its own for each tensor. */
 const seedOf = (name: string, seed: number): number =>

@@ -96,7 +96,7 @@ async function decide(reader: SourceReader, options: PlanOptions): Promise<Conve
     );
   }
   const {arch} = config;
-  const {arrangement, share} = arrange(arch.layers, options);
+  const {arrangement, share} = arrange(arch.layers.length, options);
   const dtype = options.dtype ? dtypeNamed(options.dtype) : null;
   const source = {
     tensors: checkpoint.tensors,
@@ -141,7 +141,7 @@ interface SummaryParts {
 function summarize(parts: SummaryParts): ConversionSummary {
   const {output, origin, config, arrangement, share, ledger, files} = parts;
   const {arch, notes} = config;
-  const plain = vanilla(arch.layers);
+  const plain = vanilla(arch.layers.length);
   const converted = countParameters(arch, arrangement);
   const target = (how: PlannedTensor['how']) => ledger.target.filter((entry) => entry.how === how).length;
   return {

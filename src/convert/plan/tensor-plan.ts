@@ -11,15 +11,24 @@ import {
   hasZeroTokens,
   LM_HEAD,
   modelTensors,
+  qkvWidths,
   slots,
   ZERO_KEYS,
+  zeroKeysShape,
   type Architecture,
   type Arrangement,
   type Share,
   type Slot,
   type TensorMap,
 } from '../../model/index.js';
-import {averaged, cast, copied, valuesOf, type TensorReader} from '../source/tensor-source.js';
+import {
+  averaged,
+  cast,
+  copied,
+  valuesOf,
+  type QueryFold,
+  type TensorReader,
+} from '../source/tensor-source.js';
 import {zeroKeys, type ZeroKeyInit} from '../zero-tokens/zero-keys.js';
 
 /** What becomes of the source's tensors on their way to the output, or that they had no part in it. */
@@ -59,7 +68,8 @@ export async function planTensors(options: PlanTensorsOptions): Promise<PlannedT
     });
   // A stored head that the config ties is not used, but it is the user's: it comes along.
   const usesHead = [...map.stored.values()].includes(LM_HEAD);
-  if (arch.tied && source.tensors.has(LM_HEAD) && !usesHead) planned.push(take(options, LM_HEAD, LM_HEAD));
+  if (arch.lmHead.tied && source.tensors.has(LM_HEAD) && !usesHead)
+    planned.push(take(options, LM_HEAD, LM_HEAD));
   if (hasZeroTokens(arrangement.layout)) planned.push(await planZeroKeys(options, planned));
   return planned;
 }
@@ -78,53 +88,59 @@ function planBlockTensor(options: PlanTensorsOptions, block: Slot, name: string)
   const rest = name.slice(block.prefix.length);
   const from = block.sources.map((layer) => map.stored.get(`middle.${layer}.${rest}`)!);
   if (block.part !== 'middle' || share !== 'average') return take(options, from[0]!, name);
-  const factors = block.sources.map((layer) => 1 / (layer + 1));
-  const query = arch.inverseLayerScale ? queryFold(arch, rest) : null;
-  const fold = query ? {...query, factors} : undefined;
+  const factors = block.sources.map((layer) => 1 / arch.layers[layer]!.attention.scaleDivisor);
+  const query = queryFold(arch, block.sources, rest);
+  const fold = query && factors.some((factor) => factor !== 1) ? {...query, factors} : undefined;
   const dtype = options.dtype ?? undefined;
   return {source: averaged(source, from, name, {dtype, fold}), how: 'averaged', from};
 }
 
-/**
- * Where the query stands in a block's tensor, or null if it has none. Only GPT-2 scales attention by layer, and
- * its fused projection has the query in the first D of 3 D columns.
- */
-export function queryFold(arch: Architecture, name: string): {columns: number; queryColumns: number} | null {
-  const {qkv} = arch.block;
-  if (!('fused' in qkv) || !name.startsWith(`${qkv.fused}.`)) return null;
-  return {columns: 3 * arch.width, queryColumns: arch.width};
+/** Where the query stands in a tensor of the block of these layers, which are alike; null if it has none. */
+export function queryFold(arch: Architecture, layers: readonly number[], name: string): QueryFold | null {
+  const {qkv} = arch.layers[layers[0]!]!.attention;
+  const [module, kind] = [name.replace(/\.[^.]*$/, ''), name.slice(name.lastIndexOf('.') + 1)];
+  const {q, k, v} = qkvWidths(arch);
+  switch (qkv.kind) {
+    case 'columns': {
+      if (module !== qkv.qkv.name) return null;
+      const row = kind === 'weight' && arch.weightLayout === 'oi' ? arch.width : 1;
+      return {period: (q + k + v) * row, queries: q * row};
+    }
+    case 'separate':
+      return module === qkv.q.name ? {period: 1, queries: 1} : null;
+  }
 }
 
 async function planZeroKeys(options: PlanTensorsOptions, planned: PlannedTensor[]): Promise<PlannedTensor> {
   const {arch, arrangement, zeroInit} = options;
   const run = slots(arrangement);
-  const shape = [run.length, arch.heads, arch.width / arch.heads] as const;
+  const shape = zeroKeysShape(arch, arrangement);
   const biases = zeroInit.kind === 'aligned' ? await queryBiases(arch, run, planned) : [];
   const bytes = fromFloat32(zeroKeys(zeroInit, shape, biases), 'F32');
   return {
-    source: {name: ZERO_KEYS, dtype: 'F32', shape: [...shape], chunks: () => [bytes]},
+    source: {name: ZERO_KEYS, dtype: 'F32', shape, chunks: () => [bytes]},
     how: 'made',
     from: [],
   };
 }
 
-/** Each slot's query bias [D], as the converted model has it. */
+/** Each slot's query bias [H d], as the converted model has it. */
 async function queryBiases(
   arch: Architecture,
   run: Slot[],
   planned: PlannedTensor[],
 ): Promise<Float32Array[]> {
-  if (!arch.biases) {
-    throw new UsageError(
-      'zero-init aligned needs query biases, which this model has not; use normal or zeros.',
-    );
-  }
-  const {qkv} = arch.block;
-  const module = 'fused' in qkv ? qkv.fused : qkv.q;
   const biases: Float32Array[] = [];
-  for (const {prefix} of run) {
-    const tensor = planned.find(({source}) => source.name === `${prefix}${module}.bias`)!;
-    biases.push((await valuesOf(tensor.source)).subarray(0, arch.width));
+  for (const {prefix, sources} of run) {
+    const {qkv} = arch.layers[sources[0]!]!.attention;
+    const map = qkv.kind === 'columns' ? qkv.qkv : qkv.q;
+    if (!map.bias) {
+      throw new UsageError(
+        'zero-init aligned needs query biases, which this model has not; use normal or zeros.',
+      );
+    }
+    const tensor = planned.find(({source}) => source.name === `${prefix}${map.name}.bias`)!;
+    biases.push((await valuesOf(tensor.source)).subarray(0, qkvWidths(arch).q));
   }
   return biases;
 }

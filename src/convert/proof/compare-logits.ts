@@ -65,7 +65,7 @@ const BASE_BYTES = 400e6;
  */
 export function bytesToLoad(arch: Architecture): number {
   let [all, largest] = [0, 0];
-  for (const {shape} of modelTensors(arch, vanilla(arch.layers))) {
+  for (const {shape} of modelTensors(arch, vanilla(arch.layers.length))) {
     const bytes = 4 * elementCount(shape);
     all += bytes;
     largest = Math.max(largest, bytes);

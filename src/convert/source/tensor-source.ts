@@ -20,10 +20,10 @@ export type TensorReader = Pick<Checkpoint, 'info' | 'chunks'>;
 
 /** Where query weights stand in a tensor, so that an attention scale can be folded into them. */
 export interface QueryFold {
-  /** Row length of the tensor: element i is in column i mod `columns`. */
-  columns: number;
-  /** Columns below this belong to the query. */
-  queryColumns: number;
+  /** Elements after which queries stand in the same places again. */
+  period: number;
+  /** The first of each period that belong to the query. */
+  queries: number;
 }
 
 /** A tensor of the source under a new name, byte for byte. */
@@ -43,7 +43,7 @@ export const cast = (source: TensorReader, from: string, name: string, dtype: Fl
 
 /**
  * The mean of tensors of one shape and dtype, in float32, rounded to `dtype`; with `factors`, each one's query
- * columns are multiplied first. One tensor is a mean of itself.
+ * elements are multiplied first. One tensor is a mean of itself.
  * @param dtype - default theirs
  * @throws UnsupportedError if their dtypes differ, or, while it is read, if a value would become infinite
  */
@@ -88,7 +88,7 @@ export function averaged(
 }
 
 const scaledQuery = (values: Float32Array, start: number, fold: QueryFold, factor: number): Float32Array =>
-  values.map((value, i) => ((start + i) % fold.columns < fold.queryColumns ? value * factor : value));
+  values.map((value, i) => ((start + i) % fold.period < fold.queries ? value * factor : value));
 
 /** All values of a source, in float32. For small tensors: they are held whole. */
 export async function valuesOf(source: TensorSource): Promise<Float32Array> {

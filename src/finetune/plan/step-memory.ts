@@ -1,10 +1,15 @@
 import {
-  LM_HEAD,
+  blockLinears,
+  blocks,
+  headWeightName,
   MAX_LOGITS,
   modelTensors,
+  qkvWidths,
   type Architecture,
   type Arrangement,
+  type Layer,
   type ModelConfig,
+  type Part,
   type TensorSpec,
 } from '../../model/index.js';
 import {distilledLogits} from '../../ops/index.js';
@@ -50,34 +55,30 @@ const COMPARED_LOGITS = 3;
 const DISTILLED_LOGITS = 10;
 
 /**
- * The memory that a step takes on the native engine. With N tokens a micro-batch, a slot leaves N (8 D + F) floats:
- * the hidden state before it and between its branches, both norms' outputs, q, k and v, the mixed values, and the
- * feed-forward layer before its activation; another N F, what the activation gives, where that is an input of a trained
- * map, and another 2 N D with LoRA. The backward pass works in N (8 D + 2 F). `checkpointCycles` leaves the hidden
- * states between stretches, and one stretch's activations. The loss at an exit leaves another tail's, and its own
- * gradient by the LM head's weight. What exits cost is computed from the logits of some rows at a time, and so is
- * distillation. Engines without a kernel for attention also keep its weights, [B, H, T, T] a slot. Measured against
- * real steps in test/finetune/plan/step-memory.test.ts.
+ * The memory that a step takes on the native engine. Each token of a micro-batch leaves the floats of `layerFloats` a
+ * slot. `checkpointCycles` leaves the hidden states between stretches, and one stretch's activations. The loss at an exit
+ * leaves another tail's, and its own gradient by the LM head's weight. What exits cost is computed from the logits of
+ * some rows at a time, and so is distillation. Engines without a kernel for attention also keep its weights,
+ * [B, H, T, T] a slot. Measured against real steps in test/finetune/plan/step-memory.test.ts.
  */
 export function stepMemory(options: MemoryOptions): StepMemory {
   const {arch, arrangement, trained, checkpointCycles, exitLosses, exitObjective, teacher} = options;
-  const {width: D, feedForward: F, vocabulary: V} = arch;
-  const {head, tail, cycles, middleSources} = arrangement;
+  const {width: D, vocabulary: V} = arch;
+  const {cycles} = arrangement;
   const N = options.batchSize * options.seqLen;
   const specs = modelTensors(arch, arrangement);
   const gradients = bytesOf(specs.filter(({name}) => trained(name)));
   const exits = exitLosses ? cycles - 1 : 0;
-  const slots = head + cycles * middleSources.length + tail * (1 + exits);
-  const longest = Math.max(head, middleSources.length, tail);
-  const {lora} = arrangement;
-  const ofSlot = (lora ? 10 : 8) * D + (trainsFeedForward(arch, specs, trained) ? 2 : 1) * F;
+  const {kept, worked} = slotFloats(options, specs);
+  const [head, middle, tail] = (['head', 'middle', 'tail'] as const).map((part) => kept(part));
   // The embedding, the head and the tail are stretches as well.
-  const kept = checkpointCycles ? longest * ofSlot + (cycles + 3) * D : slots * ofSlot;
-  const headWeight = arch.tied ? `${arch.outer.tokens}.weight` : LM_HEAD;
-  const heads = trained(headWeight) && !checkpointCycles ? exits * V * arch.embeddingWidth : 0;
+  const perToken = checkpointCycles
+    ? Math.max(head!, middle!, tail!) + (cycles + 3) * D
+    : head! + cycles * middle! + tail! * (1 + exits);
+  const heads = trained(headWeightName(arch)) && !checkpointCycles ? exits * V * arch.embedding.width : 0;
   const compared = exitObjective ? COMPARED_LOGITS * Math.min(N * V, MAX_LOGITS) : 0;
   const distilled = teacher ? DISTILLED_LOGITS * distilledLogits(N, V) : 0;
-  const activations = (N * (kept + 8 * D + 2 * F) + heads + Math.max(compared, distilled)) * FLOAT;
+  const activations = (N * (perToken + worked) + heads + Math.max(compared, distilled)) * FLOAT;
   const weights = bytesOf(specs);
   const ofTeacher = teacher ? bytesOf(modelTensors(teacher.arch, teacher.arrangement)) : 0;
   return {
@@ -90,14 +91,45 @@ export function stepMemory(options: MemoryOptions): StepMemory {
   };
 }
 
-/** Whether a linear map of the feed-forward layers is trained, itself or by LoRA. */
-function trainsFeedForward(
-  {block}: Architecture,
+/**
+ * Floats a token: those that the layers of a part leave for the backward pass, each once, and those that the backward
+ * pass of the largest layer works in.
+ */
+function slotFloats(
+  {arch, arrangement, trained}: MemoryOptions,
   specs: readonly TensorSpec[],
-  trained: (name: string) => boolean,
-): boolean {
-  const ofMap = (name: string) => [block.up, block.down].some((module) => name.includes(`.${module}.`));
-  return specs.some(({name, shape}) => shape.length === 2 && ofMap(name) && trained(name));
+): {kept: (part: Part) => number; worked: number} {
+  const linears = blockLinears(arch).filter(({of}) => of === 'mlp');
+  const ofMlp = (name: string) => linears.some((linear) => name.includes(`.${linear.name}.`));
+  const trainsMlp = specs.some(({name, shape}) => shape.length === 2 && ofMlp(name) && trained(name));
+  const stored = blocks(arrangement).map(({part, sources}) => {
+    const {hidden, mlp, activated} = layerFloats(arch, arch.layers[sources[0]!]!);
+    const lora = arrangement.lora ? 2 * arch.width : 0;
+    return {
+      part,
+      kept: hidden + lora + mlp + (trainsMlp ? activated : 0),
+      worked: hidden + mlp + activated,
+    };
+  });
+  return {
+    kept: (part) => stored.filter((block) => block.part === part).reduce((sum, {kept}) => sum + kept, 0),
+    worked: stored.reduce((most, {worked}) => Math.max(most, worked), 0),
+  };
+}
+
+/**
+ * What a layer computes of a token, in floats: `hidden` is the state before it and between its branches, the outputs of
+ * norms, q, k and v, and the mixed values; `mlp` is the feed-forward network before its activation, and `activated` what
+ * the activation gives, which is needed where it is an input of a trained map.
+ */
+function layerFloats(arch: Architecture, {norms, mlp}: Layer) {
+  const {q, k, v} = qkvWidths(arch);
+  const normed = Object.values(norms).filter((name) => name !== null).length;
+  const hidden = (2 + normed) * arch.width + q + k + v + q;
+  switch (mlp.kind) {
+    case 'plain':
+      return {hidden, mlp: mlp.width, activated: mlp.width};
+  }
 }
 
 const bytesOf = (specs: readonly TensorSpec[]): number =>

@@ -33,10 +33,10 @@ const isPart = (part: string | undefined): part is LrPart =>
   part !== undefined && (LR_PARTS as readonly string[]).includes(part);
 
 /** The part that a parameter belongs to. */
-export function lrPartOf(name: string, {outer}: Architecture): LrPart {
+export function lrPartOf(name: string, {lmHead}: Architecture): LrPart {
   if (name === ZERO_KEYS) return 'zero-keys';
   const block = (['head', 'middle', 'tail', 'lora'] as const).find((part) => name.startsWith(`${part}.`));
   if (block) return block;
-  const output = [outer.finalNorm, outer.projectOut].some((module) => name.startsWith(`${module}.`));
+  const output = [lmHead.norm, lmHead.projection].some((module) => name.startsWith(`${module}.`));
   return name === LM_HEAD || output ? 'output' : 'embeddings';
 }

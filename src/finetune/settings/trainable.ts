@@ -1,5 +1,5 @@
 import {UsageError} from '../../errors.js';
-import {ZERO_KEYS, type Architecture} from '../../model/index.js';
+import {normNames, ZERO_KEYS, type Architecture} from '../../model/index.js';
 
 /** Groups of parameters that a run can train. */
 export const TRAIN_PARTS = ['all', 'zero-tokens', 'norms', 'middle', 'lora'] as const;
@@ -33,12 +33,11 @@ export function trainedParameters(
   names: Iterable<string>,
   arch: Architecture,
 ): Set<string> {
-  const {attentionNorm, mlpNorm} = arch.block;
-  const norms = [attentionNorm, mlpNorm, arch.outer.finalNorm].filter((name) => name !== null);
+  const norms = normNames(arch);
   const belongs: Record<TrainPart, (name: string) => boolean> = {
     all: () => true,
     'zero-tokens': (name) => name === ZERO_KEYS,
-    norms: (name) => norms.includes(moduleOf(name)),
+    norms: (name) => norms.has(moduleOf(name)),
     middle: (name) => name.startsWith('middle.'),
     lora: (name) => name.startsWith('lora.'),
   };

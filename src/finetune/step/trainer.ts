@@ -1,6 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import {ZERO_KEYS, type GradientOptions, type HookFor, type LossMask, type Model} from '../../model/index.js';
+import {
+  embeddingTables,
+  ZERO_KEYS,
+  type GradientOptions,
+  type HookFor,
+  type LossMask,
+  type Model,
+} from '../../model/index.js';
 import {addGradients, dropout} from '../../ops/index.js';
 import {AdamW, sumsOfSquares} from './adamw.js';
 import {cyclesOfStep, exitSlotsOfStep} from '../settings/cycles.js';
@@ -34,7 +41,7 @@ export class Trainer {
     const names = trainedParameters(parseTrain(settings.train), parameters.keys(), arch);
     for (const [name, variable] of parameters) variable.trainable = names.has(name);
     const trained = new Map([...parameters].filter(([name]) => names.has(name)));
-    const embeddings = [arch.outer.tokens, arch.outer.positions].map((module) => `${module}.weight`);
+    const embeddings = embeddingTables(arch);
     const decayed = (name: string) => trained.get(name)!.rank === 2 && !embeddings.includes(name);
     const multipliers = parseLrMult(settings.lrMult);
     const multiplier = (name: string) => multipliers.get(lrPartOf(name, arch)) ?? 1;

@@ -1,21 +1,29 @@
-import {z} from 'zod';
-import type {Activation, Architecture} from '../architecture.js';
+import type {z} from 'zod';
+import type {Architecture} from '../architecture.js';
 
-/** A source family: how its config reads and how its checkpoints name their tensors. */
-export interface Family<Name extends Architecture['family'] = Architecture['family']> {
-  name: Name;
-  /** What the config must hold; other keys are kept in `base_config` but not needed. */
-  schema: z.ZodType;
-  /** The network that a config of this family describes. @throws ZodError where the config does not fit. */
-  architecture(config: unknown): Architecture;
+/** A source family: how its configs read, how its checkpoints name their tensors, and all else that is its own. */
+export interface Family {
+  /** Its configs' `model_type`. */
+  name: string;
+  /** What people call it. */
+  title: string;
+  /** What the names of its classes in Transformers begin with. */
+  classPrefix: string;
+  /** Reads the network that a config describes. Keys that it does not know are kept in `base_config`. */
+  architecture: z.ZodType<Architecture>;
   /** What tensor names may begin with, longest first; '' where a checkpoint has bare names. */
   prefixes: string[];
   /** What precedes a layer's index, after the prefix. */
   layerPrefix: string;
-  /** The config key that counts the layers. */
-  layersKey: string;
   /** Stored tensors that are no parameters of the language model and are dropped. */
   leftOut: LeftOut[];
+  /**
+   * The config of a plain model that has these layers of the one that `config` describes, in this order. Where they are
+   * not all of them in their order, its attention scales are not divided by the layer.
+   */
+  withLayers(config: Record<string, unknown>, layers: readonly number[]): Record<string, unknown>;
+  /** Reads what Transformers begins a model of a config with. */
+  initialValues: z.ZodType<InitialValues>;
 }
 
 /** Tensors that are left out of a checkpoint on purpose. */
@@ -26,45 +34,22 @@ export interface LeftOut {
   what: string;
 }
 
-/** The second head of TRL's models for reinforcement learning, of either family. */
+/** What a new model begins with: biases are 0, norms are 1, all else is N(0, std^2). */
+export interface InitialValues {
+  /** The standard deviation of matrices and embeddings. */
+  std: number;
+  /** That of the maps onto the residual stream: the output of attention, and of the feed-forward network. */
+  residualStd: number;
+  /** The token embedding's row that is zeros, or null. */
+  paddingRow: number | null;
+}
+
+/** The second head of TRL's models for reinforcement learning, of any family. */
 export const VALUE_HEAD: LeftOut = {
   names: /^v_head\.summary\.(weight|bias)$/,
   what: "the head of another task: TRL's estimate of a text's value",
 };
 
-/** A size in a config: bounded, so that a hostile one cannot make us allocate or loop without end. */
-export const count = z.number().int().min(1).max(10_000_000);
-
-/** A number of layers: every layer makes objects, so its bound is tighter. */
-export const layerCount = z.number().int().min(1).max(10_000);
-
-/** A boolean key that may be absent or null. */
-export const flag = (fallback: boolean) =>
-  z
-    .boolean()
-    .nullish()
-    .transform((value) => value ?? fallback);
-
-export const tokenId = z.number().int().nonnegative().nullish();
-
-/** Config names of the activations, and what they compute. `gelu_new` is the tanh form that GPT-2 was trained with. */
-const ACTIVATIONS: Record<string, Activation> = {
-  gelu_new: 'gelu_new',
-  gelu_fast: 'gelu_new',
-  gelu_accurate: 'gelu_new',
-  gelu_pytorch_tanh: 'gelu_new',
-  gelu_python_tanh: 'gelu_new',
-  gelu: 'gelu',
-  gelu_python: 'gelu',
-  relu: 'relu',
-  silu: 'silu',
-  swish: 'silu',
-};
-
-export const activationName = z.string().transform((name, context): Activation => {
-  if (Object.hasOwn(ACTIVATIONS, name)) return ACTIVATIONS[name]!;
-  context.addIssue(
-    `the activation ${JSON.stringify(name)} is not supported; ${Object.keys(ACTIVATIONS).join(', ')} are`,
-  );
-  return z.NEVER;
-});
+/** Whether these are all layers of a model, in their order. */
+export const isEveryLayer = (layers: readonly number[], count: number): boolean =>
+  layers.length === count && layers.every((layer, i) => layer === i);

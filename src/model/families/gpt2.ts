@@ -1,7 +1,9 @@
 import {z} from 'zod';
+import {requireWhole, UsageError} from '../../errors.js';
+import type {Architecture, Layer, LinearModule} from '../architecture.js';
 import {endTokenIds} from '../text-end.js';
-import type {Architecture} from '../architecture.js';
-import {activationName, count, flag, layerCount, tokenId, VALUE_HEAD, type Family} from './family.js';
+import {isEveryLayer, VALUE_HEAD, type Family} from './family.js';
+import {activationName, count, flag, initialStd, layerCount, tokenId} from './schema.js';
 
 const schema = z.object({
   vocab_size: count,
@@ -20,47 +22,70 @@ const schema = z.object({
   eos_token_id: endTokenIds,
 });
 
-/** GPT-2: pre-norm, q, k and v fused in a Conv1D, learned positions, usually a tied LM head. */
-export const gpt2: Family<'gpt2'> = {
-  name: 'gpt2',
-  schema,
-  architecture(config: unknown): Architecture {
-    const c = schema.parse(config);
-    return {
-      family: 'gpt2',
-      layers: c.n_layer,
-      width: c.n_embd,
-      heads: c.n_head,
-      feedForward: c.n_inner ?? 4 * c.n_embd,
-      vocabulary: c.vocab_size,
-      maxPositions: c.n_positions,
-      positionOffset: 0,
-      embeddingWidth: c.n_embd,
+const initialValues = z
+  .object({n_layer: layerCount, initializer_range: initialStd})
+  .transform(({n_layer: layers, initializer_range: std}) => ({
+    std,
+    residualStd: std / Math.sqrt(2 * layers),
+    paddingRow: null,
+  }));
+
+const linear = (name: string): LinearModule => ({name, bias: true});
+
+function architectureOf(c: z.output<typeof schema>): Architecture {
+  const headSize = c.n_embd / c.n_head;
+  const layer = (scaleDivisor: number): Layer => ({
+    attention: {
+      qkv: {kind: 'columns', qkv: linear('attn.c_attn')},
+      out: linear('attn.c_proj'),
+      scale: c.scale_attn_weights ? 1 / Math.sqrt(headSize) : 1,
+      scaleDivisor,
+    },
+    mlp: {
+      kind: 'plain',
+      width: c.n_inner ?? 4 * c.n_embd,
       activation: c.activation_function,
-      normEpsilon: c.layer_norm_epsilon,
-      normAffine: true,
-      normFirst: true,
-      biases: true,
-      tied: c.tie_word_embeddings,
-      scaleAttention: c.scale_attn_weights,
-      inverseLayerScale: c.scale_attn_by_inverse_layer_idx,
-      weightLayout: 'io',
-      block: {
-        qkv: {fused: 'attn.c_attn'},
-        attentionOut: 'attn.c_proj',
-        attentionNorm: 'ln_1',
-        up: 'mlp.c_fc',
-        down: 'mlp.c_proj',
-        mlpNorm: 'ln_2',
-      },
-      outer: {tokens: 'wte', positions: 'wpe', projectIn: null, projectOut: null, finalNorm: 'ln_f'},
-      bosTokenId: c.bos_token_id ?? null,
-      eosTokenIds: c.eos_token_id,
-    };
-  },
+      up: linear('mlp.c_fc'),
+      down: linear('mlp.c_proj'),
+    },
+    norms: {
+      attentionIn: 'ln_1',
+      attentionOut: null,
+      attentionSum: null,
+      mlpIn: 'ln_2',
+      mlpOut: null,
+      mlpSum: null,
+    },
+  });
+  return {
+    family: gpt2.name,
+    width: c.n_embd,
+    heads: c.n_head,
+    kvHeads: c.n_head,
+    headSize,
+    vocabulary: c.vocab_size,
+    maxPositions: c.n_positions,
+    weightLayout: 'io',
+    norm: {kind: 'layer', epsilon: c.layer_norm_epsilon, affine: true},
+    embedding: {tokens: 'wte', width: c.n_embd, projection: null},
+    positions: {kind: 'learned', table: 'wpe', offset: 0},
+    layers: c.scale_attn_by_inverse_layer_idx
+      ? Array.from({length: c.n_layer}, (_, i) => layer(i + 1))
+      : new Array<Layer>(c.n_layer).fill(layer(1)),
+    lmHead: {norm: 'ln_f', projection: null, tied: c.tie_word_embeddings},
+    bosTokenId: c.bos_token_id ?? null,
+    eosTokenIds: c.eos_token_id,
+  };
+}
+
+/** GPT-2: pre-norm, q, k and v fused in a Conv1D, learned positions, usually a tied LM head. */
+export const gpt2: Family = {
+  name: 'gpt2',
+  title: 'GPT-2',
+  classPrefix: 'GPT2',
+  architecture: schema.transform(architectureOf),
   prefixes: ['transformer.', ''],
   layerPrefix: 'h.',
-  layersKey: 'n_layer',
   leftOut: [
     {
       names: /^h\.\d+\.attn\.bias$/,
@@ -76,4 +101,42 @@ export const gpt2: Family<'gpt2'> = {
     },
     VALUE_HEAD,
   ],
+  withLayers(config, layers) {
+    const divided = config.scale_attn_by_inverse_layer_idx === true;
+    const whole = isEveryLayer(layers, Number(config.n_layer));
+    return {
+      ...config,
+      n_layer: layers.length,
+      ...(divided && !whole && {scale_attn_by_inverse_layer_idx: false}),
+    };
+  },
+  initialValues,
 };
+
+/** The sizes of a GPT-2; what is not said is as in the smallest one that was published. */
+export interface Gpt2Sizes {
+  /** Layers; 12 unless given. */
+  layers?: number;
+  /** Width; 768 unless given. */
+  width?: number;
+  /** Attention heads; so many that each is about 64 wide unless given. */
+  heads?: number;
+  /** The longest input in tokens; 1024 unless given. */
+  positions?: number;
+}
+
+/**
+ * The config of a GPT-2 of these sizes, but for its vocabulary.
+ * @throws UsageError naming the size that cannot be
+ */
+export function gpt2OfSizes({layers = 12, width = 768, heads, positions = 1024}: Gpt2Sizes) {
+  requireWhole('layers', layers, 1, 10_000);
+  requireWhole('width', width, 1, 1_000_000);
+  const parts = heads ?? Math.max(1, Math.round(width / 64));
+  requireWhole('heads', parts, 1, width);
+  requireWhole('positions', positions, 2, 10_000_000);
+  if (width % parts !== 0) {
+    throw new UsageError(`width is ${width}; it must be a multiple of heads, which is ${parts}.`);
+  }
+  return {model_type: gpt2.name, n_layer: layers, n_embd: width, n_head: parts, n_positions: positions};
+}

@@ -6,12 +6,23 @@ import type {Family} from './family.js';
 import {gpt2} from './gpt2.js';
 import {opt} from './opt.js';
 
-export type {Family} from './family.js';
+export type {Family, InitialValues} from './family.js';
+export {gpt2OfSizes, type Gpt2Sizes} from './gpt2.js';
 
-const FAMILIES: Record<Architecture['family'], Family> = {gpt2, opt};
+/** The families that ztt reads. */
+const FAMILIES: readonly Family[] = [gpt2, opt];
+
+const BY_NAME = new Map(FAMILIES.map((family) => [family.name, family]));
+
+/** The family of this name. @throws FormatError if there is none */
+export function familyNamed(name: string): Family {
+  const family = BY_NAME.get(name);
+  if (!family) throw new FormatError(`there is no family ${quoted(name)}.`);
+  return family;
+}
 
 /** The family of an architecture. */
-export const familyOf = (arch: Architecture): Family => FAMILIES[arch.family];
+export const familyOf = ({family}: Architecture): Family => familyNamed(family);
 
 const anyConfig = z.looseObject({
   model_type: z.string().nullish(),
@@ -20,8 +31,9 @@ const anyConfig = z.looseObject({
 });
 
 /** Models of our families whose head is no language model's. */
-const OTHER_TASK =
-  /^(GPT2|OPT).*For(SequenceClassification|TokenClassification|QuestionAnswering|MultipleChoice)$/;
+const OTHER_TASK = new RegExp(
+  `^(${FAMILIES.map(({classPrefix}) => classPrefix).join('|')}).*For(SequenceClassification|TokenClassification|QuestionAnswering|MultipleChoice)$`,
+);
 
 /**
  * The network that a source's config.json describes.
@@ -35,15 +47,16 @@ export function parseArchitecture(config: unknown, where: string): Architecture 
     architectures,
     quantization_config: quantization,
   } = parseWith(anyConfig, config, where);
-  const name = type ?? familyNamed(architectures?.[0]);
+  const name = type ?? familyOfClass(architectures?.[0])?.name;
   if (name === undefined) {
-    throw new FormatError(
-      `${where} at model_type: it is missing; "gpt2" or "opt" say which network this is.`,
-    );
+    const names = FAMILIES.map((family) => `"${family.name}"`).join(' or ');
+    throw new FormatError(`${where} at model_type: it is missing; ${names} say which network this is.`);
   }
-  if (!isFamily(name)) {
+  const family = BY_NAME.get(name);
+  if (!family) {
+    const known = FAMILIES.map((each) => `${each.title} ("${each.name}")`).join(' and ');
     throw new UnsupportedError(
-      `${where}: model_type ${quoted(name)} is not supported; GPT-2 ("gpt2") and OPT ("opt") checkpoints are.`,
+      `${where}: model_type ${quoted(name)} is not supported; ${known} checkpoints are.`,
     );
   }
   const other = architectures?.find((architecture) => OTHER_TASK.test(architecture));
@@ -57,19 +70,13 @@ export function parseArchitecture(config: unknown, where: string): Architecture 
       `${where}: quantized checkpoints are not supported; use the original weights.`,
     );
   }
-  const family = FAMILIES[name];
-  parseWith(family.schema, config, where);
-  const arch = family.architecture(config);
-  if (arch.width % arch.heads !== 0) {
+  const arch = parseWith(family.architecture, config, where);
+  if (!Number.isInteger(arch.headSize)) {
     throw new FormatError(`${where}: the width ${arch.width} is no multiple of the ${arch.heads} heads.`);
   }
   return arch;
 }
 
-const isFamily = (name: string): name is Architecture['family'] => Object.hasOwn(FAMILIES, name);
-
 /** The family of a class of Transformers, for configs from before there was a model_type. */
-function familyNamed(architecture = ''): Architecture['family'] | undefined {
-  if (architecture.startsWith('GPT2')) return 'gpt2';
-  return architecture.startsWith('OPT') ? 'opt' : undefined;
-}
+const familyOfClass = (architecture = ''): Family | undefined =>
+  FAMILIES.find(({classPrefix}) => architecture.startsWith(classPrefix));

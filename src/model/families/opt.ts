@@ -1,7 +1,8 @@
 import {z} from 'zod';
+import type {Architecture, Layer, NormNames} from '../architecture.js';
 import {endTokenIds} from '../text-end.js';
-import type {Architecture} from '../architecture.js';
-import {activationName, count, flag, layerCount, tokenId, VALUE_HEAD, type Family} from './family.js';
+import {VALUE_HEAD, type Family} from './family.js';
+import {activationName, count, flag, initialStd, layerCount, tokenId} from './schema.js';
 
 const schema = z.object({
   vocab_size: count,
@@ -21,57 +22,92 @@ const schema = z.object({
   eos_token_id: endTokenIds,
 });
 
-/** OPT: separate q, k and v, positions offset by 2, pre-norm or (opt-350m) post-norm with a narrower embedding. */
-export const opt: Family<'opt'> = {
-  name: 'opt',
-  schema,
-  architecture(config: unknown): Architecture {
-    const c = schema.parse(config);
-    const embeddingWidth = c.word_embed_proj_dim ?? c.hidden_size;
-    const projected = embeddingWidth !== c.hidden_size;
-    return {
-      family: 'opt',
-      layers: c.num_hidden_layers,
-      width: c.hidden_size,
-      heads: c.num_attention_heads,
-      feedForward: c.ffn_dim,
-      vocabulary: c.vocab_size,
-      maxPositions: c.max_position_embeddings,
-      positionOffset: 2,
-      embeddingWidth,
+const initialValues = z
+  .object({init_std: initialStd, pad_token_id: tokenId})
+  .transform(({init_std: std, pad_token_id: padding}) => ({
+    std,
+    residualStd: std,
+    paddingRow: padding ?? null,
+  }));
+
+function architectureOf(c: z.output<typeof schema>): Architecture {
+  const embeddingWidth = c.word_embed_proj_dim ?? c.hidden_size;
+  const projected = embeddingWidth !== c.hidden_size;
+  const headSize = c.hidden_size / c.num_attention_heads;
+  const linear = (name: string) => ({name, bias: c.enable_bias});
+  const layer: Layer = {
+    attention: {
+      qkv: {
+        kind: 'separate',
+        q: linear('self_attn.q_proj'),
+        k: linear('self_attn.k_proj'),
+        v: linear('self_attn.v_proj'),
+      },
+      out: linear('self_attn.out_proj'),
+      scale: 1 / Math.sqrt(headSize),
+      scaleDivisor: 1,
+    },
+    mlp: {
+      kind: 'plain',
+      width: c.ffn_dim,
       activation: c.activation_function,
-      normEpsilon: 1e-5,
-      normAffine: c.layer_norm_elementwise_affine,
-      normFirst: c.do_layer_norm_before,
-      biases: c.enable_bias,
+      up: linear('fc1'),
+      down: linear('fc2'),
+    },
+    norms: normsOf(c.do_layer_norm_before),
+  };
+  return {
+    family: opt.name,
+    width: c.hidden_size,
+    heads: c.num_attention_heads,
+    kvHeads: c.num_attention_heads,
+    headSize,
+    vocabulary: c.vocab_size,
+    maxPositions: c.max_position_embeddings,
+    weightLayout: 'oi',
+    norm: {kind: 'layer', epsilon: 1e-5, affine: c.layer_norm_elementwise_affine},
+    embedding: {
+      tokens: 'embed_tokens',
+      width: embeddingWidth,
+      projection: projected ? 'project_in' : null,
+    },
+    positions: {kind: 'learned', table: 'embed_positions', offset: 2},
+    layers: new Array<Layer>(c.num_hidden_layers).fill(layer),
+    lmHead: {
+      norm: c.do_layer_norm_before && !c._remove_final_layer_norm ? 'final_layer_norm' : null,
+      projection: projected ? 'project_out' : null,
       tied: c.tie_word_embeddings,
-      scaleAttention: true,
-      inverseLayerScale: false,
-      weightLayout: 'oi',
-      block: {
-        qkv: {q: 'self_attn.q_proj', k: 'self_attn.k_proj', v: 'self_attn.v_proj'},
-        attentionOut: 'self_attn.out_proj',
-        attentionNorm: 'self_attn_layer_norm',
-        up: 'fc1',
-        down: 'fc2',
-        mlpNorm: 'final_layer_norm',
-      },
-      outer: {
-        tokens: 'embed_tokens',
-        positions: 'embed_positions',
-        projectIn: projected ? 'project_in' : null,
-        projectOut: projected ? 'project_out' : null,
-        finalNorm: c.do_layer_norm_before && !c._remove_final_layer_norm ? 'final_layer_norm' : null,
-      },
-      bosTokenId: c.bos_token_id ?? null,
-      eosTokenIds: c.eos_token_id,
-    };
-  },
+    },
+    bosTokenId: c.bos_token_id ?? null,
+    eosTokenIds: c.eos_token_id,
+  };
+}
+
+/** The norms stand before attention and MLP, or after the sums (opt-350m). */
+function normsOf(before: boolean): NormNames {
+  const [attention, mlp] = ['self_attn_layer_norm', 'final_layer_norm'];
+  return {
+    attentionIn: before ? attention : null,
+    attentionOut: null,
+    attentionSum: before ? null : attention,
+    mlpIn: before ? mlp : null,
+    mlpOut: null,
+    mlpSum: before ? null : mlp,
+  };
+}
+
+/** OPT: separate q, k and v, positions offset by 2, pre-norm or (opt-350m) post-norm with a narrower embedding. */
+export const opt: Family = {
+  name: 'opt',
+  title: 'OPT',
+  classPrefix: 'OPT',
+  architecture: schema.transform(architectureOf),
   prefixes: ['model.decoder.', 'decoder.', 'model.', ''],
   layerPrefix: 'layers.',
-  layersKey: 'num_hidden_layers',
   leftOut: [
     {names: /^version$/, what: "a buffer: fairseq's format version, which the first conversions kept"},
     VALUE_HEAD,
   ],
+  withLayers: (config, layers) => ({...config, num_hidden_layers: layers.length}),
+  initialValues,
 };

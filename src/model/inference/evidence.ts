@@ -1,3 +1,4 @@
+import {attentionScale} from '../architecture.js';
 import {exitRule} from '../exits/rule.js';
 import type {Network} from '../network.js';
 import {ExitsPass} from './exits-pass.js';
@@ -70,7 +71,7 @@ export async function exitEvidence(
     async (index, result, {slot, queries}) => {
       await score(index, result);
       const key = (await slot.zeroKey!.data()) as Float32Array;
-      seen.set(index, {queries: await queries(places), key, scale: slot.scale});
+      seen.set(index, {queries: await queries(places), key, scale: attentionScale(slot.layer.attention)});
     },
     slots,
   );

@@ -1,4 +1,5 @@
 import {RowPool, type Columns} from '../../ops/index.js';
+import {qkvWidths} from '../architecture.js';
 import type {ModelConfig} from '../config.js';
 import {slots} from '../layout.js';
 
@@ -7,10 +8,8 @@ export class KeyCache {
   private readonly pools: {keys: RowPool; values: RowPool}[];
 
   constructor({arch, arrangement}: ModelConfig) {
-    this.pools = slots(arrangement).map(() => ({
-      keys: new RowPool(arch.width),
-      values: new RowPool(arch.width),
-    }));
+    const {k, v} = qkvWidths(arch);
+    this.pools = slots(arrangement).map(() => ({keys: new RowPool(k), values: new RowPool(v)}));
   }
 
   /** Bytes of memory that it holds. */

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Columns, KeyRange, KeyView, StrandScores} from '../../ops/index.js';
+import {attentionScale} from '../architecture.js';
 import type {ExitGranularity} from '../exits/granularity.js';
 import type {ExitRule} from '../exits/rule.js';
 import type {KeyCache} from './key-cache.js';
@@ -75,7 +76,8 @@ export abstract class Pass {
 
   /** Runs every slot of the rule. */
   async run(): Promise<PassResult> {
-    const slots = tf.tidy(() => this.network.slots());
+    const zeroKeys = tf.tidy(() => this.network.zeroKeys());
+    const slots = this.network.slots(zeroKeys);
     this.slots = slots;
     try {
       for (const [index, slot] of slots.entries()) {
@@ -83,7 +85,7 @@ export abstract class Pass {
       }
       this.end();
     } finally {
-      tf.dispose(slots.map(({zeroKey}) => zeroKey).filter((key) => key !== undefined));
+      tf.dispose(zeroKeys);
     }
     return {hidden: this.x, depths: this.depths, granularity: this.options.rule.granularity};
   }
@@ -99,9 +101,9 @@ export abstract class Pass {
     this.x = next;
   }
 
-  protected scores(q: Columns, k: Columns, view: KeyView, {scale, zeroKey}: NetworkSlot): StrandScores {
-    const {heads, width} = this.network.config.arch;
-    return {q, k, view, heads, width, scale, zeroKey};
+  protected scores(q: Columns, k: Columns, view: KeyView, {layer, zeroKey}: NetworkSlot): StrandScores {
+    const {heads, headSize} = this.network.config.arch;
+    return {q, k, view, heads, width: heads * headSize, scale: attentionScale(layer.attention), zeroKey};
   }
 
   /**

@@ -8,7 +8,12 @@ import {lrPartOf, parseLrMult} from '../../../src/finetune/settings/lr-mult.js';
 import {readMetrics} from '../../../src/finetune/records/metrics.js';
 import {recipeSettings, type RecipeSettings} from '../../../src/finetune/settings/recipe.js';
 import {Trainer} from '../../../src/finetune/step/trainer.js';
-import {modelTensors, parseArchitecture, type Arrangement} from '../../../src/model/index.js';
+import {
+  embeddingTables,
+  modelTensors,
+  parseArchitecture,
+  type Arrangement,
+} from '../../../src/model/index.js';
 import {FIXTURES} from '../../helpers/oracle.js';
 import {expectResumedAs, interruptAfter} from '../../helpers/short-run.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
@@ -104,13 +109,13 @@ describe('multipliers of the learning rate', () => {
     const arch = parseArchitecture(config, family);
     const names = modelTensors(arch, ARRANGEMENT).map(({name}) => name);
     const parts = new Map(names.map((name) => [name, lrPartOf(name, arch)]));
-    const [tokens, positions] = [arch.outer.tokens, arch.outer.positions].map((name) => `${name}.weight`);
+    const [tokens, positions] = embeddingTables(arch);
     const outside = names.filter((name) => !/^(head|middle|tail)\./.test(name));
     expect(Object.fromEntries(outside.map((name) => [name, parts.get(name)]))).toEqual({
       [tokens!]: 'embeddings',
       [positions!]: 'embeddings',
-      [`${arch.outer.finalNorm}.weight`]: 'output',
-      [`${arch.outer.finalNorm}.bias`]: 'output',
+      [`${arch.lmHead.norm}.weight`]: 'output',
+      [`${arch.lmHead.norm}.bias`]: 'output',
       'zero_tokens.key': 'zero-keys',
     });
     for (const part of ['head', 'middle', 'tail'] as const) {
