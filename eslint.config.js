@@ -100,11 +100,12 @@ const mayImportWithin = {
     upload: ['wire', 'repo'],
   },
   eval: {
-    tasks: [],
     measures: [],
-    scoring: ['measures', 'tasks'],
-    thresholds: ['scoring', 'measures', 'tasks'],
-    results: ['thresholds', 'scoring', 'measures', 'tasks'],
+    kinds: ['measures'],
+    tasks: ['kinds'],
+    scoring: ['tasks', 'kinds', 'measures'],
+    thresholds: ['scoring', 'tasks', 'kinds', 'measures'],
+    results: ['thresholds', 'scoring', 'tasks', 'kinds', 'measures'],
   },
   finetune: {
     records: [],

@@ -11,9 +11,8 @@ import {
   type TaskDepths,
 } from './scoring/depths.js';
 import type {EvalOptions} from './eval-options.js';
-import type {Metric} from './measures/metrics.js';
 import {budgetReport, buildReport, thresholdReport, type TaskAtThreshold} from './results/report.js';
-import type {TextEncoder} from './scoring/requests.js';
+import type {TextEncoder} from './kinds/requests.js';
 import type {EvalReport, ThresholdReport} from './results/results.js';
 import {taskHash, taskSamples} from './results/samples.js';
 import {prepareTask, taskGroups, taskMetrics, type PreparedTask} from './scoring/score-task.js';
@@ -60,18 +59,18 @@ export async function evaluate(
   await warmUp(model, prepared);
 
   const scoring = {...exits, slotThresholds, batchTokens, signal};
-  const depths = await scoreTasks(kept, prepared, thresholds, {...scoring, report: options.onProgress});
+  const scored = await scoreTasks(kept, prepared, thresholds, {...scoring, report: options.onProgress});
   const reports: ThresholdReport[] = [];
   const hashes: Record<string, string> = {};
-  let metrics: (readonly Metric[])[] = [];
+  let measured: TaskAtThreshold[] = [];
   for (const threshold of thresholds) {
-    const measured: TaskAtThreshold[] = [];
-    for (const [i, each] of prepared.entries()) {
-      const {task} = each;
-      const scores = await depths[i]!.at(threshold);
-      const exitGranularity = exitsByToken(each, scoring) ? 'token' : 'sequence';
+    measured = [];
+    for (const each of scored) {
+      const {task} = each.prepared;
+      const scores = await each.depths.at(threshold);
+      const exitGranularity = exitsByToken(each.prepared, scoring) ? 'token' : 'sequence';
       const timed = {...scoring, exitGranularity, threshold} as const;
-      const timing = timedQuestions > 0 ? await timeTask(model, each, timedQuestions, timed) : null;
+      const timing = timedQuestions > 0 ? await timeTask(model, each.prepared, timedQuestions, timed) : null;
       measured.push({task, metrics: taskMetrics(task, scores.outcomes, bootstrapIterations), scores, timing});
       if (options.onSamples) {
         const samples = taskSamples(task, scores.outcomes, threshold);
@@ -79,15 +78,12 @@ export async function evaluate(
         options.onSamples(task.name, threshold, samples);
       }
     }
-    metrics = measured.map((task) => task.metrics);
     reports.push(thresholdReport(threshold, measured));
   }
-  const described = tasks.map((task, i) => ({task, metrics: metrics[i]!}));
-  const ceilings = tasks.flatMap((task, i) => {
-    const own = depths[i]!.exits;
-    return own ? [[task.name, oracleCeiling(task, own)] as const] : [];
-  });
-  return buildReport(model, described, {
+  const ceilings = scored.flatMap(({prepared: {task}, depths: {exits}}) =>
+    exits ? [[task.name, oracleCeiling(task, exits)] as const] : [],
+  );
+  return buildReport(model, measured, {
     thresholds: reports,
     budgets: budgets.map((budget) => budgetReport(budget, reports)),
     curve: [...curve],
@@ -105,14 +101,20 @@ export async function evaluate(
   });
 }
 
-/** Each task's scores, of one pass for all thresholds where that can be, else of one a threshold. */
+/** A task, and its scores at any threshold. */
+interface ScoredTask {
+  prepared: PreparedTask;
+  depths: TaskDepths;
+}
+
+/** Scores each task: in one pass for all thresholds where that can be, else in one for each threshold. */
 async function scoreTasks(
   model: ExitScorer,
   prepared: readonly PreparedTask[],
   thresholds: readonly number[],
   {report, ...options}: DepthOptions & {report: EvalOptions['onProgress']},
-): Promise<TaskDepths[]> {
-  const depths: TaskDepths[] = [];
+): Promise<ScoredTask[]> {
+  const scored: ScoredTask[] = [];
   for (const each of prepared) {
     const onProgress = (done: number, total: number) => report?.(done, total, each.task.name);
     const scoring = {...options, onProgress};
@@ -120,9 +122,12 @@ async function scoreTasks(
     const exiting = exits && !exitsByToken(each, options);
     const decided = each.requests.every(({decider}) => decider === 'own');
     const once = exiting && (thresholds.length > 1 || !decided);
-    depths.push(once ? await scoreAllExits(model, each, scoring) : scoreEachThreshold(model, each, scoring));
+    const depths = once
+      ? await scoreAllExits(model, each, scoring)
+      : scoreEachThreshold(model, each, scoring);
+    scored.push({prepared: each, depths});
   }
-  return depths;
+  return scored;
 }
 
 /** The engine's first use of its kernels is slower, and belongs to no threshold. */

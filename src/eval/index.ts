@@ -5,7 +5,7 @@ export {type EvalOptions} from './eval-options.js';
 export {evaluate, type Evaluated} from './evaluate.js';
 export {htmlReport} from './results/html-report.js';
 export {NOT_AVAILABLE, type Metric, type Value} from './measures/metrics.js';
-export {Encoder, questionRows, type Pair, type TextEncoder} from './scoring/requests.js';
+export {Encoder, questionRows, type Pair, type TextEncoder} from './kinds/requests.js';
 export {samplesFile, type Sample} from './results/samples.js';
 export {
   readResults,
@@ -27,7 +27,7 @@ export {
   type RowOutcome,
   type TaskScores,
 } from './scoring/score-task.js';
-export type {ChoiceQuestion, DocumentQuestion, TextPair, WordQuestion} from './tasks/questions.js';
+export type {ChoiceQuestion, DocumentQuestion, TextPair, WordQuestion} from './kinds/questions.js';
 export type {ChoiceTask, LastWordTask, RollingTask, Task} from './tasks/task.js';
 export {openTask, TASK_NAMES, type TaskOptions} from './tasks/tasks.js';
 export {WorkFile} from './scoring/work-file.js';

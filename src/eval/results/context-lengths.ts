@@ -1,3 +1,4 @@
+import {kindOf} from '../kinds/kinds.js';
 import type {Value} from '../measures/metrics.js';
 import {addCosts, summarise} from '../../score/index.js';
 import {taskMetrics, type RowOutcome} from '../scoring/score-task.js';
@@ -17,9 +18,9 @@ export interface ContextBand {
 /** The longest context of the first band; each next one reaches twice as far. */
 const FIRST = 16;
 
-/** A task's results by the length of what decides an exit. Documents have no one such length, and give none. */
+/** A task's results by the length of what decides an exit. Where each token exits by itself there is no such length, and no result. */
 export function byContextLength(task: Task, outcomes: readonly RowOutcome[]): ContextBand[] {
-  if (task.kind === 'rolling') return [];
+  if (kindOf(task).byToken) return [];
   const bandOf = ({contextLength}: RowOutcome) => Math.max(0, Math.ceil(Math.log2(contextLength / FIRST)));
   const bands = [...new Set(outcomes.map(bandOf))].sort((a, b) => a - b);
   return bands.map((band) => {

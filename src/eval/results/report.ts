@@ -1,3 +1,4 @@
+import {kindOf} from '../kinds/kinds.js';
 import {countParameters, slots, type Model} from '../../model/index.js';
 import type {Ceiling} from './ceiling.js';
 import type {ChosenBudget} from '../thresholds/choose.js';
@@ -184,14 +185,8 @@ export function buildReport(
   };
 }
 
-/** The harness's word for each kind. */
-const OUTPUT_TYPES = {
-  'multiple-choice': 'multiple_choice',
-  'last-word': 'loglikelihood',
-  rolling: 'loglikelihood_rolling',
-} as const;
-
-function taskConfig({name, kind, definition, dataset}: Task, metrics: readonly Metric[]) {
+function taskConfig(task: Task, metrics: readonly Metric[]) {
+  const {name, definition, dataset} = task;
   const {templates, version} = definition;
   return {
     task: name,
@@ -199,7 +194,7 @@ function taskConfig({name, kind, definition, dataset}: Task, metrics: readonly M
     dataset_name: dataset.config ?? null,
     dataset_kwargs: {data_files: {[dataset.split]: dataset.files}},
     test_split: dataset.split,
-    output_type: OUTPUT_TYPES[kind],
+    output_type: kindOf(task).outputType,
     ...templates,
     description: '',
     target_delimiter: ' ',

@@ -1,7 +1,5 @@
 import {createHash} from 'node:crypto';
-import {choiceHits} from '../measures/metrics.js';
-import {pythonNumber} from '../tasks/python-text.js';
-import {textsOf} from '../tasks/questions.js';
+import {kindOf} from '../kinds/kinds.js';
 import {sanitiseModelName, type Companion} from './results.js';
 import type {RowOutcome} from '../scoring/score-task.js';
 import type {Task} from '../tasks/task.js';
@@ -11,31 +9,24 @@ export type Sample = Record<string, unknown> & {doc_hash: string; prompt_hash: s
 
 /** The rows of a task with what came of them, for `samples_TASK_STAMP.jsonl`. */
 export function taskSamples(task: Task, outcomes: readonly RowOutcome[], threshold: number): Sample[] {
+  const kind = kindOf(task);
   return outcomes.map((outcome, i) => {
     const {doc, question} = task.rows[i]!;
-    const texts = textsOf(question);
-    const whole = task.kind === 'rolling';
-    const answers = outcome.logLikelihoods.map((value, k) =>
-      whole ? pythonNumber(value) : [pythonNumber(value), outcome.greedy[k] ? 'True' : 'False'],
-    );
+    const {arguments: asked, responses} = kind.logged(question, outcome);
+    const values = Object.entries(kind.values(question, outcome));
     return {
       doc_id: i,
       doc,
       target: question.target,
-      arguments: Object.fromEntries(
-        texts.map(({context, continuation}, k) => [
-          `gen_args_${k}`,
-          whole ? {arg_0: context} : {arg_0: context, arg_1: continuation},
-        ]),
-      ),
-      resps: answers.map((answer) => [answer]),
-      filtered_resps: answers,
+      arguments: Object.fromEntries(asked.map((each, k) => [`gen_args_${k}`, each])),
+      resps: responses.map((response) => [response]),
+      filtered_resps: responses,
       filter: 'none',
       metrics: task.definition.metrics,
       doc_hash: sha256(JSON.stringify(doc, null, 2)),
-      prompt_hash: sha256(texts[0]?.context ?? ''),
+      prompt_hash: sha256(asked[0]?.arg_0 ?? ''),
       target_hash: sha256(question.target),
-      ...rowMetrics(task, i, outcome),
+      ...Object.fromEntries(values.filter(([name]) => task.definition.metrics.includes(name))),
       ztt: {threshold, slots: outcome.slots, context_length: outcome.contextLength},
     };
   });
@@ -44,28 +35,6 @@ export function taskSamples(task: Task, outcomes: readonly RowOutcome[], thresho
 /** What the harness calls a task's hash: that of all rows, prompts and targets. */
 export const taskHash = (samples: readonly Sample[]): string =>
   sha256(samples.map((sample) => sample.doc_hash + sample.prompt_hash + sample.target_hash).join(''));
-
-/** A row's own value of each metric. */
-function rowMetrics(task: Task, row: number, {logLikelihoods, greedy}: RowOutcome): Record<string, unknown> {
-  const [likelihood] = logLikelihoods;
-  switch (task.kind) {
-    case 'multiple-choice': {
-      const {lengths, gold} = task.rows[row]!.question;
-      const hits = Object.entries(choiceHits({logLikelihoods, lengths, gold}));
-      return Object.fromEntries(hits.filter(([name]) => task.definition.metrics.includes(name)));
-    }
-    case 'last-word':
-      return {perplexity: likelihood, acc: greedy[0] ? 1 : 0};
-    case 'rolling': {
-      const {words, bytes} = task.rows[row]!.question;
-      return {
-        word_perplexity: [likelihood, words],
-        byte_perplexity: [likelihood, bytes],
-        bits_per_byte: [likelihood, bytes],
-      };
-    }
-  }
-}
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 

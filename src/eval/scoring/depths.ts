@@ -1,5 +1,6 @@
 import {exitRule} from '../../model/index.js';
 import {outcomeAt, scoreGroupsAtExits, type ExitScorer, type ScoreOptions} from '../../score/index.js';
+import {kindOf} from '../kinds/kinds.js';
 import {questionExits, scoresAt, type QuestionExits} from './exits.js';
 import {scoreTask, taskGroups, type PreparedTask, type TaskScores} from './score-task.js';
 
@@ -13,9 +14,9 @@ export interface TaskDepths {
 /** As `ScoreOptions`; thresholds come later. */
 export type DepthOptions = Omit<ScoreOptions, 'threshold' | 'exitScores'>;
 
-/** Whether tokens of a task exit each by itself: always in documents, where a window's mean would look ahead. */
+/** Whether the tokens of a task exit each by itself: as asked for, or because its kind cannot exit otherwise. */
 export const exitsByToken = ({task}: PreparedTask, {exitGranularity}: DepthOptions): boolean =>
-  task.kind === 'rolling' || exitGranularity === 'token';
+  kindOf(task).byToken || exitGranularity === 'token';
 
 /**
  * Scores a task so that its results at any threshold follow without running again: from one pass through the middle,

@@ -19,7 +19,7 @@ export function questionExits(
     const own = scores.slice(done, (done += rows.length));
     const outcomes = (own[0] ?? []).map((_, exit) =>
       rowOutcome(
-        task.kind,
+        task,
         rows,
         own.map((row) => row[exit]!),
         arch,

@@ -2,16 +2,17 @@ import type {Architecture, RowScore, ScoreRow} from '../../model/index.js';
 import {
   addCosts,
   costOf,
-  logLikelihood,
   scoreGroups,
   type Cost,
   type RowGroup,
   type Scorer,
   type ScoreOptions,
 } from '../../score/index.js';
-import {argmax, choiceMetrics, documentMetrics, wordMetrics, type Metric} from '../measures/metrics.js';
-import type {TaskKind} from '../tasks/questions.js';
-import {taskRequests, type QuestionRows, type TextEncoder} from './requests.js';
+import type {Answer} from '../kinds/kind.js';
+import {kindOf} from '../kinds/kinds.js';
+import type {TaskKind} from '../kinds/questions.js';
+import {Encoder, type QuestionRows, type TextEncoder} from '../kinds/requests.js';
+import type {Metric} from '../measures/metrics.js';
 import type {Task} from '../tasks/task.js';
 
 /** A task in one model's tokens. */
@@ -19,14 +20,6 @@ export interface PreparedTask {
   task: Task;
   /** For each of the task's rows its token rows. */
   requests: QuestionRows[];
-}
-
-/** What a model says to one of a task's rows. */
-export interface Answer {
-  /** In nats: of each choice, of the last word, or of the whole document. */
-  logLikelihoods: number[];
-  /** For each, whether every token of it was the most likely one. */
-  greedy: boolean[];
 }
 
 /** What came of one of a task's rows. */
@@ -47,15 +40,26 @@ export interface TaskScores {
 
 /**
  * Puts a task into tokens.
- * @throws FormatError naming the place of a row that the model cannot score, UsageError as `taskRequests`
+ * @throws FormatError naming the place of a row that the model cannot score; UsageError if the model has no token to
+ *   begin a text with and one is needed
  */
-export function prepareTask(task: Task, tokenizer: TextEncoder, model: Scorer): PreparedTask {
-  return {task, requests: taskRequests(task, tokenizer, model.config.arch)};
+export function prepareTask(
+  task: Task,
+  tokenizer: TextEncoder,
+  {config: {arch}}: {config: {arch: Architecture}},
+): PreparedTask {
+  const encoder = new Encoder(tokenizer, arch);
+  const kind = kindOf(task);
+  const requests = task.rows.map(({question, place}) => kind.requests(question, encoder, place));
+  for (const [i, {rows}] of requests.entries()) {
+    for (const {ids} of rows) tokenizer.requireRows(ids, arch.vocabulary, task.rows[i]!.place);
+  }
+  return {task, requests};
 }
 
 /** What is scored together of a task: a question's choices, and each window of a document by itself. */
 export const taskGroups = ({task, requests}: PreparedTask): RowGroup[] =>
-  requests.flatMap(({rows}) => (task.kind === 'rolling' ? rows.map((window) => [window]) : [rows]));
+  requests.flatMap(({rows}) => kindOf(task).groups(rows));
 
 /**
  * Scores a task, every row deciding for itself.
@@ -70,24 +74,20 @@ export async function scoreTask(
   const scores = results.flat();
   let done = 0;
   const outcomes = prepared.requests.map(({rows}) =>
-    rowOutcome(prepared.task.kind, rows, scores.slice(done, (done += rows.length)), model.config.arch),
+    rowOutcome(prepared.task, rows, scores.slice(done, (done += rows.length)), model.config.arch),
   );
   return {outcomes, cost: addCosts(outcomes.map(({cost}) => cost)), seconds};
 }
 
 /** What came of one question, from the scores of its token rows. */
 export function rowOutcome(
-  kind: TaskKind,
+  task: {kind: TaskKind},
   rows: readonly ScoreRow[],
   scores: readonly RowScore[],
   arch: Architecture,
 ): RowOutcome {
-  const sums = scores.map(logLikelihood);
-  const hits = scores.map(({greedy}) => greedy.every(Boolean));
-  const whole = kind === 'rolling';
   return {
-    logLikelihoods: whole ? [sums.reduce((total, value) => total + value, 0)] : sums,
-    greedy: whole ? [hits.every(Boolean)] : hits,
+    ...kindOf(task).answer(scores),
     slots: scores.map(({slots}) => slots),
     contextLength: rows[0]?.contextLength ?? 0,
     cost: costOf(rows, scores, arch),
@@ -96,41 +96,12 @@ export function rowOutcome(
 
 /** A task's metrics, from the outcomes of its rows: those that its definition names. */
 export function taskMetrics(task: Task, outcomes: readonly Answer[], bootstrapIterations: number): Metric[] {
-  return allMetrics(task, outcomes, bootstrapIterations).filter(({name}) =>
-    task.definition.metrics.includes(name),
-  );
+  const questions = task.rows.map(({question}) => question);
+  return kindOf(task)
+    .metrics(questions, outcomes, bootstrapIterations)
+    .filter(({name}) => task.definition.metrics.includes(name));
 }
 
-/** Whether a row's answer is right, as `acc` counts it; null for documents, which ask nothing. */
-export function isRight(task: Task, row: number, {logLikelihoods, greedy}: Answer): boolean | null {
-  if (task.kind === 'rolling') return null;
-  if (task.kind === 'last-word') return greedy[0]!;
-  return argmax(logLikelihoods) === task.rows[row]!.question.gold;
-}
-
-function allMetrics(task: Task, outcomes: readonly Answer[], bootstrapIterations: number): Metric[] {
-  switch (task.kind) {
-    case 'multiple-choice':
-      return choiceMetrics(
-        task.rows.map(({question: {lengths, gold}}, i) => ({
-          logLikelihoods: outcomes[i]!.logLikelihoods,
-          lengths,
-          gold,
-        })),
-        bootstrapIterations,
-      );
-    case 'last-word':
-      return wordMetrics(
-        outcomes.map(({logLikelihoods, greedy}) => ({logLikelihood: logLikelihoods[0]!, greedy: greedy[0]!})),
-        bootstrapIterations,
-      );
-    case 'rolling':
-      return documentMetrics(
-        task.rows.map(({question: {words, bytes}}, i) => ({
-          logLikelihood: outcomes[i]!.logLikelihoods[0]!,
-          words,
-          bytes,
-        })),
-      );
-  }
-}
+/** Whether a row's answer is right, as `acc` counts it; null where nothing is right or wrong. */
+export const isRight = (task: Task, row: number, answer: Answer): boolean | null =>
+  kindOf(task).isRight(task.rows[row]!.question, answer);

@@ -1,4 +1,4 @@
-import {strip} from './python-text.js';
+import {strip} from '../kinds/python-text.js';
 
 // Clean-ups of the harness's tasks, with Python's meaning of white space. Each takes time in proportion to the text.
 

@@ -1,8 +1,8 @@
 import {z} from 'zod';
 import {parseWith} from '../../files/index.js';
 import {capitalise, cleanHellaswag, detokenise} from './clean-text.js';
-import {strip, stripLeft} from './python-text.js';
-import {choices, contexts, document, lastWord, type Questions, type TaskKind} from './questions.js';
+import {strip, stripLeft} from '../kinds/python-text.js';
+import {choices, contexts, document, lastWord, type Questions, type TaskKind} from '../kinds/questions.js';
 
 /** A dataset repo of the Hub, and which of its rows are used. */
 export interface TaskDataset {

@@ -1,4 +1,4 @@
-import type {Questions, TaskKind} from './questions.js';
+import type {Questions, TaskKind} from '../kinds/questions.js';
 import type {TaskDefinition} from './task-table.js';
 
 /** A question, and the row it was made of. */

@@ -3,7 +3,8 @@ import {parse as parsePath} from 'node:path';
 import {readRows, type TableRow} from '../../data/index.js';
 import {FileError, FormatError, requireWhole, UsageError} from '../../errors.js';
 import {isSynthetic, SYNTHETIC_NAMES} from '../../synthetic/index.js';
-import type {TaskKind} from './questions.js';
+import type {TaskKind} from '../kinds/questions.js';
+import {kindOf} from '../kinds/kinds.js';
 import {syntheticCalibration, syntheticTask} from './synthetic-task.js';
 import type {Task} from './task.js';
 import {findTaskFiles, type TaskFileOptions} from './task-files.js';
@@ -55,9 +56,8 @@ export async function openTask(spec: string, options: TaskOptions = {}): Promise
     original: read.length,
     // The kind belongs to the definition that made the questions.
   } as Task;
-  if (task.kind === 'rolling' && task.rows.every(({question}) => question.text === '')) {
-    throw new FormatError(`${spec}: every page is empty; there is nothing to predict.`);
-  }
+  const refusal = kindOf(task).refusal(task.rows.map(({question}) => question));
+  if (refusal !== null) throw new FormatError(`${spec}: ${refusal}.`);
   return task;
 }
 

@@ -12,7 +12,7 @@ import {
 import {measure} from './estimate.js';
 import {DEFAULTS, exitOptions, type TaskScoringOptions} from '../scoring/scoring-options.js';
 import {openParts} from './parts.js';
-import type {TextEncoder} from '../scoring/requests.js';
+import type {TextEncoder} from '../kinds/requests.js';
 import {prepareTask, type PreparedTask, type TaskScores} from '../scoring/score-task.js';
 
 /** Thresholds that a curve is traced with: where one pass gives all of them, and where each is a pass. */

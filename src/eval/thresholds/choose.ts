@@ -5,7 +5,7 @@ import {parseBudget, pointWithin, type Budget, type CurvePoint} from './curve.js
 import type {ExitScorer} from '../../score/index.js';
 import {DEFAULTS, type ExitOptions, type ThresholdOptions} from '../scoring/scoring-options.js';
 import {openParts, openTasks} from './parts.js';
-import type {TextEncoder} from '../scoring/requests.js';
+import type {TextEncoder} from '../kinds/requests.js';
 import {prepareTask} from '../scoring/score-task.js';
 import type {Task} from '../tasks/task.js';
 

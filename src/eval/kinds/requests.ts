@@ -1,9 +1,7 @@
 import {FormatError, UsageError} from '../../errors.js';
 import type {Architecture, ScoreRow} from '../../model/index.js';
 import type {Tokenizer} from '../../tokenizer/index.js';
-import {strippedLength} from '../tasks/python-text.js';
-import type {TextPair} from '../tasks/questions.js';
-import type {Task} from '../tasks/task.js';
+import {strippedLength} from './python-text.js';
 
 // Rows of text to rows of tokens, as lm-evaluation-harness 0.4.13 makes its requests. L is the model's longest
 // input in tokens.
@@ -74,6 +72,11 @@ export class Encoder {
       done = end;
     }
     return pairs;
+  }
+
+  /** The rows of one question for this model; see `questionRows`. */
+  rows(pairs: readonly Pair[]): QuestionRows {
+    return questionRows(pairs, this.arch.maxPositions);
   }
 
   private split(context: string, continuation: string): Pair {
@@ -151,36 +154,4 @@ function commonPrefix(lists: readonly (readonly number[])[]): number {
   if (!first) return 0;
   const end = first.findIndex((token, i) => others.some((list) => list[i] !== token));
   return end < 0 ? first.length : end;
-}
-
-/**
- * A task's questions in tokens: a row a choice, one for the last word, or one a window.
- * @throws FormatError naming the place of a row that the model cannot score; UsageError if the model
- *   has no token to begin a text with and one is needed
- */
-export function taskRequests(task: Task, tokenizer: TextEncoder, arch: Architecture): QuestionRows[] {
-  const encoder = new Encoder(tokenizer, arch);
-  const requests = tokenPairs(task, encoder).map((pairs): QuestionRows => {
-    if (task.kind !== 'rolling') return questionRows(pairs, arch.maxPositions);
-    // A document's windows each decide alone.
-    const rows = pairs.flatMap((window) => questionRows([window], arch.maxPositions).rows);
-    return {rows, decider: 'own'};
-  });
-  for (const [i, {rows}] of requests.entries()) {
-    for (const {ids} of rows) tokenizer.requireRows(ids, arch.vocabulary, task.rows[i]!.place);
-  }
-  return requests;
-}
-
-function tokenPairs(task: Task, encoder: Encoder): Pair[][] {
-  const pair = ({context, continuation}: TextPair, place: string) =>
-    encoder.pair(context, continuation, place);
-  switch (task.kind) {
-    case 'multiple-choice':
-      return task.rows.map(({question, place}) => question.pairs.map((texts) => pair(texts, place)));
-    case 'last-word':
-      return task.rows.map(({question, place}) => [pair(question.pair, place)]);
-    case 'rolling':
-      return task.rows.map(({question}) => encoder.windows(question.text));
-  }
 }

@@ -1,8 +1,7 @@
 import {describe, expect, it} from 'vitest';
-import {Encoder, openTask, questionRows, type TextEncoder} from '../../../src/eval/index.js';
-import {codePoints, countWords, strippedLength} from '../../../src/eval/tasks/python-text.js';
+import {Encoder, openTask, prepareTask, questionRows, type TextEncoder} from '../../../src/eval/index.js';
+import {codePoints, countWords, strippedLength} from '../../../src/eval/kinds/python-text.js';
 import {FormatError, UsageError} from '../../../src/errors.js';
-import {taskRequests} from '../../../src/eval/scoring/requests.js';
 import type {Architecture} from '../../../src/model/index.js';
 import {Tokenizer, type Vocabulary} from '../../../src/tokenizer/index.js';
 import {OPT} from '../fixtures.js';
@@ -152,7 +151,7 @@ it('a token that the model has no row for is told by the line', async () => {
     eosTokenIds: [2],
     vocabulary: largest,
   } as Partial<Architecture> as Architecture;
-  expect(() => taskRequests(task, tokenizer, arch)).toThrow(
+  expect(() => prepareTask(task, tokenizer, {config: {arch}})).toThrow(
     new RegExp(`last_words\\.jsonl, line 1: the token ".+" has the id ${largest}, but .* ${largest} rows`),
   );
 });

@@ -44,12 +44,6 @@ export interface Questions {
 }
 export type TaskKind = keyof Questions;
 
-/** A question's texts: one pair a choice, one for a last word, and a document alone. */
-export function textsOf(question: Questions[TaskKind]): TextPair[] {
-  if ('pairs' in question) return [...question.pairs];
-  return 'pair' in question ? [question.pair] : [{context: question.text, continuation: ''}];
-}
-
 /** What stands between a context and its continuation. */
 const DELIMITER = ' ';
 
