@@ -14,9 +14,19 @@ const COMMANDS = fileURLToPath(new URL('../commands', import.meta.url));
  */
 export async function runCli(entry: string): Promise<void> {
   stayQuietWhenNobodyReads();
-  const exitCode = await runCommand(withHelpShorthands(process.argv.slice(2)), entry).then(verdict, report);
+  const exitCode = await runWords(process.argv.slice(2), entry);
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   process.exit(exitCode);
+}
+
+/**
+ * Runs one command line in this process, which goes on.
+ * @param words - what follows `ztt`
+ * @param entry - the URL of the script in bin/
+ * @returns the exit code, as `runCli` has it
+ */
+export function runWords(words: string[], entry: string): Promise<number> {
+  return runCommand(withHelpShorthands(words), entry).then(verdict, report);
 }
 
 async function runCommand(argv: string[], entry: string): Promise<void> {

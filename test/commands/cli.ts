@@ -1,8 +1,10 @@
-import {spawn, type ChildProcess} from 'node:child_process';
+import {fork, spawn, type ChildProcess} from 'node:child_process';
+import {once} from 'node:events';
 import {fileURLToPath} from 'node:url';
-import {expect} from 'vitest';
+import {afterAll, expect} from 'vitest';
 
 const RUN = fileURLToPath(new URL('../../bin/run.js', import.meta.url));
+const HOST = fileURLToPath(new URL('./cli-host.mjs', import.meta.url));
 
 /** Tests reach this machine only: nothing listens there. */
 const NO_HUB = 'http://127.0.0.1:9';
@@ -24,16 +26,60 @@ export interface CliOptions {
   ulimit?: string;
   /** Called when it runs. */
   onStart?: (child: ChildProcess) => void;
+  /** Whether it needs a process of its own though nothing above says so: an engine is found once in a process. */
+  alone?: boolean;
 }
 
-/** Runs the built command line as a user does, its streams being pipes. */
+/** What is read when a command runs, and not when its modules load. */
+const READ_LATE = /^(HF_|HUGGING|ZTT_CACHE$|XDG_|HOME$|DEBUG$|NO_COLOR$|FORCE_COLOR$)/;
+
+/** The process that runs command lines one after the other, if it has been started and lives. */
+let host: ChildProcess | null = null;
+let isBusy = false;
+afterAll(async () => {
+  if (!host?.connected) return;
+  const ended = once(host, 'exit');
+  host.disconnect();
+  await ended;
+});
+
+/**
+ * Runs the built command line as a user does, its streams being pipes. Most command lines of a test file run in one
+ * process after each other; one that gets signals, limits or options of node has its own.
+ */
 export async function cli(args: string[], options: CliOptions = {}): Promise<CliResult> {
   const {PATH, HOME, TMPDIR, ZTT_CACHE} = process.env;
+  const env = {PATH, HOME, ZTT_CACHE, ...(TMPDIR ? {TMPDIR} : {}), HF_ENDPOINT: NO_HUB, ...options.env};
+  const {node, ulimit, onStart, alone} = options;
+  const needsOwn = node ?? ulimit ?? onStart ?? alone;
+  const late = Object.keys(options.env ?? {}).every((name) => READ_LATE.test(name));
+  return needsOwn || !late || isBusy ? spawned(args, env, options) : hosted(args, env, options.cwd);
+}
+
+type Environment = Record<string, string | undefined>;
+
+async function hosted(words: string[], env: Environment, cwd: string | undefined): Promise<CliResult> {
+  isBusy = true;
+  try {
+    if (!host?.connected) host = fork(HOST, {execArgv: [], stdio: ['ignore', 'ignore', 'ignore', 'ipc']});
+    const answered = new Promise<CliResult>((resolve, reject) => {
+      host!.once('message', (result) => resolve(result as CliResult));
+      host!.once('exit', (code) => reject(new Error(`the process of command lines ended with ${code}`)));
+    });
+    host.send({words, env, cwd});
+    return await answered;
+  } finally {
+    host?.removeAllListeners('message').removeAllListeners('exit');
+    isBusy = false;
+  }
+}
+
+async function spawned(args: string[], env: Environment, options: CliOptions): Promise<CliResult> {
   const node = [process.execPath, ...(options.node ?? []), RUN, ...args];
   const shell = ['sh', '-c', `ulimit ${options.ulimit}; exec "$@"`, 'sh', ...node];
   const [command, ...words] = options.ulimit ? shell : node;
   const child = spawn(command!, words, {
-    env: {PATH, HOME, ZTT_CACHE, ...(TMPDIR ? {TMPDIR} : {}), HF_ENDPOINT: NO_HUB, ...options.env},
+    env,
     cwd: options.cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -7,21 +7,26 @@ import {afterAll, beforeAll, expect, it} from 'vitest';
 import type {Comparison, TimedPlan} from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {makeTinySource} from '../helpers/tiny.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
 const SOURCE = join(FIXTURES, 'gpt2-books');
 
 let temp: TempFolder;
-let job: string[];
+/** A comparison of the bundled model, and a short one of a model that trains in milliseconds. */
+let [job, shortJob]: [string[], string[]] = [[], []];
 beforeAll(async () => {
   temp = await makeTempFolder();
   await writeFile(
     temp.path('train.txt'),
     readFileSync(join(FIXTURES, 'books_train.txt'), 'utf8').slice(0, 40_000),
   );
-  job = ['compare', SOURCE, '--data', temp.path('train.txt'), '--layouts', 'htc,ztt', '--seeds', '1,2'];
-  for (const axis of ['batch-size=2', 'seq-len=32', 'lr=1e-3']) job.push('--axis', axis);
-  job.push('--threshold', '0.3', '--learn-threshold', '0.1', '--save-every', '5', '--jobs', '2');
+  await makeTinySource(temp.path('tiny'));
+  const shared = ['--data', temp.path('train.txt'), '--seeds', '1,2'];
+  for (const axis of ['batch-size=2', 'seq-len=32', 'lr=1e-3']) shared.push('--axis', axis);
+  shared.push('--threshold', '0.3', '--learn-threshold', '0.1', '--save-every', '5', '--jobs', '2');
+  job = ['compare', SOURCE, '--layouts', 'htc,ztt', ...shared];
+  shortJob = ['compare', temp.path('tiny'), '--layouts', 'ztt', '--steps', '30', ...shared];
 });
 afterAll(() => temp.remove());
 
@@ -50,14 +55,13 @@ const resultsOf = (output: string) =>
 
 it('ztt compare goes on after a Ctrl-C and after kills, and gives the same table', async () => {
   const [output, straight] = [temp.path('stopped'), temp.path('straight')];
-  const steps = ['--steps', '30'];
-  const whole = await cliOk([...job, ...steps, '--output', straight]);
-  const going = [...job, ...steps, '--output', output];
+  const whole = await cliOk([...shortJob, '--output', straight]);
+  const going = [...shortJob, '--output', output];
   const stopped = await cli(going, signalling('SIGINT', output, 7));
   expect(stopped.code, stopped.stderr).toBe(130);
   const last = stopped.stderr.trim().split('\n').at(-1);
   expect(last).toBe('Error: the comparison was stopped; the same command goes on with it.');
-  for (const more of [15, 60]) {
+  for (const more of [15, 30]) {
     const killed = await cli(going, signalling('SIGKILL', output, stepsLogged(output) + more));
     expect(killed.code).toBeNull();
     // What it had started ends by itself.

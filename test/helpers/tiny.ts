@@ -1,6 +1,6 @@
 import {mkdir, writeFile} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
-import {init, type InitOptions} from '../../src/index.js';
+import {init, revert, type InitOptions} from '../../src/index.js';
 import {FIXTURES} from './oracle.js';
 
 /** The folder of the bundled tokenizer. */
@@ -23,4 +23,11 @@ export async function makeTinyModel(output: string, options: Partial<InitOptions
   const baseConfig = `${output}.json`;
   await writeFile(baseConfig, JSON.stringify(CONFIG));
   await init({baseConfig, output, tokenizer: TOKENIZER, ...options});
+}
+
+/** Makes a plain GPT-2 checkpoint of that size, as a source of conversions. */
+export async function makeTinySource(output: string): Promise<void> {
+  const model = `${output}-vanilla`;
+  await makeTinyModel(model, {layout: 'vanilla'});
+  await revert({model, output});
 }

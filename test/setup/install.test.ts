@@ -59,7 +59,10 @@ describe.runIf(builds)('ztt engines install tensorflow', () => {
     expect(phases).toEqual(['Fetching @tensorflow/tfjs-node', 'Compiling the binding', 'Loading TensorFlow']);
     expect(readdirSync(folderIn('pip')).sort()).toEqual(['engine.json', 'tfjs-node', 'tfjs_binding.node']);
 
-    const engines = await cliJson<EngineStatus[]>(['engines'], {env: {XDG_DATA_HOME: temp.path('pip')}});
+    const engines = await cliJson<EngineStatus[]>(['engines'], {
+      env: {XDG_DATA_HOME: temp.path('pip')},
+      alone: true,
+    });
     const {info} = engines.find(({name}) => name === 'tensorflow')!;
     expect(info).toMatchObject({version: '2.18.0 (tfjs-node@4.22.0)', hardware: 'cpu'});
 
@@ -102,6 +105,7 @@ describe.runIf(builds)('ztt engines install tensorflow', () => {
       expect(without.why).toMatch(/without tensorflow, webgpu$/);
     }
     const {findings} = await cliJson<Examination>(['doctor'], {
+      alone: true,
       env: {PATH: gpu.PATH, XDG_DATA_HOME: temp.path('gpu')},
     });
     const {verdict, advice} = findings.find(({check}) => check === 'engine tensorflow')!;
@@ -113,7 +117,7 @@ describe.runIf(builds)('ztt engines install tensorflow', () => {
     await install('moved', {libtensorflow: moved});
     await rename(moved, temp.path('after'));
     const env = {XDG_DATA_HOME: temp.path('moved')};
-    const engines = await cliJson<EngineStatus[]>(['engines'], {env});
+    const engines = await cliJson<EngineStatus[]>(['engines'], {env, alone: true});
     expect(engines[0]!.reason).toMatch(
       /built against .*before\/lib\/libtensorflow\.so\.2, which is no longer there; `ztt engines install tensorflow --force`/,
     );
