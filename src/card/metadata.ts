@@ -28,7 +28,7 @@ export function parseMetadata(yaml: string, where: string): Document {
 }
 
 /** What a document says; nothing in it is refused but what has aliases without end. */
-export const valuesOf = (document: Document): Metadata =>
+const valuesOf = (document: Document): Metadata =>
   (document.toJS({maxAliasCount: 100}) as Metadata | null) ?? {};
 
 /** The values that a person added or changed. */

@@ -27,7 +27,7 @@ export function scaleOf(values: readonly number[], {range, log = false, ticks = 
 }
 
 /** The least and the greatest of some values, however many. */
-export function extent(values: readonly number[]): [number, number] {
+function extent(values: readonly number[]): [number, number] {
   return values.reduce<[number, number]>(
     ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
     [Infinity, -Infinity],

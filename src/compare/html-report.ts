@@ -32,7 +32,7 @@ export function comparisonPage(comparison: Comparison): string {
 const UNITS = {steps: 'steps', tokens: 'tokens', flops: 'training FLOPs'};
 
 /** The names of all measures. */
-export const measuresOf = (rows: readonly Row[]): string[] => [
+const measuresOf = (rows: readonly Row[]): string[] => [
   ...new Set(rows.flatMap(({measures}) => Object.keys(measures))),
 ];
 

@@ -9,7 +9,6 @@ export type {Difference} from './bootstrap.js';
 export type {Comparison, Measured, Row} from './comparison.js';
 export type {ComparisonPlan, PlannedEvaluation, PlannedRun} from './plan.js';
 export type {CompareOptions} from './settings.js';
-export {HELD_OUT} from './summary.js';
 export type {TrainSettings, Variant} from './variants.js';
 
 /** Does a comparison; see `compare` in compare.ts. */

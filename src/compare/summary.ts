@@ -4,7 +4,7 @@ import type {Outcome, TaskOutcome} from './outcome.js';
 import type {ComparisonPlan} from './plan.js';
 
 /** The held-out text's name among measures. */
-export const HELD_OUT = 'held-out text';
+const HELD_OUT = 'held-out text';
 
 export const SOURCE_ROW = 'source, untouched';
 

@@ -4,7 +4,7 @@ import type {DataFile, Part} from './parts.js';
 import {documentColumns, rowParts, type TableRow} from './rows.js';
 
 /** A longer line is refused: its row must be held in memory, as bytes, as text and as tokens. */
-export const MAX_LINE_BYTES = 64 << 20;
+const MAX_LINE_BYTES = 64 << 20;
 
 /**
  * The documents of a JSON Lines file: one row a line; blank lines are skipped.

@@ -2,7 +2,7 @@ import {FormatError} from '../errors.js';
 import {whole, type Part} from './parts.js';
 
 /** The column of a row's text, and those of its prompt and completion, where none is named. */
-export const TEXT = 'text';
+const TEXT = 'text';
 export const PROMPT = 'prompt';
 export const COMPLETION = 'completion';
 

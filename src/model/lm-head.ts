@@ -6,7 +6,7 @@ import type {Network} from './network.js';
 // Shapes: N rows, D width, V vocabulary.
 
 /** Runs the LM head over rows of hidden [N, D], some at a time: `use` is given [end - start, V]. */
-export async function headOver(
+async function headOver(
   network: Network,
   hidden: tf.Tensor2D,
   rows: readonly number[],

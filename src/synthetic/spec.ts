@@ -13,7 +13,7 @@ const TASKS: Readonly<Record<string, Definition>> = {'p-hop': P_HOP, 'mod-add': 
 export const SYNTHETIC_NAMES: readonly string[] = Object.keys(TASKS);
 
 /** Questions fall into these by what they are; see `splitOf`. */
-export const SPLITS = ['train', 'validation', 'test'] as const;
+const SPLITS = ['train', 'validation', 'test'] as const;
 export type Split = (typeof SPLITS)[number];
 
 /** What every task takes besides its own parameters. */

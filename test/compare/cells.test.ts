@@ -1,10 +1,14 @@
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import {describe, expect, it} from 'vitest';
 import {AXIS_NAMES, parseAxis} from '../../src/compare/axes.js';
 import {stepsWithin} from '../../src/compare/budget.js';
+import {planComparison} from '../../src/compare/plan.js';
 import {variants} from '../../src/compare/variants.js';
 import {UsageError} from '../../src/index.js';
 import {planFinetuneOf} from '../../src/finetune/index.js';
 import {readModelConfig} from '../../src/model/index.js';
+import {FIXTURES} from '../helpers/oracle.js';
 import {TOKENIZER as SOURCE} from '../helpers/tiny.js';
 
 const names = (layouts: Parameters<typeof variants>[0], ...axes: string[]) =>
@@ -84,4 +88,27 @@ describe('a training budget', () => {
       'train tokens is 63, but one step takes 64',
     );
   });
+});
+
+it('exits are learned and chosen by share also where full depth is the only fixed threshold', async () => {
+  const {runs} = await planComparison({
+    source: join(FIXTURES, 'gpt2-books'),
+    output: join(tmpdir(), 'ztt-plan-that-writes-nothing'),
+    data: [join(FIXTURES, 'books_heldout.txt')],
+    budget: {unit: 'steps', amount: 1},
+    layouts: ['ztt'],
+    axes: ['batch-size=1', 'seq-len=16'].map(parseAxis),
+    thresholds: [1],
+    penalties: [0.05],
+    exitShares: [0.5],
+  });
+  const planned = runs.map(({name, evaluations}) => [
+    name,
+    evaluations[0]!.penalties,
+    evaluations[0]!.exitShares,
+  ]);
+  expect(planned).toEqual([
+    ['vanilla, seed 1', [], []],
+    ['ztt, seed 1', [0.05], [0.5]],
+  ]);
 });

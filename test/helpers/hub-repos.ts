@@ -32,7 +32,7 @@ export const sha = (algorithm: 'sha1' | 'sha256', data: string | Buffer): string
   createHash(algorithm).update(data).digest('hex');
 
 /** What git names a blob of this content by. */
-export const gitSha1 = (content: Buffer): string =>
+const gitSha1 = (content: Buffer): string =>
   createHash('sha1').update(`blob ${content.byteLength}\0`).update(content).digest('hex');
 
 const etags = new WeakMap<HubFile, string>();

@@ -19,7 +19,7 @@ export interface SafetensorsHeader {
 }
 
 /** The reference implementation's bound on the header's length. */
-export const MAX_HEADER_BYTES = 100_000_000;
+const MAX_HEADER_BYTES = 100_000_000;
 /** The length field in front of the header. */
 export const LENGTH_BYTES = 8;
 

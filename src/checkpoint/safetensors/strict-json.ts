@@ -5,7 +5,7 @@ export type StrictJson = null | boolean | string | number | InexactNumber | Stri
 export type StrictObject = Map<string, StrictJson>;
 
 /** A number that is written otherwise than as a whole number from 0 to 2^53 - 1. */
-export class InexactNumber {
+class InexactNumber {
   constructor(
     /** As it is written. */
     readonly text: string,

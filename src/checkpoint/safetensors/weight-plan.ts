@@ -28,7 +28,7 @@ export interface WeightPlan {
 }
 
 /** A shard's default limit, as `save_pretrained` of Transformers long had it: 5 GB. */
-export const MAX_SHARD_BYTES = 5e9;
+const MAX_SHARD_BYTES = 5e9;
 
 const STEM = 'model';
 

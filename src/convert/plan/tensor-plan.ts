@@ -31,13 +31,13 @@ import {
 } from '../source/tensor-source.js';
 import {zeroKeys, type ZeroKeyInit} from '../zero-tokens/zero-keys.js';
 
-/** What becomes of the source's tensors on their way to the output, or that they had no part in it. */
-export const HOWS = ['copied', 'cast', 'averaged', 'made'] as const;
+/** How an output tensor comes from the source's tensors; `made` has no source. */
+type How = 'copied' | 'cast' | 'averaged' | 'made';
 
 /** A tensor of the output, and how it comes about. */
 export interface PlannedTensor {
   source: TensorSource;
-  how: (typeof HOWS)[number];
+  how: How;
   /** The source's tensors, by their names there. */
   from: string[];
 }

@@ -2,7 +2,7 @@ import type {ZeroInit} from '../../model/index.js';
 import {gaussian} from './gaussian.js';
 
 /** Standard deviation of `normal` keys. */
-export const ZERO_INIT_STD = 0.02;
+const ZERO_INIT_STD = 0.02;
 /** The zero logit of `aligned` keys is minus this where the query is its bias, unless told otherwise. */
 export const ZERO_INIT_BETA = 4;
 

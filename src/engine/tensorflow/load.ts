@@ -18,7 +18,7 @@ export interface Loaded {
 }
 
 /** The name under which the shims in the built folder's `node_modules` find tfjs-core: there is only one of it. */
-export const TFJS_CORE = Symbol.for('ztt.tfjs-core');
+const TFJS_CORE = Symbol.for('ztt.tfjs-core');
 
 /**
  * Loads the backend that `ztt engines install tensorflow` built, else the package that is installed beside ztt.

@@ -9,7 +9,7 @@ import {fullLimits} from './limits.js';
 import {requireFit, requireMemory, type PlannedTensor} from './room.js';
 
 /** The tfjs backend's name, which its kernels are registered under. */
-export const BACKEND = 'webgpu';
+const BACKEND = 'webgpu';
 
 /** What started. */
 export interface WebGpuStart {

@@ -102,7 +102,7 @@ export function budgetReport(
 }
 
 /** A task's entry in `results`. */
-export function taskResult(task: Task, metrics: readonly Metric[]): TaskResult {
+function taskResult(task: Task, metrics: readonly Metric[]): TaskResult {
   return {
     name: task.name,
     alias: task.name,

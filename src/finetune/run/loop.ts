@@ -156,8 +156,7 @@ async function trainOn(
 }
 
 /** How to go on with a run. */
-export const resumeHint = (path: string): string =>
-  `\`ztt finetune --output ${shellWord(path)} --resume\` goes on.`;
+const resumeHint = (path: string): string => `\`ztt finetune --output ${shellWord(path)} --resume\` goes on.`;
 
 /** A word as a shell takes it. */
 const shellWord = (word: string): string =>

@@ -3,7 +3,7 @@ import {LM_HEAD, ZERO_KEYS, type Architecture} from '../../model/index.js';
 
 /** Parts of a model whose learning rate may be another. The output is what follows the
  * tail, without an embedding that the LM head shares. */
-export const LR_PARTS = ['embeddings', 'head', 'middle', 'tail', 'output', 'zero-keys', 'lora'] as const;
+const LR_PARTS = ['embeddings', 'head', 'middle', 'tail', 'output', 'zero-keys', 'lora'] as const;
 export type LrPart = (typeof LR_PARTS)[number];
 
 /** A multiplier is at most this. */

@@ -4,7 +4,7 @@ import {CURRICULUM_SHAPES, CYCLE_SCHEDULES, type CurriculumShape, type CycleSche
 import {MOST_LR_MULT, parseLrMult} from './lr-mult.js';
 
 /** What teaches zero attention about exits: what they cost a row, or each token (see `ExitUnit`), or nothing. */
-export const EXIT_OBJECTIVES = ['row', 'token', 'off'] as const;
+const EXIT_OBJECTIVES = ['row', 'token', 'off'] as const;
 export type ExitObjectiveKind = (typeof EXIT_OBJECTIVES)[number];
 
 /** How a run treats cycles, exits and parts of the model. */

@@ -2,7 +2,7 @@ import {UsageError} from '../../errors.js';
 import {normNames, ZERO_KEYS, type Architecture} from '../../model/index.js';
 
 /** Groups of parameters that a run can train. */
-export const TRAIN_PARTS = ['all', 'zero-tokens', 'norms', 'middle', 'lora'] as const;
+const TRAIN_PARTS = ['all', 'zero-tokens', 'norms', 'middle', 'lora'] as const;
 export type TrainPart = (typeof TRAIN_PARTS)[number];
 
 /**

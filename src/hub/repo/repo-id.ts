@@ -25,7 +25,7 @@ export function parseRepoId(text: string): RepoId {
 }
 
 /** Which of the Hub's rules for `user/name`, or `name` alone as some old repos have it, a text breaks; or null. */
-export function brokenRule(text: string): string | null {
+function brokenRule(text: string): string | null {
   const parts = text.split('/');
   if (parts.length > 2 || parts.includes('')) return 'it needs a user or organisation and a name';
   for (const part of parts) {

@@ -23,7 +23,7 @@ interface Group {
 /**
  * A broadcast as two loops, or null where it takes more. Neighbouring axes that both operands treat alike are one.
  */
-export function walk(aShape: number[], bShape: number[], out: number[]): Walk | null {
+function walk(aShape: number[], bShape: number[], out: number[]): Walk | null {
   const groups: Group[] = [];
   for (const [axis, size] of out.entries()) {
     if (size === 1) continue;
