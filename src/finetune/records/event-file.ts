@@ -1,5 +1,6 @@
 import {appendFile, mkdir} from 'node:fs/promises';
 import {join} from 'node:path';
+import {BinaryWriter, WireType} from '@bufbuild/protobuf/wire';
 import {asFileError} from '../../files/index.js';
 import {crc32c} from './crc32c.js';
 import type {MetricsLine} from './metrics.js';
@@ -9,8 +10,8 @@ const FILE_VERSION = 'brain.Event:2';
 
 /**
  * A run's metrics as TensorBoard reads them: `tensorboard/events.out.tfevents.*` in the run folder, TFRecords of
- * `tensorflow.Event` (tensorflow/core/util/event.proto). No library for Node writes them, and what is needed of
- * the format is this file.
+ * `tensorflow.Event` (tensorflow/core/util/event.proto). No library for Node writes them; the messages are encoded by
+ * `BinaryWriter`, and this file knows the fields and the record format.
  */
 export class EventFile {
   private constructor(private readonly path: string) {}
@@ -27,7 +28,7 @@ export class EventFile {
     await file.append([
       event(seconds, 0, text(3, FILE_VERSION)),
       // SessionLog with the status START.
-      event(seconds, firstStep, message(7, varint(1, 1))),
+      event(seconds, firstStep, message(7, int64(1, 1))),
     ]);
     return file;
   }
@@ -38,7 +39,7 @@ export class EventFile {
     await this.append([event(Date.now() / 1000, line.step, message(5, ...values))]);
   }
 
-  private async append(events: readonly Buffer[]): Promise<void> {
+  private async append(events: readonly Uint8Array[]): Promise<void> {
     await appendFile(this.path, Buffer.concat(events.map(record))).catch((error: unknown) => {
       throw asFileError(error, this.path);
     });
@@ -67,53 +68,46 @@ function scalars(line: MetricsLine): [tag: string, value: number][] {
 }
 
 /** A TFRecord: length, masked checksum of the length, data, masked checksum of the data. */
-function record(data: Buffer): Buffer {
+function record(data: Uint8Array): Buffer {
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(data.length));
   return Buffer.concat([length, maskedChecksum(length), data, maskedChecksum(data)]);
 }
 
 /** tensorflow/core/lib/hash/crc32c.h: rotated right by 15 bits, and a constant added. */
-function maskedChecksum(bytes: Buffer): Buffer {
+function maskedChecksum(bytes: Uint8Array): Buffer {
   const crc = crc32c(bytes);
   const masked = Buffer.alloc(4);
   masked.writeUInt32LE((((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0);
   return masked;
 }
 
-const event = (wallTime: number, step: number, what: Buffer): Buffer =>
-  Buffer.concat([double(1, wallTime), varint(2, step), what]);
+/** One field of a message, which adds itself to the message's bytes. */
+type Field = (writer: BinaryWriter) => BinaryWriter;
 
-// Protocol buffers' wire format: a key of field number and type, then the value.
+const event = (wallTime: number, step: number, what: Field): Uint8Array =>
+  bytesOf(double(1, wallTime), int64(2, step), what);
 
-const key = (field: number, type: number): Buffer => Buffer.from([(field << 3) | type]);
+const bytesOf = (...fields: Field[]): Uint8Array =>
+  fields.reduce((writer, field) => field(writer), new BinaryWriter()).finish();
 
-function varint(field: number, value: number): Buffer {
-  return Buffer.concat([key(field, 0), unsigned(value)]);
-}
-
-function unsigned(value: number): Buffer {
-  const bytes = [];
-  let rest = BigInt(value);
-  for (; rest > 127n; rest >>= 7n) bytes.push(Number(rest & 127n) | 128);
-  return Buffer.from([...bytes, Number(rest)]);
-}
-
-function double(field: number, value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleLE(value);
-  return Buffer.concat([key(field, 1), bytes]);
-}
-
-function float(field: number, value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeFloatLE(value);
-  return Buffer.concat([key(field, 5), bytes]);
-}
-
-function message(field: number, ...parts: Buffer[]): Buffer {
-  const body = Buffer.concat(parts);
-  return Buffer.concat([key(field, 2), unsigned(body.length), body]);
-}
-
-const text = (field: number, value: string): Buffer => message(field, Buffer.from(value, 'utf8'));
+const int64 =
+  (field: number, value: number): Field =>
+  (writer) =>
+    writer.tag(field, WireType.Varint).int64(value);
+const double =
+  (field: number, value: number): Field =>
+  (writer) =>
+    writer.tag(field, WireType.Bit64).double(value);
+const float =
+  (field: number, value: number): Field =>
+  (writer) =>
+    writer.tag(field, WireType.Bit32).float(value);
+const text =
+  (field: number, value: string): Field =>
+  (writer) =>
+    writer.tag(field, WireType.LengthDelimited).string(value);
+const message =
+  (field: number, ...fields: Field[]): Field =>
+  (writer) =>
+    writer.tag(field, WireType.LengthDelimited).bytes(bytesOf(...fields));
