@@ -24,7 +24,7 @@ const mayImport = {
   ops: ['engine'],
   model: ['options', 'ops', 'engine', 'checkpoint', 'files'],
   // What a finished model's zero keys are fitted to.
-  fit: ['model'],
+  fit: ['options', 'model', 'data', 'tokenizer', 'checkpoint', 'files'],
   data: ['options', 'tokenizer', 'checkpoint', 'files', 'synthetic'],
   hub: ['options', 'checkpoint', 'files', 'model'],
   convert: ['options', 'model', 'tokenizer', 'engine', 'checkpoint', 'files', 'synthetic'],
@@ -33,6 +33,7 @@ const mayImport = {
   score: ['model'],
   finetune: [
     'options',
+    'fit',
     'score',
     'model',
     'data',
@@ -62,6 +63,7 @@ const mayImport = {
   // What a model is, how it was made and what it gives, in one page.
   card: ['options', 'convert', 'finetune', 'eval', 'charts', 'data', 'model', 'checkpoint', 'files'],
   commands: [
+    'fit',
     'options',
     'compare',
     'hub',

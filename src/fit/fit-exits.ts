@@ -1,5 +1,5 @@
 import {InterruptedError, UsageError} from '../errors.js';
-import {exitSlots, hasZeroTokens, type Model, type SlotEvidence} from '../model/index.js';
+import {exitSlots, hasZeroTokens, type ExitFit, type Model, type SlotEvidence} from '../model/index.js';
 import {fitKey, zeroAttention, type KeyTargets} from './fit-key.js';
 
 // Shapes: R rows, N sampled tokens of all rows, H heads, d head size.
@@ -78,6 +78,23 @@ export async function fitExits(
   const evidence = await gather(model, new Set(slots), options);
   return evidence.map((each) => fitSlot(each, options.price));
 }
+
+/** The record of fitted exits that a model's config.json keeps. */
+export const exitFitOf = (
+  exits: readonly FittedExit[],
+  {rows, seqLen, dataSha256}: {rows: number; seqLen: number; dataSha256: string},
+): ExitFit => ({
+  rows,
+  seq_len: seqLen,
+  data_sha256: dataSha256,
+  exits: exits.map(({slot, cost, price, wanted, zeroAttention}) => ({
+    slot,
+    cost: {mean: cost.mean, standard_deviation: cost.standardDeviation},
+    price,
+    wanted,
+    zero_attention: zeroAttention,
+  })),
+});
 
 /** Measures the rows, some at a time. */
 async function gather(

@@ -1,3 +1,5 @@
 /** Fits zero keys of a finished model so that its zero attention says something. */
-export {fitExits, type FitExitsOptions, type FittedExit} from './fit-exits.js';
+export {assignKeys} from './assign-keys.js';
+export {exitFitOf, fitExits, type FitExitsOptions, type FittedExit} from './fit-exits.js';
 export {fitKey, type KeyFitOptions, type KeyTargets} from './fit-key.js';
+export {fitModelExits, type FitModelOptions} from './fit-model.js';

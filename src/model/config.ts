@@ -5,6 +5,7 @@ import {exists, parseWith, readJson, writeFileWhole} from '../files/index.js';
 import {FileError, FormatError} from '../errors.js';
 import type {Architecture, Layer} from './architecture.js';
 import {calibrationSchema, type Calibration} from './calibration.js';
+import {exitFitSchema, type ExitFit} from './exits/fit-record.js';
 import {EXIT_SCORES} from './exits/signals.js';
 import {parseArchitecture} from './families/index.js';
 import {checkArrangement, LAYOUTS, MAX_CYCLES, slots, type Arrangement, type Slot} from './layout.js';
@@ -42,6 +43,8 @@ const zttSchema = z.object({
   exit_score: z.enum(EXIT_SCORES).optional(),
   /** How the threshold was chosen, and what others give; absent unless `ztt calibrate` was there. */
   calibration: calibrationSchema.optional(),
+  /** What the zero keys of the exits were fitted on; absent unless they were. */
+  exit_fit: exitFitSchema.optional(),
   /** Overrides the base config's dropouts in fine-tuning. */
   dropout: z.number().min(0).lt(1).default(0),
   /** How the zero keys were first set; null where there are none. */
@@ -181,6 +184,20 @@ export function layerOf({arch, ztt}: Pick<ModelConfig, 'arch' | 'ztt'>, {part, s
   const layer = arch.layers[sources[0]!]!;
   if (part !== 'middle' || ztt?.share !== 'average') return layer;
   return {...layer, attention: {...layer.attention, scaleDivisor: 1}};
+}
+
+/**
+ * Puts the record of fitted exits into a model folder's config.json, whole or not at all. A calibration goes, and its
+ * threshold with it: they were made with other zero keys.
+ * @throws FileError, FormatError for a folder that holds no ZTT model
+ */
+export async function storeExitFit(folder: string, fit: ExitFit): Promise<void> {
+  const path = join(folder, 'config.json');
+  const raw = await readJson(path, modelSchema);
+  const calibrated = raw.ztt.calibration !== undefined;
+  const threshold = calibrated ? 1 : raw.ztt.threshold;
+  const ztt = zttSchema.parse({...raw.ztt, threshold, calibration: undefined, exit_fit: fit});
+  await writeFileWhole(path, `${JSON.stringify({...raw, ztt}, null, 2)}\n`);
 }
 
 /** Every layer once. */

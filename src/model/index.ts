@@ -18,6 +18,7 @@ export {
   readModelConfig,
   SHARES,
   storeCalibration,
+  storeExitFit,
   vanilla,
   vanillaConfig,
   ZERO_INITS,
@@ -67,6 +68,7 @@ export type {
 export type {CachedModel, CachedOptions, CachedStep, Continuation} from './inference/cached.js';
 export {EXIT_GRANULARITIES, type ExitGranularity} from './exits/granularity.js';
 export {ExitRule, exitRule, requireExits} from './exits/rule.js';
+export type {ExitFit} from './exits/fit-record.js';
 export {EXIT_SCORES, type ExitScore} from './exits/signals.js';
 export type {ExitScores} from './inference/score.js';
 export type {EvidenceOptions, SlotEvidence} from './inference/evidence.js';

@@ -1,0 +1,74 @@
+import {openTrainingData, type OpenDataset} from '../data/index.js';
+import {UsageError} from '../errors.js';
+import {load, separatorOf, storeExitFit, type ExitFit, type LoadOptions} from '../model/index.js';
+import {Tokenizer} from '../tokenizer/index.js';
+import {exitFitOf, fitExits, type FitExitsOptions} from './fit-exits.js';
+import {storeKeys} from './store-keys.js';
+
+/** How the exits of a model in a folder are fitted. */
+export interface FitModelOptions
+  extends
+    Pick<LoadOptions, 'engine' | 'device' | 'threads'>,
+    Pick<FitExitsOptions, 'price' | 'onProgress' | 'signal'> {
+  /** The model's folder, which is changed. */
+  model: string;
+  /** The text to learn from, as `finetune` takes it; of all the kinds that the model shall meet. */
+  data: readonly string[];
+  /** Rows of text to learn from; 384 unless given. */
+  rows?: number;
+  /** Tokens a row; 256 unless given, or as many as the model takes. */
+  seqLen?: number;
+  /** Decides which rows are drawn; 0 unless given. */
+  seed?: number;
+  /** Opens datasets of the Hub; without it there are none. */
+  openDataset?: OpenDataset;
+  onNote?: (note: string) => void;
+}
+
+const DEFAULTS = {rows: 384, seqLen: 256, seed: 0};
+
+/**
+ * Fits the zero keys of a model's exits on text (see `fitExits`), and stores them in the model's folder, with a record in
+ * its config.json of what they were fitted on.
+ * @throws UsageError, FileError or FormatError for options, data or a model that cannot be used; InterruptedError
+ */
+export async function fitModelExits(options: FitModelOptions): Promise<ExitFit> {
+  const {engine, device, threads, price, onProgress, signal} = options;
+  const {rows = DEFAULTS.rows, seed = DEFAULTS.seed} = options;
+  const model = await load(options.model, {engine, device, threads});
+  try {
+    options.onNote?.(model.engine.why);
+    const {arch} = model.config;
+    const seqLen = options.seqLen ?? Math.min(DEFAULTS.seqLen, arch.maxPositions);
+    if (seqLen > arch.maxPositions) {
+      throw new UsageError(`seq-len is ${seqLen}; the model takes at most ${arch.maxPositions} tokens.`);
+    }
+    const tokenizer = await Tokenizer.load(options.model);
+    const data = await openTrainingData({
+      sources: options.data,
+      openDataset: options.openDataset,
+      tokenizer,
+      vocabulary: arch.vocabulary,
+      separator: separatorOf(arch, tokenizer).id,
+      seqLen,
+      batchSize: 1,
+      seed,
+      signal,
+    });
+    try {
+      const count = Math.min(rows, Math.floor(data.tokens / seqLen));
+      if (count < rows) options.onNote?.(`the data has ${count} rows of ${seqLen} tokens, not ${rows}.`);
+      const taken: (readonly number[])[] = [];
+      for (let i = 0; i < count; i++) taken.push((await data.batch(i)).ids[0]!);
+      const exits = await fitExits(model, {rows: taken, price, onProgress, signal});
+      await storeKeys(options.model, exits);
+      const fit = exitFitOf(exits, {rows: count, seqLen, dataSha256: data.sha256});
+      await storeExitFit(options.model, fit);
+      return fit;
+    } finally {
+      await data.close();
+    }
+  } finally {
+    model.dispose();
+  }
+}

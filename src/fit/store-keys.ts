@@ -1,0 +1,45 @@
+import {copyFile, open, rename, rm} from 'node:fs/promises';
+import {basename, dirname} from 'node:path';
+import {Checkpoint} from '../checkpoint/index.js';
+import {FormatError} from '../errors.js';
+import {asFileError, besides, clearAbandoned} from '../files/index.js';
+import {ZERO_KEYS} from '../model/index.js';
+import type {FittedExit} from './fit-exits.js';
+
+/**
+ * Writes fitted zero keys into a model's weight file, whole or not at all: the file is copied beside itself, the copy
+ * gets the keys, and takes the file's place. Nothing else of the file changes.
+ * @throws FileError for a disk that refuses; FormatError for a model whose zero keys are not float32 in a row
+ */
+export async function storeKeys(folder: string, exits: readonly FittedExit[]): Promise<void> {
+  const checkpoint = await Checkpoint.open(folder);
+  const {dtype} = checkpoint.info(ZERO_KEYS);
+  const place = checkpoint.place(ZERO_KEYS);
+  await checkpoint.close();
+  if (!place || dtype !== 'F32') {
+    throw new FormatError(
+      `${folder}: ${ZERO_KEYS} is ${dtype} and must be float32 in a safetensors file; convert the model anew.`,
+    );
+  }
+  const {path, start} = place;
+  await clearAbandoned(dirname(path), basename(path));
+  const partial = besides(path, 'partial');
+  try {
+    await copyFile(path, partial);
+    const handle = await open(partial, 'r+');
+    try {
+      for (const {slot, keys} of exits) {
+        const values = Float32Array.from(keys.flatMap((key) => [...key]));
+        // Every platform that Node runs on here is little-endian, as the format is.
+        await handle.write(values, 0, values.byteLength, start + slot * values.byteLength);
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, {force: true});
+    throw asFileError(error, path);
+  }
+}
