@@ -49,7 +49,7 @@ async function timed(command: string, args: string[]): Promise<Run> {
 
 const folder = await mkdtemp(join(flags.folder, 'ztt-bench-'));
 const source = join(folder, 'source');
-/** Where the run that is next writes. */
+/** The output folder of the next run. */
 let output = '';
 
 async function copy(): Promise<Run> {

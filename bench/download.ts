@@ -57,7 +57,7 @@ const MEASURES: Record<string, () => Promise<unknown>> = {
 
 interface Measured {
   seconds: number;
-  /** Of this process's processor time. */
+  /** Processor seconds of this process. */
   cpuSeconds: number;
   /** Peak memory above what there was before. */
   bytes: number;
@@ -65,7 +65,7 @@ interface Measured {
 
 /** Measures one in this process, and tells it on stdout. */
 async function measure(name: string): Promise<void> {
-  // What the library loads is loaded before, by a model that is not there.
+  // A request for a missing model makes the library load its modules before the clock starts.
   await fetchModel('ann/none', {endpoint: flags.endpoint, cache: flags.folder, env: {}}).catch(() => {});
   globalThis.gc?.();
   const base = process.memoryUsage.rss();

@@ -1,10 +1,10 @@
 /**
- * What thresholds save of FLOPs, of processor time and of time, in batches and one question at a time. Each threshold takes
- * turns with full depth, and the medians are told of what each turn saves of the one before.
+ * Measures how much FLOPs, processor time and wall time each threshold saves, in batches and one question at a time. Each
+ * threshold takes turns with full depth; the bench prints the median saving of a turn.
  *
  *   npx tsx bench/exit-savings.ts --model DIR --data DIR [--task piqa] [--limit 64] [--thresholds 0.3,0.1] [--turns 9] [--threads 2]
  *
- * The model is a ZTT one; DIR of --data has TASK.jsonl.
+ * The model has zero tokens; the folder of --data has TASK.jsonl.
  */
 import {availableParallelism} from 'node:os';
 import {parseArgs} from 'node:util';

@@ -9,12 +9,12 @@ const ROWS = 48;
 const SCORED = 64;
 const BATCH = 8;
 
-/** What exits do with a context of so many tokens. */
+/** The exits of texts with a context of so many tokens. */
 export interface ExitsAtLength {
   length: number;
   /** Over texts, of the context's mean zero attention in the first slot where an exit can be: 5th to 95th percentile. */
   zero: {low: number; mean: number; high: number};
-  /** What an exit there costs, in nats a token, if every text takes it. */
+  /** The cost of an exit there in nats per token, if every text takes it. */
   cost: number;
   /** Spearman's rank correlation, over texts, of zero attention and that cost: below 0 where it tells texts apart. */
   correlation: number;

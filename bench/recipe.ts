@@ -60,7 +60,7 @@ const RECIPES: Record<string, Recipe> = {
   random: {layout: 'ztt', init: ALIGNED, training: {cycleSchedule: 'random'}},
 };
 
-/** What runs unless `--only` says otherwise. */
+/** The recipes of each set; `--only` chooses others. */
 const SETS: Record<string, string[]> = {all: Object.keys(RECIPES), long: ['vanilla', 'htc', 'ztt']};
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
@@ -202,7 +202,7 @@ function printTables(all: Result[]): void {
   console.log(table([{title: 'recipe'}, right('seed'), ...lengths.map(right)], lines));
 }
 
-/** What exits do at a length, in a cell of the table. */
+/** A table's cell: the exits at one context length. */
 function summary({zero, shares, cost, correlation}: ExitsAtLength): string {
   const exits = shares.map((share) => (100 * share).toFixed(0)).join(' ');
   return `${zero.mean.toFixed(2)} | ${exits} % | ${cost.toFixed(3)} | ${correlation.toFixed(2)}`;

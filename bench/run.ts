@@ -7,7 +7,7 @@ import {spawnSync} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
 
 const given = process.argv.slice(2);
-/** Those beside which PyTorch can be measured, and which take threads. */
+/** The benches that can run PyTorch beside them and that take threads. */
 const COMPUTING = ['sgemm', 'training'];
 for (const name of [...COMPUTING, 'wasm-matmul', 'convert', 'download']) {
   console.log(`\n== bench/${name}.ts`);

@@ -18,7 +18,7 @@ interface Case {
   group: string;
   name: string;
   batch: number;
-  /** Whether A, B are stored transposed. */
+  /** True if A and B are stored transposed. */
   ta: boolean;
   tb: boolean;
   m: number;
@@ -54,7 +54,7 @@ function attention(heads: number, t: number): Case[] {
   ];
 }
 
-/** What a generated token costs: bound by reading the weights. */
+/** The products of one generated token; reading the weights bounds their speed. */
 function oneRow(k: number, n: number, tb = false): Case {
   return {group: 'one row', name: `one row, ${k}x${n}`, batch: 1, ta: false, tb, m: 1, n, k};
 }

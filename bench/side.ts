@@ -4,7 +4,7 @@ import {z} from 'zod';
 
 const answerSchema = z.object({
   seconds: z.number().optional(),
-  /** Of the processor. */
+  /** Processor seconds. */
   cpu: z.number().optional(),
   bytes: z.number().optional(),
   loss: z.number().optional(),

@@ -30,7 +30,7 @@ if (path === undefined) throw new Error('name a text file');
 
 interface Run {
   seconds: number;
-  /** Of all threads. */
+  /** Processor seconds of all threads. */
   processor: number;
   tokens: number;
 }

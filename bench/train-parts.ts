@@ -1,6 +1,6 @@
 /**
- * What a training step takes by what is trained: seconds, processor seconds, and the memory it adds, weights included.
- * Each in a process of its own.
+ * Measures a training step for each trainable part: seconds, processor seconds, and the memory that it adds, weights
+ * included. Each part runs in a process of its own.
  *
  *   npx tsx bench/train-parts.ts MODEL [--engine native] [--threads N] [--rows 4] [--tokens 256] [--steps 3]
  */

@@ -91,7 +91,7 @@ const signed = ({value, low, high}: {value: number; low: number; high: number}):
   return `${a} [${b}, ${c}]`;
 };
 
-/** How much of the loss that a conversion cost has been won back by training. */
+/** The share of the conversion's cost in loss that training has won back. */
 function wonBack({rows}: Comparison): string {
   const lossOf = (name: string) =>
     rows.find(({model, threshold}) => model === name && threshold === 1)!.measures['held-out text']!.value;

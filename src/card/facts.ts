@@ -5,7 +5,7 @@ import {readModelConfig, type ZttConfig} from '../model/index.js';
 import {resultsOf, type ResultsRecord} from './results-record.js';
 import {runOf, type RunRecord} from './run-record.js';
 
-/** What a card is made of. */
+/** The facts of which a card is made. */
 export interface CardFacts {
   /** `user/name`. */
   repo: string;
@@ -13,7 +13,7 @@ export interface CardFacts {
   ztt: ZttConfig;
   run: RunRecord | null;
   results: ResultsRecord | null;
-  /** Whether config.json names code beside it, with which Transformers loads the model. */
+  /** True if config.json names Python code beside it, with which Transformers loads the model. */
   hasCode: boolean;
 }
 
@@ -42,6 +42,6 @@ export async function gatherFacts(
   };
 }
 
-/** Where the source is on the Hub; null for a local one. */
+/** The source's repo on the Hub; null for a local source. */
 export const sourceRepo = ({ztt}: CardFacts): string | null =>
   ztt.source.revision === null ? null : ztt.source.name;

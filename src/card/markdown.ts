@@ -6,7 +6,7 @@ export const plain = (text: string): string =>
     .replace(/\\([<>])/g, (_, sign: string) => (sign === '<' ? '&lt;' : '&gt;'))
     .trim();
 
-/** The same in a code span. */
+/** Escapes text for a code span. */
 export const code = (text: string): string =>
   `\`${text
     .replace(/[\s\p{Cc}]+/gu, ' ')

@@ -27,7 +27,7 @@ export function parseMetadata(yaml: string, where: string): Document {
   return document;
 }
 
-/** What a document says; nothing in it is refused but what has aliases without end. */
+/** The value of a YAML document. Only aliases without end are refused. */
 const valuesOf = (document: Document): Metadata =>
   (document.toJS({maxAliasCount: 100}) as Metadata | null) ?? {};
 
@@ -59,7 +59,7 @@ export function mergeMetadata(
     if (untouched(key) || (!(key in before) && !removed)) {
       if (hashOf(before[key]) !== hashOf(value)) document.set(key, document.createNode(value));
     }
-    // Of a key that a person took over or removed, what was written before: it is his until it is that again.
+    // A person took this key over or removed it. The old hash stays, so the key is the person's until its value is as before.
     now[key] = untouched(key) || !(key in before || removed) ? hashOf(value) : (written[key] ?? '');
   }
   return {yaml: yamlOf(document), written: now};

@@ -16,7 +16,7 @@ const END = '<!-- ztt:end -->';
 const RECORD = /^<!-- ztt:wrote (\{.*\}) -->$/m;
 
 const recordSchema = z.object({
-  /** What was generated, as `mergeMetadata` gives it. */
+  /** The hashes of generated metadata, as `mergeMetadata` gives them. */
   keys: z.record(z.string(), z.string()),
   /** The hash of what a person had written when that was. */
   own: z.string(),
@@ -34,7 +34,7 @@ export interface Readme {
   ownThen: string | null;
   /** The same for now. */
   ownNow: string;
-  /** Whether a person has written anything. */
+  /** True if a person has written anything. */
   hasOwn: boolean;
 }
 
@@ -79,7 +79,7 @@ export function withOwnValues(readme: Readme | null, values: Metadata, where: st
   return {...(readme ?? parseReadme('', where)), yaml: yamlOf(document)};
 }
 
-/** What is generated of a card. */
+/** The generated part of a card. */
 export interface Generated {
   metadata: Metadata;
   /** Markdown, without the markers. */
@@ -105,9 +105,9 @@ export function composeReadme(readme: Readme | null, {metadata, text}: Generated
 }
 
 /**
- * Of two READMEs, here and in the repo, the one that a person's words stand in: the repo's where those here are only
- * what was generated before or with it; the one here where those in the repo are.
- * @returns undefined where a person wrote in both, and not the same
+ * Chooses between the README here and the one in the repo: it takes the one with a person's words. The repo's is taken
+ * if the one here has generated text only, and the other way round.
+ * @returns undefined if a person wrote different words in both
  */
 export function chooseReadme(here: Readme | null, there: Readme | null): Readme | null | undefined {
   if (!there || here?.ownNow === there.ownNow) return here;

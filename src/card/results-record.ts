@@ -68,7 +68,7 @@ export async function resultsOf(
   return {version: 1, tasks: [...tasks.values()]};
 }
 
-/** Whether results can be this model's, by what they say of it. */
+/** Tells if results can be this model's: they name its layout and sizes. */
 function requireSameModel({ztt}: EvalReport, model: ModelDescription, file: string): void {
   const of = [ztt.layout, ztt.head, ztt.middle, ztt.tail, ztt.cycles, ztt.parameters.all].join();
   const own = [model.layout, model.head, model.middle, model.tail, model.cycles, model.parameters.all].join();
@@ -83,7 +83,7 @@ const taskConfigSchema = z.looseObject({
   dataset_name: z.string().nullish(),
   test_split: z.string().nullish(),
 });
-/** What the harness calls the dataset of a task that is a file. */
+/** The harness's name for the dataset of a task that is a file. */
 const FILES = new Set(['json', 'parquet']);
 
 function taskRecord(report: EvalReport, task: string): TaskRecord {

@@ -6,7 +6,7 @@ import type {TaskPoint, TaskRecord} from './results-record.js';
 /** The picture's file. */
 export const PLOT = 'ztt_accuracy.svg';
 
-/** What a task is judged by, in the order in which one is looked for. */
+/** The metrics that a card shows, in order of preference: a task's first one of these counts. */
 const JUDGED = ['acc', 'bits_per_byte', 'perplexity'] as const;
 
 /** The results and the calibration: tables, and a link to the picture; null where nothing was measured. */

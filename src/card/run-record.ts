@@ -14,7 +14,7 @@ const text = z.string().max(1000);
 
 const recordSchema = z.object({
   version: z.literal(1, 'this version of ztt reads run records of version 1'),
-  /** What it was trained on: datasets of the Hub, and the names of files. */
+  /** The training data: datasets of the Hub, and the names of files. */
   datasets: z.array(text).max(1000),
   files: z.array(text).max(1000),
   steps: count,
@@ -49,7 +49,7 @@ const configSchema = z.looseObject({
 });
 
 /**
- * What fine-tuning a model had: of its run folder, else of the record that lies beside it.
+ * Reads how a model was fine-tuned: from its run folder, else from the record beside it.
  * @returns null if there is neither
  * @throws FileError, FormatError
  */
@@ -104,7 +104,7 @@ function parseYaml(content: string, path: string): unknown {
   }
 }
 
-/** Whether a source of data is a repo of the Hub by its form; what ends as a file does is one. */
+/** Tells if a data source has the form of a Hub repo. A name with a file's ending is a file. */
 const isDataset = (spec: string): boolean =>
   /^[\w-][\w.-]*\/[\w.-]+(@[\w./-]+)?(:[\w.-]+){0,2}$/.test(spec) &&
   !/\.(txt|jsonl|parquet|gz|json)(:[\w.-]+)?$/i.test(spec);

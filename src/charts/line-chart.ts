@@ -10,14 +10,14 @@ export interface Point {
   high?: number;
 }
 
-/** How a line is dashed. */
+/** The dashes of a line. */
 export const LINE_STYLES = ['solid', 'dashed', 'dotted', 'dashdot', 'sparse'] as const;
 export type LineStyle = (typeof LINE_STYLES)[number];
 
 export interface Series {
   name: string;
   points: readonly Point[];
-  /** Which colour; by default its place among the series. Series of one colour differ by `style`. */
+  /** The colour's number; default: its place among the series. Series of one colour differ by `style`. */
   colour?: number;
   style?: LineStyle;
 }
@@ -47,7 +47,7 @@ export function lineChart(options: LineChartOptions): Html {
     ${series.length > 1 ? legend(series) : []}`;
 }
 
-/** The same as an SVG document that needs nothing else; its legend stands below the axes. */
+/** A line chart as an SVG document that needs nothing else; its legend stands below the axes. */
 export function chartFile(options: LineChartOptions): string {
   const {series} = options;
   const height = SIZE.height + (series.length > 1 ? LEGEND_ROW * series.length + 8 : 0);

@@ -5,7 +5,7 @@ import {table, type TableOptions} from './table.js';
 /** A picture, what it shows, and the numbers in it. */
 export interface Figure {
   title: string;
-  /** What the numbers are: units, over what they are means. */
+  /** Explains the numbers: their units, and over what they are means. */
   caption: string;
   picture: Html;
   numbers: TableOptions;
@@ -15,7 +15,7 @@ export interface PageOptions {
   title: string;
   /** A line under the title. */
   subtitle: string;
-  /** What matters most, in one table. */
+  /** The most important numbers, in one table. */
   summary: TableOptions;
   figures: readonly Figure[];
 }

@@ -9,7 +9,7 @@ export interface ScaleOptions {
   /** The places of the least and the greatest value. */
   range: readonly [number, number];
   log?: boolean;
-  /** How many ticks, about. */
+  /** The approximate number of ticks. */
   ticks?: number;
 }
 

@@ -25,8 +25,8 @@ export default class Calibrate extends BaseCommand {
     'Choose a model’s threshold by a largest fall in accuracy or a budget, and store it.';
   static override description =
     "The threshold becomes the model's own in its config.json, beside the curve of accuracy and FLOPs by threshold " +
-    "(with 95 % intervals), by which eval --budget then chooses. It is made on the tasks' calibration splits, which " +
-    'eval does not measure on; of a task without one, and of a file, on every second row.';
+    "(with 95 % intervals), from which eval --budget then chooses. ztt calibrates on the tasks' calibration splits, which " +
+    'eval does not measure on. From a file, or a task without such a split, it takes every second row.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks piqa,sciq --max-drop 1pt',
     '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks questions.jsonl --budget 1.2',

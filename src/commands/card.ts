@@ -2,7 +2,7 @@ import {Args} from '@oclif/core';
 import {UnsupportedError} from '../errors.js';
 import {BaseCommand, cardFlags, cardOptions} from '../ui/index.js';
 
-/** What `ztt card` did. */
+/** The result of `ztt card`. */
 interface CardReport {
   /** The files that were written: those that were not so already. */
   written: string[];
@@ -12,11 +12,11 @@ interface CardReport {
 
 /** `ztt card`: the model card of a model's folder. */
 export default class Card extends BaseCommand {
-  static override summary = "Write a model's card, as ztt push does, to look at and to add to.";
+  static override summary = "Write a model's card as ztt push does, so that you can read it and add to it.";
   static override description =
-    "README.md gets the Hub's metadata and, between two markers, what the model is, its results with a plot, how it " +
-    'was made and is used. What you write outside the markers, and metadata that you add, change or take out, stays ' +
-    'as it is whenever the card is made anew.';
+    "README.md gets the Hub's metadata and, between two markers, a description of the model, its results with a plot, how it " +
+    'was made and how to use it. Your text outside the markers stays as it is when the card is made anew, and so does ' +
+    'metadata that you add, change or remove.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> gpt2-ztt user/gpt2-ztt',
     '<%= config.bin %> <%= command.id %> gpt2-ztt user/gpt2-ztt --base-model openai-community/gpt2',

@@ -26,10 +26,10 @@ export default class Compare extends BaseCommand {
   static override summary = 'Compare layouts, and options of them, under one training budget.';
   static override description = [
     'Converts the source once for every combination of layouts, axes and seeds, trains all for the same steps, tokens ' +
-      'or FLOPs, scores all on the same tasks and held-out text, and sets them beside an equally trained vanilla and the ' +
-      'untouched source: means and errors, differences with a paired bootstrap, and what nothing cheaper beats.',
-    'The output folder has comparison.html, comparison.json, and a folder for each model. What is there already is not ' +
-      'done again: an interrupted comparison goes on, and a wider one does what is new.',
+      'or FLOPs, and scores all on the same tasks and held-out text. The table also has an equally trained vanilla and the ' +
+      'untouched source. It shows means and errors, differences by a paired bootstrap, and the rows that no cheaper row beats.',
+    'The output folder has comparison.html, comparison.json, and a folder for each model. ztt does not ' +
+      'compute a result twice: an interrupted comparison goes on, and a wider one computes the new models only.',
     `Axes are flags of convert, finetune and eval: ${AXIS_NAMES.join(', ')}.`,
   ].join('\n\n');
   static override examples = [
@@ -39,12 +39,12 @@ export default class Compare extends BaseCommand {
         '<%= config.bin %> <%= command.id %> gpt2 --data train.txt --steps 500 --seeds 1,2,3 --tasks questions.jsonl -o comparison',
     },
     {
-      description: 'The same training compute for all, and what that would take',
+      description: 'The plan of a comparison with the same training compute for all',
       command:
         '<%= config.bin %> <%= command.id %> gpt2 --data train.txt --train-flops 1e15 --layouts htc,ztt -o comparison --dry-run',
     },
     {
-      description: 'How zero keys begin, and how often the middle layers run',
+      description: 'Different first values of zero keys, and different numbers of cycles',
       command:
         '<%= config.bin %> <%= command.id %> gpt2 --data train.txt --steps 500 --layouts ztt --axis zero-init=normal,aligned --axis cycles=1,2,3 -o comparison',
     },

@@ -179,7 +179,7 @@ export default class Convert extends BaseCommand {
       dtype: flags.dtype,
       maxShardBytes: flags['max-shard-size'],
     };
-    // What cannot be is told before gigabytes are downloaded.
+    // A model that cannot be used is refused before gigabytes are downloaded.
     const opened = await this.openModel(args.source, signal);
     if (flags['dry-run'] || typeof opened.files !== 'string') {
       const plan = await planConversion({...options, source: opened.files, origin: originOf(opened)});

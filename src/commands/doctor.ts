@@ -7,7 +7,7 @@ export default class Doctor extends BaseCommand {
     'Examine this machine: what ztt builds on, and what to do where something is missing.';
   static override description =
     'Looks at Node, the compiler, memory, disks, the Hub’s token and address, GPU drivers and libraries, and the ' +
-    'engines, without the network. It exits with 1 if something is wrong that ztt cannot do without.';
+    'engines, without the network. It exits with code 1 if something that ztt needs is missing or broken.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --json',

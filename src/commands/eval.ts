@@ -31,13 +31,13 @@ export default class Eval extends BaseCommand {
   static override description =
     'A task is one of lambada_openai, lambada_standard, piqa, arc_easy, arc_challenge, hellaswag, winogrande, sciq, ' +
     'openbookqa, boolq and wikitext, whose data the Hub has, or a .jsonl or .parquet file: rows with query, choices ' +
-    'and gold are multiple choice, rows with text are last-word prediction, rows with page are rolling perplexity; ' +
+    'and gold are multiple choice, rows with text are last-word prediction, rows with page are rolling perplexity, ' +
     'or a synthetic one: p-hop, mod-add or brackets, as synthetic:p-hop?n=16&p=4&seed=1&rows=1000. Scores are those of lm-evaluation-harness.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks lambada_openai,piqa --limit 200',
     '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks questions.jsonl',
     {
-      description: 'With data that lies here, as the Hub has it',
+      description: 'With a local copy of the data, laid out as on the Hub',
       command: '<%= config.bin %> <%= command.id %> gpt2-ztt --tasks arc_easy,boolq --task-data datasets',
     },
     {

@@ -15,8 +15,8 @@ import {
 export default class Export extends BaseCommand {
   static override summary = 'Write a model as ONNX, for ONNX Runtime and transformers.js.';
   static override description = [
-    'The folder has onnx/model.onnx with its weights beside it, and the config and tokenizer that ' +
-      'transformers.js loads it with as a GPT-2 or OPT. It takes a batch with a cache of keys and values, padded on ' +
+    'The folder has onnx/model.onnx with its weights beside it, and the config and tokenizer with which ' +
+      'transformers.js loads it as a GPT-2 or OPT. The model takes a batch with a cache of keys and values, padded on ' +
       'the left. Every cycle is written out, but the weights of shared layers are stored once.',
     'It has a fixed depth: it never exits early. A model with fewer cycles is smaller in compute, not in size.',
   ].join('\n\n');
@@ -58,7 +58,7 @@ export default class Export extends BaseCommand {
     const signal = this.interruptible('stopped; nothing was written.');
     const {output, force, cycles, dtype} = flags;
     const options = {output, force, cycles, dtype};
-    // What cannot be is told before gigabytes are downloaded.
+    // A model that cannot be used is refused before gigabytes are downloaded.
     const opened = await this.openModel(args.model, signal);
     if (flags['dry-run'] || typeof opened.files !== 'string') {
       const plan = await planExport({...options, model: opened.files});

@@ -29,7 +29,7 @@ import {
   wordOf,
 } from '../ui/index.js';
 
-/** What is said while data is read. */
+/** The progress bar's title while data is read. */
 const READING = {checking: 'Checking the data', tokenising: 'Tokenising the data'};
 
 /** `ztt finetune`: trains a model on text. */

@@ -14,7 +14,7 @@ import {
   showsColours,
 } from '../ui/index.js';
 
-/** What `ztt generate --json` prints. */
+/** The JSON document of `ztt generate --json`. */
 export interface Generated {
   model: string;
   engine: string;
@@ -36,7 +36,7 @@ export interface Generated {
   seconds: number;
 }
 
-/** What is continued, and how it is shown. */
+/** The text to continue, and the way to show it. */
 const SHOWN_OPTIONS = {
   prompt: {kind: 'text', help: 'The text to continue', placeholder: 'TEXT', required: true},
   'show-depth': {
@@ -55,8 +55,8 @@ async function thresholdFor(config: ModelConfig, budget: string): Promise<number
 export default class Generate extends BaseCommand {
   static override summary = 'Continue a text: the likeliest token each time, or drawn.';
   static override description =
-    'Prints the prompt and its continuation as it comes. With a threshold below 1 each token may exit early by ' +
-    "itself. A text that has filled the model's positions goes on from the last half of them.";
+    'Prints the prompt and its continuation token by token. With a threshold below 1 each token may exit early by ' +
+    "itself. When a text has filled the model's positions, ztt keeps the last half of it and goes on.";
   static override examples = [
     '<%= config.bin %> <%= command.id %> gpt2-ztt --prompt "It is a truth universally acknowledged"',
     '<%= config.bin %> <%= command.id %> gpt2-ztt --prompt "Once upon" --threshold 0.3 --show-depth',

@@ -14,8 +14,8 @@ import {
 export default class Info extends BaseCommand {
   static override summary = 'Show what a checkpoint is: layout, sizes, parameters, FLOPs, source.';
   static override description =
-    'Reads the config and the headers of the weights, no weights: of a repo of the Hub, a few hundred kilobytes. ' +
-    'Takes ZTT models and sources, and shows what a conversion proved (ztt_certificate.json; whole with --json).';
+    'Reads the config and the headers of the weights only; for a repo of the Hub that is a few hundred kilobytes. ' +
+    'Takes ZTT models and sources, and shows the certificate of a conversion (all of it with --json).';
   static override examples = [
     '<%= config.bin %> <%= command.id %> gpt2-ztt',
     '<%= config.bin %> <%= command.id %> gpt2-ztt --json',

@@ -20,8 +20,8 @@ const size = (description: string, min: number, max: number) =>
 export default class Init extends BaseCommand {
   static override summary = 'Make a random GPT-2 or OPT model of any layout, to train from scratch.';
   static override description =
-    'Weights are drawn as Transformers draws them for the family. The result is a model like a converted one: ' +
-    'info, finetune, eval and generate take it.';
+    'ztt draws the weights as Transformers does for the family. Every command takes the result as it takes a ' +
+    'converted model.';
   static override examples = [
     {
       description: 'The shape and the tokenizer of a model, new weights',

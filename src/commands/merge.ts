@@ -5,8 +5,8 @@ import {BaseCommand, facts, format, MODEL_FORMS, modelArg, outputFlag} from '../
 export default class Merge extends BaseCommand {
   static override summary = "Add a model's LoRA matrices to its weights.";
   static override description =
-    'The merged model computes the same without them, with as many FLOPs as before LoRA. Matrices of ' +
-    'each cycle (--lora-per cycle) cannot be merged where there are several cycles: they share one weight.';
+    'The merged model computes the same with as many FLOPs as before LoRA. ztt cannot merge one pair per ' +
+    'cycle (--lora-per cycle) if the model has several cycles, because the cycles share one weight.';
   static override examples = [
     {
       description: 'Train LoRA matrices, then merge them',

@@ -6,8 +6,8 @@ import {BaseCommand, forceFlag, format, outputFlag, table} from '../ui/index.js'
 export default class Pull extends BaseCommand {
   static override summary = 'Download a model of the Hugging Face Hub into a folder.';
   static override description =
-    'Brings what ztt push sends: config, weights, tokenizer, code and card, each checked by its hash. Other commands ' +
-    'take a repo by its name and need no folder; this is for looking at a model, changing it and pushing it again.';
+    'Downloads the files that ztt push sends: config, weights, tokenizer, code and card, and checks each by its hash. Other ' +
+    'commands take a repo by its name and need no folder; pull a model to change it and push it again.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> user/gpt2-ztt --output gpt2-ztt',
     '<%= config.bin %> <%= command.id %> user/gpt2-ztt@half-depth -o gpt2-ztt --force',

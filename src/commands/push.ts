@@ -15,14 +15,14 @@ const PHASES: Record<PushPhase, string> = {
 export default class Push extends BaseCommand {
   static override summary = 'Upload a model folder to the Hugging Face Hub.';
   static override description =
-    'Creates the repo if there is none and sends config, weights, tokenizer, README and code in one ' +
-    'commit; everything else in the folder stays behind. A model card is made from what the folder holds and ' +
-    'written into its README.md, around what you wrote there. What the Hub has already is not sent again, and ' +
+    'Creates the repo if it does not exist, and sends config, weights, tokenizer, README and code in one ' +
+    'commit; all other files stay behind. ztt makes a model card from the files in the folder and ' +
+    'writes it into README.md, around your own text. It does not send files again that the Hub has, and ' +
     'what it has in the end is checked by its hashes. The token is HF_TOKEN, or what `hf auth login` saved; ' +
     'HF_ENDPOINT names another Hub.';
   static override examples = [
     {
-      description: 'See what would go, without reaching the Hub',
+      description: 'See which files would be sent, without reaching the Hub',
       command: '<%= config.bin %> <%= command.id %> gpt2-ztt user/gpt2-ztt --dry-run',
     },
     '<%= config.bin %> <%= command.id %> gpt2-ztt user/gpt2-ztt --private',
@@ -66,7 +66,7 @@ export default class Push extends BaseCommand {
       default: true,
     }),
     'dry-run': Flags.boolean({
-      description: 'Only say what would go, and print the card; the Hub is not reached.',
+      description: 'Only list the files and print the card; the Hub is not reached.',
     }),
   };
 

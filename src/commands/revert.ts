@@ -19,7 +19,7 @@ export default class Revert extends BaseCommand {
   static override description =
     "The plain checkpoint has the source's tensor names and the model's bytes, and loads wherever the " +
     'source does. Layers in cycles must be written out one by one (--unroll), and zero tokens cannot ' +
-    'be kept (--drop-zero-tokens): what that costs is measured as the KL divergence of the ' +
+    'be kept (--drop-zero-tokens); ztt measures the cost as the KL divergence of the ' +
     'predictions.';
   static override examples = [
     {

@@ -8,17 +8,17 @@ import {bodyChunks, networkTrouble, STALL_MS, StalledError} from '../hub/index.j
 import {libraryOfFolder, type Library} from './library.js';
 import {unpack} from './tar.js';
 
-/** Where TensorFlow's makers publish libtensorflow. */
+/** The address at which TensorFlow's makers publish libtensorflow. */
 const ARCHIVES = 'https://storage.googleapis.com/tensorflow/versions';
 
-/** What there is (tensorflow.org/install/lang_c): the last version of each platform. */
+/** The last published version of each platform (tensorflow.org/install/lang_c). */
 const PUBLISHED: Record<string, {version: string; names: readonly string[]}> = {
   'linux-x64': {version: '2.18.0', names: ['cpu-linux-x86_64', 'gpu-linux-x86_64']},
   'darwin-x64': {version: '2.16.2', names: ['cpu-darwin-x86_64']},
   'darwin-arm64': {version: '2.18.0', names: ['cpu-darwin-arm64']},
 };
 
-/** What an archive unpacks to, at most, in its own size; measured on the wheels, which hold the same libraries. */
+/** The largest unpacked size, as a multiple of the archive's; measured on the wheels, which have the same libraries. */
 const UNPACKED = 5;
 
 /**
@@ -38,7 +38,7 @@ export async function archiveAddress(env: Environment, archives = ARCHIVES): Pro
   return `${archives}/${version}/libtensorflow-${names[gpu ? 1 : 0]}.tar.gz`;
 }
 
-/** How a download goes. */
+/** The controls of a download. */
 export interface DownloadOptions {
   /** The folder that becomes the engine's. */
   stage: string;
@@ -117,7 +117,7 @@ async function answer(address: string, signal: AbortSignal | undefined, stallMs:
   }
 }
 
-/** What Google's storage says of a file: `x-goog-hash: crc32c=...,md5=...`, in base64. */
+/** The hashes that Google's storage sends with a file: `x-goog-hash: crc32c=...,md5=...`, in base64. */
 const md5Of = (response: Response): string | undefined =>
   /\bmd5=([\w+/]+=*)/.exec(response.headers.get('x-goog-hash') ?? '')?.[1];
 

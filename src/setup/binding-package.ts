@@ -14,7 +14,7 @@ export const BINDING_PACKAGE = {
   sha512: 'uHrXeUlfgkMxTZqHkESSV7zSdKdV0LlsBeblqkuKU9nnfxB1pC6DtoyYVaLxznzZy7WQSegjcohxxCjAf6Dc7w==',
 };
 
-/** How npm is run. */
+/** The controls of a call of npm. */
 export interface NpmOptions {
   env: Environment;
   signal?: AbortSignal;

@@ -7,7 +7,7 @@ import type {Library} from './library.js';
 
 const require = createRequire(import.meta.url);
 
-/** What `native/compiler.mjs` exports. */
+/** The exports of `native/compiler.mjs`. */
 export interface CompilerModule {
   findCompiler: (options: {env: Environment}) => Promise<string>;
   execute: (

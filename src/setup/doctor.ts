@@ -6,7 +6,7 @@ import type {ExaminedMachine, Finding} from './finding.js';
 
 /** The whole examination. */
 export interface Examination {
-  /** Whether nothing failed. */
+  /** True if nothing failed. */
   ok: boolean;
   findings: Finding[];
 }

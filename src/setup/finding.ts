@@ -1,19 +1,19 @@
 import type {Environment} from '../engine/index.js';
 
-/** What a check comes to: `failed` is what ztt cannot do without, `warning` what it does less well without. */
+/** The verdict of a check: ztt cannot work after `failed`, and works less well after `warning`. */
 export type Verdict = 'ok' | 'warning' | 'failed';
 
 /** One line of the examination. */
 export interface Finding {
   check: string;
   verdict: Verdict;
-  /** What was found. */
+  /** The state that the check found. */
   found: string;
-  /** What to do about it; where the verdict is ok, there is nothing. */
+  /** The remedy; absent if the verdict is ok. */
   advice?: string;
 }
 
-/** What is examined; the process's own by default. */
+/** The machine to examine; default: that of this process. */
 export interface ExaminedMachine {
   env: Environment;
   /** The current folder. */

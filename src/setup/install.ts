@@ -17,7 +17,7 @@ import {compileBinding} from './compile.js';
 import {libraryOfFolder, libraryOfPip, requireVersion, type Library} from './library.js';
 import {probeBinding} from './probe.js';
 
-/** Where libtensorflow comes from: at most one; the Python of the PATH unless given. */
+/** The source of libtensorflow: at most one; the Python on the PATH unless given. */
 export interface InstallOptions {
   /** A Python with a TensorFlow in it. */
   fromPip?: string;
@@ -34,23 +34,23 @@ export interface InstallOptions {
   signal?: AbortSignal;
   /** The environment; `process.env` by default. */
   env?: Environment;
-  /** Where the official archives lie; for tests. */
+  /** The address of the official archives; tests set it. */
   archives?: string;
 }
 
-/** What came of it. */
+/** The result of an installation. */
 export interface InstallReport {
   folder: string;
   /** libtensorflow's version. */
   tensorflow: string;
-  /** Whether it has found a GPU that it can compute on. */
+  /** True if it has found a GPU that it can compute on. */
   gpu: boolean;
   source: LibrarySource;
   /** False if all was there already. */
   built: boolean;
 }
 
-/** Where TensorFlow is looked for unless a source is given. */
+/** The commands that are searched for TensorFlow unless a source is given. */
 const PYTHON = 'python3';
 /** The package, what it unpacks to, and the binding. */
 const SPACE = 60e6;
@@ -150,7 +150,7 @@ function findLibrary(
 }
 
 /**
- * What is installed already, if it loads.
+ * Finds an earlier installation that loads.
  * @param asked - the source that must be its, or null if any will do
  * @throws EngineError where it is of another source
  */

@@ -28,7 +28,7 @@ const HEADERS = [
   'tensorflow/core/platform/ctstring_internal.h',
 ];
 
-/** What to do where a Python does not serve. */
+/** The advice for a Python that cannot be used. */
 const OTHERWISE =
   'name another with --from-pip PYTHON, or a libtensorflow with --libtensorflow DIR or --download';
 

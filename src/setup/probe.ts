@@ -11,7 +11,7 @@ process.stdout.write(JSON.stringify({version: binding.TF_Version, gpu: binding.i
 `;
 const probeSchema = z.object({version: z.string(), gpu: z.boolean()});
 
-/** What a built binding says of itself: libtensorflow's version, and whether it has found a GPU. */
+/** The answer of a built binding: libtensorflow's version, and whether it has found a GPU. */
 export type Probe = z.output<typeof probeSchema>;
 
 /**

@@ -6,9 +6,9 @@ import {interruption, type Interruption} from './interrupt.js';
 import {Progress, type ProgressOptions} from './progress.js';
 
 /**
- * What every command shares: `--json`, notes and progress on stderr, Ctrl-C.
+ * The base of all commands: `--json`, notes and progress on stderr, Ctrl-C.
  *
- * `run` returns the result. Under `--json` it goes to stdout as one JSON document and nothing else does; an
+ * `run` returns the result. Under `--json` the result is the only output on stdout, as one JSON document; an
  * error is then `{"error": {"name", "message", "exitCode"}}` there, and still a line on stderr. Exit codes are
  * the same with and without it.
  */
@@ -26,7 +26,7 @@ export abstract class BaseCommand extends Command {
     if (this.jsonEnabled()) keepStdoutForResult();
   }
 
-  /** Prints a line for people: on stderr, and not where only a program reads. */
+  /** Prints a line for people, on stderr. Nothing is printed if only a program reads. */
   protected note(line: string): void {
     if (!this.quiet) this.tell(line);
   }
@@ -36,7 +36,7 @@ export abstract class BaseCommand extends Command {
     else process.stderr.write(`${line}\n`);
   }
 
-  /** Prints lines that no reader may miss, such as a choice between contradicting files: on stderr, always. */
+  /** Prints lines on stderr in every case, such as a choice between contradicting files. */
   protected warnOf(lines: readonly string[]): void {
     for (const line of lines) this.tell(line);
   }
@@ -61,7 +61,7 @@ export abstract class BaseCommand extends Command {
     return fetched;
   }
 
-  /** As `fetchModel`, for a command that reads no more of the weights than it must: of a repo, ranges. */
+  /** Opens a MODEL argument without downloading its weights: a command reads ranges of a repo's files. */
   protected async openModel(model: string, signal: AbortSignal): Promise<ModelWeights> {
     const {openModel} = await import('../hub/index.js');
     const progress = await this.hubProgress(model);
@@ -70,7 +70,7 @@ export abstract class BaseCommand extends Command {
     return opened;
   }
 
-  /** Opens a dataset repo of the Hub. `onProgress` is told of its downloads, in bytes. */
+  /** Opens a dataset repo of the Hub. `onProgress` gets the downloaded bytes. */
   protected async openDataset(
     repo: string,
     signal: AbortSignal,
@@ -80,7 +80,7 @@ export abstract class BaseCommand extends Command {
     return openDataset(repo, {signal, onProgress, onNote: (line) => this.note(line)});
   }
 
-  /** Where the datasets of named tasks come from: a folder if one is given, else the Hub, with its downloads shown. */
+  /** The datasets of named tasks: from the folder if one is given, else from the Hub with a progress bar. */
   protected taskData(dataFolder: string | undefined, progress: Progress, signal: AbortSignal) {
     return {
       dataFolder,
@@ -99,7 +99,7 @@ export abstract class BaseCommand extends Command {
 
   /**
    * Lets the first Ctrl-C stop a library's work in order; the second quits at once. Exit code 130.
-   * @param outcome - what the user should know then
+   * @param outcome - the line that the user reads after the first Ctrl-C
    */
   protected interruptible(outcome: string): AbortSignal {
     this.interrupted ??= interruption(outcome, (line) => this.note(line));

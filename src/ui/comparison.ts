@@ -1,7 +1,7 @@
 import {bytes, count, duration, flops, ratio} from './format.js';
 import {table, type Column} from './table.js';
 
-/** A comparison's table, as its report holds it. */
+/** The part of a comparison that the table shows. */
 interface ComparisonNumbers {
   rows: readonly {
     model: string;
@@ -74,7 +74,7 @@ export function comparisonTable({rows}: ComparisonNumbers): string {
   return `${table(columns, lines)}\n* nothing else is as good for as few FLOPs. To vanilla: the middle 95 % of a paired bootstrap.`;
 }
 
-/** A comparison's plan. */
+/** The part of a comparison's plan that the table shows. */
 interface PlanNumbers {
   runs: readonly {
     name: string;
@@ -93,7 +93,7 @@ interface PlanNumbers {
   flopsPerSecond: number;
 }
 
-/** What a comparison would take, a line for each model. */
+/** The plan of a comparison, a line for each model. */
 export function planTable({runs, jobs, threads, flopsPerSecond}: PlanNumbers): string {
   const isDone = (run: PlanNumbers['runs'][number]) => run.evaluations.every(({done}) => done);
   const lines = runs.map((run) => [

@@ -6,7 +6,7 @@ import {asUsageError} from './failure.js';
 /** No config comes near this; what is larger is not read. */
 const MAX_BYTES = 1 << 20;
 
-/** What is used of oclif's flags. */
+/** The part of oclif's flags that this file uses. */
 export interface FlagShape {
   type: 'boolean' | 'option';
   char?: string;

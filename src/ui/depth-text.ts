@@ -3,7 +3,7 @@
 /** From few cycles to many, of the terminal's 256 colours: blue, green, yellow, orange, red. */
 const SCALE = [33, 36, 71, 178, 208, 203];
 
-/** Whether a stream shows colours: a terminal does, unless the user wants none (https://no-color.org). */
+/** Tells if a stream shows colours: a terminal does, unless NO_COLOR is set (https://no-color.org). */
 export function showsColours(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv = process.env): boolean {
   return stream.isTTY && !env.NO_COLOR && env.TERM !== 'dumb';
 }
@@ -26,7 +26,7 @@ export class DepthText {
     return this.colours ? this.coloured(text, cycles) : mark + text;
   }
 
-  /** What the colours, or the brackets, mean. */
+  /** The legend of the colours or brackets. */
   legend(): string {
     if (!this.colours) return '[N]: from here on, tokens that took N cycles';
     const numbers = Array.from({length: this.most}, (_, i) => this.coloured(` ${i + 1} `, i + 1));

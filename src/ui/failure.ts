@@ -20,7 +20,7 @@ function oneLine(message: string): string {
   return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}…` : line;
 }
 
-/** What to tell of an error that ended a command, and with which exit code. */
+/** The message and exit code of an error that ended a command. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof ZttError) {
     return {name: error.name, message: oneLine(error.message), exitCode: error.exitCode};

@@ -2,9 +2,9 @@ import type {Ora} from 'ora';
 import {count, duration} from './format.js';
 
 export interface ProgressOptions {
-  /** What is going on: `Converting`. */
+  /** The work that goes on, such as `Converting`. */
   title: string;
-  /** How amounts read, `1.50 MB` for instance; default plain counts. */
+  /** Formats amounts, for example as `1.50 MB`. Default: plain counts. */
   amount?: (n: number) => string;
   /** Default stderr. */
   stream?: NodeJS.WriteStream;
@@ -15,13 +15,13 @@ export interface ProgressOptions {
 }
 
 const BAR_CELLS = 20;
-/** Off a terminal: no line sooner than this after the last, */
+/** Off a terminal a line is printed at most this often. */
 const LINE_MS = 10_000;
-/** nor before this share is done since, */
+/** A new line also waits until this share of the work is done since the last one. */
 const LINE_SHARE = 0.1;
-/** unless so much time has passed. */
+/** After this time a line is printed in any case. */
 const LINE_MAX_MS = 60_000;
-/** On a terminal: the text is made anew this often at most. */
+/** On a terminal the text is renewed at most this often. */
 const FRAME_MS = 80;
 
 interface Mark {
@@ -34,7 +34,7 @@ export class Progress {
   private amount: (n: number) => string = count;
   private rate: (perSecond: number) => string = countRate;
   private readonly now: () => number;
-  /** Where the rate is counted from: the first update, since a resumed job begins in the middle. */
+  /** The rate is counted from the first update, since a resumed job begins in the middle. */
   private first: Mark | null = null;
   private line: Mark;
   /** The bar, as it was last shown, and the lines under it. */

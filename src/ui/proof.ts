@@ -1,4 +1,4 @@
-/** What a certificate says, as far as people are shown it. */
+/** The part of a certificate that is shown to people. */
 export interface Proof {
   tensors: readonly {how: string}[];
   logits: {
@@ -12,7 +12,7 @@ export interface Proof {
   } | null;
 }
 
-/** What is proven of a converted model, as facts. */
+/** The facts that a certificate proves about a converted model. */
 export function proofFacts({tensors, logits}: Proof): [string, string][] {
   const copied = tensors.filter(({how}) => how === 'copied').length;
   const other = tensors.filter(({how}) => how === 'cast' || how === 'averaged').length;

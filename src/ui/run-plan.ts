@@ -1,7 +1,7 @@
 import {bytes, count, flops} from './format.js';
 import {facts} from './table.js';
 
-/** What a run will take, as `planFinetune` tells it. */
+/** The part of `planFinetune`'s result that people are shown. */
 export interface PlanNumbers {
   parameters: {all: number; trained: number};
   batchSize: number;

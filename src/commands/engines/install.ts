@@ -6,9 +6,9 @@ import {BaseCommand, facts, format, someText} from '../../ui/index.js';
 export default class Install extends BaseCommand {
   static override summary = 'Set up an engine that is built for this machine.';
   static override description =
-    "tensorflow is tfjs-node's binding, from its own sources on npm, compiled against a libtensorflow that is here: " +
-    'of a pip-installed TensorFlow 2.x (with CUDA: pip install tensorflow[and-cuda]), of a folder, or of the official ' +
-    "archive. It takes a C++ compiler and npm, and lies in the user's data folder; nothing else is changed.";
+    "The tensorflow engine is tfjs-node's binding. ztt compiles its sources from npm against a libtensorflow: that of a " +
+    'pip-installed TensorFlow 2.x (with CUDA: pip install tensorflow[and-cuda]), that of a folder, or the official ' +
+    "archive. This needs a C++ compiler and npm, writes into the user's data folder, and changes nothing else.";
   static override examples = [
     {
       description: 'Against the TensorFlow of the Python on the PATH',

@@ -27,7 +27,7 @@ function finding({name, info, reason}: EngineStatus, works: boolean): Finding {
   };
 }
 
-/** Whether TensorFlow computes on the CPU of a machine that has a GPU for it. */
+/** Tells if TensorFlow computes on the CPU although the machine has a GPU for it. */
 const missesGpu = ({name, info}: EngineStatus, hasGpu: boolean): boolean =>
   name === 'tensorflow' && info?.hardware === 'cpu' && hasGpu;
 

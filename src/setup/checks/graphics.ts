@@ -19,7 +19,7 @@ export async function graphicsChecks({env}: ExaminedMachine): Promise<Finding[]>
   return [driver(gpus), await cuda(gpus, env), loader(), drivers(env)];
 }
 
-/** Where the driver's kernel module tells of itself. */
+/** The file in which the driver's kernel module names its version. */
 const MODULE = '/proc/driver/nvidia/version';
 
 function driver(gpus: readonly Gpu[]): Finding {
@@ -37,7 +37,7 @@ function driver(gpus: readonly Gpu[]): Finding {
   return {check, verdict: 'warning', found: 'none', advice};
 }
 
-/** What TensorFlow loads, by the folder under `nvidia` where pip's packages keep it, and its file's name. */
+/** The libraries that TensorFlow loads: the folder under `nvidia` in pip's packages, and the file's name. */
 const CUDA = {
   cuda_runtime: 'libcudart.so.12',
   cublas: 'libcublas.so.12',
@@ -67,7 +67,7 @@ async function cuda(gpus: readonly Gpu[], env: Environment): Promise<Finding> {
   };
 }
 
-/** Where CUDA's libraries may be besides where the system looks. */
+/** Folders that may have CUDA's libraries beside those that the system searches. */
 async function cudaFolders(env: Environment): Promise<string[]> {
   const record = await readRecord(tensorflowFolder(env)).catch(() => null);
   const [library] = record?.libraries ?? [];

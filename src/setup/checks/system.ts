@@ -9,7 +9,7 @@ import {hubCache} from '../../hub/index.js';
 import {compilerModule} from '../compile.js';
 import type {ExaminedMachine, Finding, Verdict} from '../finding.js';
 
-/** As `engines` in package.json. */
+/** The oldest Node that works; `engines` in package.json says the same. */
 const OLDEST_NODE = [20, 12] as const;
 /** GPT-2 small takes about so much to fine-tune with a small batch (`ztt finetune --dry-run`). */
 const MEMORY = 4e9;
@@ -74,8 +74,8 @@ function memory(): Finding {
 }
 
 /**
- * Whether a folder, or where it would be made, can be written to, and what its disk has free.
- * @param worst - what it is if it cannot
+ * Checks that a folder (or the place where it would be made) can be written to, and measures the free disk space.
+ * @param worst - the verdict if it cannot be written to
  */
 async function folder(check: string, path: string, worst: Verdict, elsewhere: string): Promise<Finding> {
   const there = nearest(path);
