@@ -5,7 +5,7 @@
 import {execFile} from 'node:child_process';
 import {promisify} from 'node:util';
 import {beforeAll, describe, expect, it} from 'vitest';
-import {buildNative} from '../../native/build.mjs';
+import {buildNative} from '../../../native/build.mjs';
 
 const execute = promisify(execFile);
 const SETS = {x64: ['portable', 'avx2', 'avx512'], arm64: ['portable', 'neon']}[process.arch as string] ?? [
