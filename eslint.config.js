@@ -15,8 +15,8 @@ const mayImport = {
   checkpoint: ['files'],
   engine: ['options'],
   tokenizer: ['files'],
-  // Every command takes a model by its name on the Hub: what that means is said once, in src/ui.
-  ui: ['options', 'hub'],
+  // Every command takes a model by its name on the Hub and many run it: what that means is said once, in src/ui.
+  ui: ['options', 'hub', 'model', 'tokenizer', 'checkpoint'],
   charts: [],
   synthetic: [],
   // Setting an engine up, and what a machine lacks.

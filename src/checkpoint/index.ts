@@ -26,7 +26,7 @@ export {
   type ModelFolder,
   type WriteWeightsOptions,
 } from './model-folder/model-folder.js';
-export {locate, otherFormat} from './locate.js';
+export {locate, modelFolder, otherFormat, pathOf} from './locate.js';
 export {rounded, Rounder} from './safetensors/rounder.js';
 export {SafetensorsFile} from './safetensors/safetensors-file.js';
 export {

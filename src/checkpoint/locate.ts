@@ -65,6 +65,17 @@ export async function locate(source: string | WeightFiles): Promise<Location> {
   return {files: diskFiles(dirname(source)), names: [basename(source)], weightMap: null};
 }
 
+/**
+ * The folder that a checkpoint's config.json and tokenizer lie in. Its weight files must be there, and none is opened.
+ * @throws as `locate`
+ */
+export const modelFolder = async (source: string | WeightFiles): Promise<string> =>
+  (await locate(source)).files.folder;
+
+/** The path of a checkpoint on this machine, or the folder that has the small files of one that is elsewhere. */
+export const pathOf = (source: string | WeightFiles): string =>
+  typeof source === 'string' ? source : source.folder;
+
 async function locateIn(files: WeightFiles): Promise<Location> {
   const names = await files.names();
   for (const format of FORMATS) {

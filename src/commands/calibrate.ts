@@ -1,4 +1,3 @@
-import {Args} from '@oclif/core';
 import type {Calibration} from '../model/index.js';
 import {UsageError} from '../errors.js';
 import {ENGINES} from '../engine/index.js';
@@ -12,6 +11,7 @@ import {
   facts,
   format,
   granularityFlag,
+  modelArg,
   someText,
   table,
   taskFlags,
@@ -33,7 +33,7 @@ export default class Calibrate extends BaseCommand {
   ];
 
   static override args = {
-    model: Args.string({description: "A ZTT model's folder.", required: true, ignoreStdin: true}),
+    model: modelArg({description: "A ZTT model's folder.", required: true}),
   };
 
   static override flags = {
@@ -52,31 +52,18 @@ export default class Calibrate extends BaseCommand {
   override async run(): Promise<Calibration> {
     const {args, flags} = await this.parse(Calibrate);
     const signal = this.interruptible('stopped; the model is as it was.');
-    const [{calibrate}, {load, storeCalibration}, {Tokenizer}, {Checkpoint}, {findModel}] = await Promise.all(
-      [
-        import('../eval/index.js'),
-        import('../model/index.js'),
-        import('../tokenizer/index.js'),
-        import('../checkpoint/index.js'),
-        import('../hub/index.js'),
-      ],
-    );
-    const {kind} = await findModel(args.model);
-    if (kind === 'hub') {
+    const [{calibrate}, {storeCalibration}] = await Promise.all([
+      import('../eval/index.js'),
+      import('../model/index.js'),
+    ]);
+    const {text} = args.model;
+    if (args.model.kind === 'hub') {
       throw new UsageError(
-        `calibrate writes into a model's folder, and ${args.model} is none; bring it into one first: ztt pull ${args.model} --output DIR`,
+        `calibrate writes into a model's folder, and ${text} is none; bring it into one first: ztt pull ${text} --output DIR`,
       );
     }
-    const checkpoint = await Checkpoint.open(args.model);
-    await checkpoint.close();
-    const tokenizer = await Tokenizer.load(checkpoint.folder);
-    const model = await load(args.model, {
-      engine: flags.engine,
-      device: flags.device,
-      threads: flags.threads,
-    });
-    this.note(model.engine.why);
-    this.warnOf([...model.config.notes, ...tokenizer.notes]);
+    const {engine, device, threads} = flags;
+    const {folder, model, tokenizer} = await this.loadModel(args.model.path, {engine, device, threads});
     const progress = await this.progress({title: 'Reading tasks'});
     let begun = false;
     const calibration = await calibrate(model, tokenizer, {
@@ -96,7 +83,7 @@ export default class Calibrate extends BaseCommand {
     });
     progress.stop();
     model.dispose();
-    await storeCalibration(checkpoint.folder, calibration);
+    await storeCalibration(folder, calibration);
     this.print(calibration);
     return calibration;
   }

@@ -180,7 +180,7 @@ export default class Compare extends BaseCommand {
     let training = false;
     const options = {
       source: path,
-      sourceName: args.source,
+      sourceName: args.source.text,
       output: flags.output,
       data: flags.data,
       budget,

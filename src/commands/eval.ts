@@ -114,29 +114,12 @@ export default class Eval extends BaseCommand {
         ? 'stopped; no results were written yet, and the same command goes on from here.'
         : 'stopped; no results were written.',
     );
-    const [
-      {evaluate, htmlReport, resultsFolder, samplesFile, WorkFile, writeResults},
-      {load},
-      {Tokenizer},
-      {Checkpoint},
-    ] = await Promise.all([
-      import('../eval/index.js'),
-      import('../model/index.js'),
-      import('../tokenizer/index.js'),
-      import('../checkpoint/index.js'),
-    ]);
+    const {evaluate, htmlReport, resultsFolder, samplesFile, WorkFile, writeResults} =
+      await import('../eval/index.js');
     const {path} = await this.fetchModel(args.model, signal);
-    const checkpoint = await Checkpoint.open(path);
-    const weights = flags.output ? await checkpoint.sha256() : {};
-    await checkpoint.close();
-    const tokenizer = await Tokenizer.load(checkpoint.folder);
-    const model = await load(path, {
-      engine: flags.engine,
-      device: flags.device,
-      threads: flags.threads,
-    });
-    this.note(model.engine.why);
-    this.warnOf([...model.config.notes, ...tokenizer.notes]);
+    const weights = flags.output ? await weightDigests(path) : {};
+    const {engine, device, threads} = flags;
+    const {model, tokenizer} = await this.loadModel(path, {engine, device, threads});
     const progress = await this.progress({title: 'Reading tasks'});
     const logged: {task: string; threshold: number; samples: Sample[]}[] = [];
     let part: string | null = null;
@@ -151,7 +134,7 @@ export default class Eval extends BaseCommand {
       ...exitOptions(flags),
       exitGranularity: flags['exit-granularity'],
       timedQuestions: flags.time,
-      modelName: args.model,
+      modelName: args.model.text,
       onProgress: (done, total, next) => {
         if (next !== part) progress.begin(`Evaluating ${next}`, format.count);
         part = next;
@@ -165,7 +148,7 @@ export default class Eval extends BaseCommand {
     };
     const work = flags.output
       ? await WorkFile.open(
-          join(resultsFolder(flags.output, args.model), '.unfinished.jsonl'),
+          join(resultsFolder(flags.output, args.model.text), '.unfinished.jsonl'),
           model,
           weights,
           options,
@@ -194,6 +177,17 @@ export default class Eval extends BaseCommand {
   private parseFlags() {
     const parse = (words: string[]) => this.parse(Eval, words);
     return parseWithConfig(this.argv, {flags: Eval.flags, positional: 'model'}, parse);
+  }
+}
+
+/** The sha256 of each of a model's weight files, by the file's name. */
+async function weightDigests(path: string): Promise<Record<string, string>> {
+  const {Checkpoint} = await import('../checkpoint/index.js');
+  const checkpoint = await Checkpoint.open(path);
+  try {
+    return await checkpoint.sha256();
+  } finally {
+    await checkpoint.close();
   }
 }
 

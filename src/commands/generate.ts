@@ -81,21 +81,12 @@ export default class Generate extends BaseCommand {
   override async run(): Promise<Generated> {
     const {args, flags} = await this.parse(Generate);
     const signal = this.interruptible('stopped.');
-    const [
-      {contradictedEnd, generate, load, readModelConfig, requireExits, sampler, slots},
-      {Tokenizer},
-      {Checkpoint},
-    ] = await Promise.all([
-      import('../model/index.js'),
-      import('../tokenizer/index.js'),
-      import('../checkpoint/index.js'),
-    ]);
+    const [{contradictedEnd, generate, readModelConfig, requireExits, sampler, slots}, {modelFolder}] =
+      await Promise.all([import('../model/index.js'), import('../checkpoint/index.js')]);
     const given = withDefaults(GENERATE_OPTIONS, optionsOf(GENERATE_OPTIONS, flags));
     const {seed} = sampler(given);
     const {path} = await this.fetchModel(args.model, signal);
-    const checkpoint = await Checkpoint.open(path);
-    await checkpoint.close();
-    const config = await readModelConfig(checkpoint.folder);
+    const config = await readModelConfig(await modelFolder(path));
     const options = {
       ...given,
       threshold: flags.budget ? await thresholdFor(config, flags.budget) : given.threshold,
@@ -103,11 +94,9 @@ export default class Generate extends BaseCommand {
       signal,
     };
     requireExits(config, options);
-    const tokenizer = await Tokenizer.load(checkpoint.folder);
-    const model = await load(path, optionsOf(THREADED_ENGINE_OPTIONS, flags));
-    this.note(model.engine.why);
+    const {model, tokenizer} = await this.loadModel(path, optionsOf(THREADED_ENGINE_OPTIONS, flags));
     const otherEnd = contradictedEnd(model.config.endTokenIds, tokenizer);
-    this.warnOf([...model.config.notes, ...tokenizer.notes, ...(otherEnd ? [otherEnd] : [])]);
+    this.warnOf(otherEnd ? [otherEnd] : []);
     const promptIds = tokenizer.encode(flags.prompt);
     const {maxPositions, vocabulary} = model.config.arch;
     tokenizer.requireRows(promptIds, vocabulary, 'the prompt');
@@ -144,7 +133,7 @@ export default class Generate extends BaseCommand {
     this.note(rate(tokens, seconds, slots(model.config.arrangement).length));
     model.dispose();
     return {
-      model: args.model,
+      model: args.model.text,
       engine: model.engine.name,
       prompt: flags.prompt,
       text,

@@ -124,8 +124,8 @@ export default class Init extends BaseCommand {
 
   /** The local path, or the cache's folder with the small files of a repo. */
   private async folderOf(model: string, signal: AbortSignal): Promise<string> {
-    const {files} = await this.openModel(model, signal);
-    return typeof files === 'string' ? files : files.folder;
+    const {pathOf} = await import('../checkpoint/index.js');
+    return pathOf((await this.openModel(model, signal)).files);
   }
 
   private print(report: InitReport): void {

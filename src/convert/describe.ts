@@ -1,5 +1,5 @@
 import {basename} from 'node:path';
-import {Checkpoint, elementCount, type WeightFiles} from '../checkpoint/index.js';
+import {Checkpoint, elementCount, pathOf, type WeightFiles} from '../checkpoint/index.js';
 import {
   countParameters,
   flopsPerToken,
@@ -90,7 +90,7 @@ export async function describeModel(
     const flops = flopsPerToken(arch, arrangement, arch.maxPositions);
     const sourceFlops = flopsPerToken(arch, source, arch.maxPositions);
     return {
-      path: repo?.name ?? (typeof files === 'string' ? files : files.folder),
+      path: repo?.name ?? pathOf(files),
       revision: repo?.revision ?? null,
       kind: ztt ? 'ztt' : 'source',
       family: arch.family,

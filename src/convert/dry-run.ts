@@ -1,4 +1,4 @@
-import type {WeightFiles} from '../checkpoint/index.js';
+import {pathOf} from '../checkpoint/index.js';
 import {checkOutput, freeBytes, resolveOutput} from '../files/index.js';
 import {availableMemory} from '../engine/index.js';
 import {bytesToLoad} from './proof/compare-logits.js';
@@ -39,7 +39,7 @@ export interface ConversionPlan extends ConversionSummary {
 export async function planConversion(options: PlanOptions): Promise<ConversionPlan> {
   const {output, source} = options;
   const target = await resolveOutput(output);
-  await checkOutput(output, target, {replace: options.force ?? false, sources: [folderOf(source)]});
+  await checkOutput(output, target, {replace: options.force ?? false, sources: [pathOf(source)]});
   const {reader, ledger, summary, files, config} = await prepare(options);
   try {
     return {
@@ -56,6 +56,3 @@ export async function planConversion(options: PlanOptions): Promise<ConversionPl
     await reader.close();
   }
 }
-
-const folderOf = (source: string | WeightFiles): string =>
-  typeof source === 'string' ? source : source.folder;

@@ -7,6 +7,7 @@ import {
   rounded,
   writeModelInfo,
   writePlanned,
+  pathOf,
   type DtypeName,
   type FloatDtype,
   type PlannedFile,
@@ -118,7 +119,7 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportReport> 
  */
 export async function planExport(options: ExportPlanOptions): Promise<ExportReport> {
   const {model, output, force: replace = false} = options;
-  const sources = [typeof model === 'string' ? model : model.folder];
+  const sources = [pathOf(model)];
   await checkOutput(output, await resolveOutput(output), {replace, sources, folders: [FOLDER]});
   const {checkpoint, report} = await prepare(options);
   await checkpoint.close();

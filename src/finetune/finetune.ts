@@ -1,5 +1,5 @@
 import {basename, resolve} from 'node:path';
-import {Checkpoint, readSourceCard} from '../checkpoint/index.js';
+import {Checkpoint, modelFolder, readSourceCard} from '../checkpoint/index.js';
 import {requireFreeOutput, withLock} from '../files/index.js';
 import {openTrainingData, type HeldOut, type TrainingData} from '../data/index.js';
 import {FileError} from '../errors.js';
@@ -78,7 +78,7 @@ async function finetuneIn(run: RunFolder, options: FinetuneOptions): Promise<Fin
   if (options.resume && (await run.finished())) {
     return {...report, resumedFrom: settings.steps, alreadyFinished: true};
   }
-  const tokenizer = await Tokenizer.load(await folderOf(options.model));
+  const tokenizer = await Tokenizer.load(await modelFolder(options.model));
   const separator = separatorOf(arch, tokenizer);
   for (const line of [...tokenizer.notes, ...separator.notes]) options.onWarning?.(line);
   const rows = settings.batchSize * settings.accumulate;
@@ -152,7 +152,7 @@ async function trainOn(data: TrainingData, {run, options, settings, controls, fr
     }
     const output = {
       config: await outputConfig(options, model),
-      carryFrom: await folderOf(options.model),
+      carryFrom: await modelFolder(options.model),
     };
     const batch = (index: number) => data.batch(index);
     const parts = {folder: run, identity, controls, model, trainer, batch, heldOut, output, from, record};
@@ -193,7 +193,7 @@ export async function planFinetuneOf(
 async function teacherOf(settings: RunSettings, model: Model, options: FinetuneOptions) {
   const distillation = distillationSettings(settings);
   if (!distillation) return null;
-  const student = {model, folder: await folderOf(options.model), seqLen: settings.seqLen};
+  const student = {model, folder: await modelFolder(options.model), seqLen: settings.seqLen};
   return Teacher.load(distillation, student, {
     engine: options.engine,
     device: options.device,
@@ -220,12 +220,6 @@ async function requireRunFolder(run: RunFolder, resume: boolean): Promise<void> 
     const hint = error instanceof FileError ? ' Use --resume to go on with a run.' : '';
     throw new FileError(`${(error as Error).message}${hint}`, {cause: error});
   });
-}
-
-async function folderOf(path: string): Promise<string> {
-  const checkpoint = await Checkpoint.open(path);
-  await checkpoint.close();
-  return checkpoint.folder;
 }
 
 async function readConfigOf(path: string): Promise<ModelConfig> {

@@ -1,9 +1,20 @@
 import {Command, Errors, Flags} from '@oclif/core';
-import type {FetchedModel, HubDataset, ModelWeights} from '../hub/index.js';
+import type {FetchedModel, HubDataset, ModelSource, ModelWeights} from '../hub/index.js';
+import type {LoadOptions, Model} from '../model/index.js';
+import type {Tokenizer} from '../tokenizer/index.js';
 import {asUsageError, failureOf} from './failure.js';
 import {bytes} from './format.js';
 import {interruption, type Interruption} from './interrupt.js';
 import {Progress, type ProgressOptions} from './progress.js';
+
+/** A model that a command runs. */
+export interface LoadedModel {
+  /** Where its config.json and tokenizer lie. */
+  folder: string;
+  tokenizer: Tokenizer;
+  /** The caller disposes of it. */
+  model: Model;
+}
 
 /**
  * The base of all commands: `--json`, notes and progress on stderr, Ctrl-C.
@@ -52,22 +63,37 @@ export abstract class BaseCommand extends Command {
    * Brings a MODEL argument to this machine, with a bar while a repo of the Hub is looked up and downloaded.
    * @returns its path, name, and commit
    */
-  protected async fetchModel(model: string, signal: AbortSignal): Promise<FetchedModel> {
+  protected async fetchModel(model: string | ModelSource, signal: AbortSignal): Promise<FetchedModel> {
     const {fetchModel} = await import('../hub/index.js');
-    const progress = await this.hubProgress(model);
+    const {source, progress} = await this.hubProgress(model);
     const onProgress = (done: number, total: number) => progress?.update(done, total);
-    const fetched = await fetchModel(model, {signal, onProgress, onNote: (line) => this.note(line)});
+    const fetched = await fetchModel(source, {signal, onProgress, onNote: (line) => this.note(line)});
     progress?.stop();
     return fetched;
   }
 
   /** Opens a MODEL argument without downloading its weights: a command reads ranges of a repo's files. */
-  protected async openModel(model: string, signal: AbortSignal): Promise<ModelWeights> {
+  protected async openModel(model: string | ModelSource, signal: AbortSignal): Promise<ModelWeights> {
     const {openModel} = await import('../hub/index.js');
-    const progress = await this.hubProgress(model);
-    const opened = await openModel(model, {signal, onNote: (line) => this.note(line)});
+    const {source, progress} = await this.hubProgress(model);
+    const opened = await openModel(source, {signal, onNote: (line) => this.note(line)});
     progress?.stop();
     return opened;
+  }
+
+  /** Loads a model of this machine onto an engine, with its tokenizer, and says what a user should know of them. */
+  protected async loadModel(path: string, options: LoadOptions): Promise<LoadedModel> {
+    const [{load}, {Tokenizer}, {modelFolder}] = await Promise.all([
+      import('../model/index.js'),
+      import('../tokenizer/index.js'),
+      import('../checkpoint/index.js'),
+    ]);
+    const folder = await modelFolder(path);
+    const tokenizer = await Tokenizer.load(folder);
+    const model = await load(path, options);
+    this.note(model.engine.why);
+    this.warnOf([...model.config.notes, ...tokenizer.notes]);
+    return {folder, tokenizer, model};
   }
 
   /** Opens a dataset repo of the Hub. `onProgress` gets the downloaded bytes. */
@@ -91,10 +117,13 @@ export abstract class BaseCommand extends Command {
     };
   }
 
-  private async hubProgress(model: string): Promise<Progress | null> {
+  private async hubProgress(
+    model: string | ModelSource,
+  ): Promise<{source: ModelSource; progress: Progress | null}> {
     const {findModel} = await import('../hub/index.js');
-    const {kind} = await findModel(model);
-    return kind === 'hub' ? this.progress({title: `Fetching ${model}`, amount: bytes}) : null;
+    const source = typeof model === 'string' ? await findModel(model) : model;
+    if (source.kind === 'local') return {source, progress: null};
+    return {source, progress: await this.progress({title: `Fetching ${source.text}`, amount: bytes})};
   }
 
   /**

@@ -1,4 +1,5 @@
 import {Args, Flags, type Interfaces} from '@oclif/core';
+import type {ModelSource} from '../hub/index.js';
 import {
   helpOf,
   keyOf,
@@ -89,14 +90,13 @@ function wordsOf(option: Option) {
 export const MODEL_FORMS = 'a folder, or a repo of the Hub as user/repo or user/repo@revision';
 
 /**
- * An argument that names a model: a path, or a repo of the Hub, perhaps at a revision. What can be neither is
- * refused at once; `BaseCommand.fetchModel` brings the model here.
+ * An argument that names a model: a path, or a repo of the Hub, perhaps at a revision. It is resolved once, here: what
+ * can be neither is refused, and `BaseCommand.fetchModel` brings the other here.
  */
-export const modelArg = Args.custom<string>({
+export const modelArg = Args.custom<ModelSource>({
   ignoreStdin: true,
   async parse(input) {
     const {findModel} = await import('../hub/index.js');
-    await findModel(input);
-    return input;
+    return findModel(input);
   },
 });

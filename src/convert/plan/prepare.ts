@@ -2,9 +2,10 @@ import {basename, resolve} from 'node:path';
 import {
   planWeights,
   readSourceCard,
+  dtypeNamed,
+  pathOf,
   type WeightFiles,
   type WeightPlan,
-  dtypeNamed,
 } from '../../checkpoint/index.js';
 import {UnsupportedError} from '../../errors.js';
 import {
@@ -125,8 +126,7 @@ async function decide(reader: SourceReader, options: PlanOptions): Promise<Conve
   return {reader, config, map, arrangement, planned, ledger, files, summary, ztt};
 }
 
-const nameOf = (source: string | WeightFiles): string =>
-  basename(resolve(typeof source === 'string' ? source : source.folder));
+const nameOf = (source: string | WeightFiles): string => basename(resolve(pathOf(source)));
 
 interface SummaryParts {
   output: string;

@@ -1,7 +1,7 @@
 import {readModelConfig} from '../../model/index.js';
 import type {OnBytes} from './fetch-into-cache.js';
 import {smallFiles, weightNames} from './model-files.js';
-import {findModel} from '../repo/model-source.js';
+import {findModel, type ModelSource} from '../repo/model-source.js';
 import {openSession, type HubOptions} from '../wire/session.js';
 
 export interface FetchModelOptions extends HubOptions {
@@ -22,12 +22,15 @@ export interface FetchedModel {
 /**
  * Brings a model to this machine: nothing is to be done for a local path; of a repo, the files that a model
  * needs come into the cache that all Hugging Face tools share, as far as they are not there.
- * @param model - a path, or `user/repo`, perhaps with `@revision`
+ * @param model - a path, or `user/repo`, perhaps with `@revision`; or what `findModel` made of it
  * @throws UsageError or FileError for the argument; HubError, in words for the user, for what the Hub refuses or
  *   breaks; UnsupportedError if a repo holds no model of a family that ztt knows; InterruptedError once the signal aborts
  */
-export async function fetchModel(model: string, options: FetchModelOptions = {}): Promise<FetchedModel> {
-  const source = await findModel(model);
+export async function fetchModel(
+  model: string | ModelSource,
+  options: FetchModelOptions = {},
+): Promise<FetchedModel> {
+  const source = typeof model === 'string' ? await findModel(model) : model;
   if (source.kind === 'local') return {path: source.path, name: source.path, revision: null};
   const session = await openSession(options);
   // Loaded here, so that a command line on local files does not load the Hub's library.

@@ -1,6 +1,6 @@
 import type {WeightFiles} from '../../checkpoint/index.js';
 import {checkpointFiles, smallFiles} from './model-files.js';
-import {findModel} from '../repo/model-source.js';
+import {findModel, type ModelSource} from '../repo/model-source.js';
 import {openSession, type HubOptions} from '../wire/session.js';
 
 /** A model whose weights are read where they are. */
@@ -16,11 +16,14 @@ export interface ModelWeights {
 /**
  * Opens a model without downloading its weights: of a repo, config, tokenizer and index files come into the
  * cache, and weight files are read by ranges over the network, or from the cache if they are there.
- * @param model - a path, or `user/repo`, perhaps with `@revision`
+ * @param model - a path, or `user/repo`, perhaps with `@revision`; or what `findModel` made of it
  * @throws as `fetchModel`
  */
-export async function openModel(model: string, options: HubOptions = {}): Promise<ModelWeights> {
-  const source = await findModel(model);
+export async function openModel(
+  model: string | ModelSource,
+  options: HubOptions = {},
+): Promise<ModelWeights> {
+  const source = typeof model === 'string' ? await findModel(model) : model;
   if (source.kind === 'local') return {files: source.path, name: source.path, revision: null};
   const session = await openSession(options);
   const [{openRepo}, {listTop}, {RemoteFile}] = await Promise.all([
