@@ -17,6 +17,10 @@ export interface NewLora extends LoraConfig {
 export interface LoadOptions extends EngineOptions {
   /** Adds LoRA matrices, with which the model computes what it did before; one that has the same keeps its own. */
   lora?: NewLora;
+  /** Called after each tensor: bytes on the engine so far, of all. */
+  onProgress?: (doneBytes: number, totalBytes: number) => void;
+  /** Stops the loading, throwing the signal's reason. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -33,11 +37,15 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
     const engine = await useEngine(options);
     const [{Model}, {Weights}] = await Promise.all([import('./model.js'), import('./weights.js')]);
     const tensors = modelTensors(config.arch, config.arrangement);
-    await requireRoom(
-      engine,
-      tensors.map(({name, shape}) => ({name, bytes: 4 * elementCount(shape)})),
-    );
-    const weights = await Weights.read(checkpoint, tensors, map.stored);
+    const sizes = tensors.map(({name, shape}) => ({name, bytes: 4 * elementCount(shape)}));
+    await requireRoom(engine, sizes);
+    const total = sizes.reduce((sum, {bytes}) => sum + bytes, 0);
+    let done = 0;
+    const weights = await Weights.read(checkpoint, tensors, map.stored, (values) => {
+      done += 4 * values;
+      options.onProgress?.(done, total);
+      options.signal?.throwIfAborted();
+    });
     if (!lora) return new Model(config, engine, weights);
     const arrangement = {...config.arrangement, lora};
     weights.add(initialLora(loraTensors(config.arch, arrangement), options.lora!.seed));

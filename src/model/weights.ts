@@ -7,21 +7,28 @@ import type {TensorSpec} from './parameters.js';
 export class Weights {
   private constructor(private readonly variables: Map<string, tf.Variable>) {}
 
-  /** Reads each parameter from the checkpoint, one at a time. */
+  /**
+   * Reads each parameter from the checkpoint, one at a time. What is read is given back to the engine if a read fails.
+   * @param onRead - called after each parameter with its number of values; what it throws ends the reading
+   */
   static async read(
     checkpoint: Checkpoint,
     specs: readonly TensorSpec[],
     stored: ReadonlyMap<string, string>,
+    onRead?: (values: number) => void,
   ): Promise<Weights> {
-    const variables = new Map<string, tf.Variable>();
-    for (const {name, shape} of specs) {
-      const values = await checkpoint.readFloat32(stored.get(name)!);
-      variables.set(
-        name,
-        tf.tidy(() => tf.variable(tf.tensor(values, shape, 'float32'))),
-      );
+    const weights = new Weights(new Map());
+    try {
+      for (const {name, shape} of specs) {
+        const values = await checkpoint.readFloat32(stored.get(name)!);
+        weights.add([{name, shape, values}]);
+        onRead?.(values.length);
+      }
+    } catch (error) {
+      weights.dispose();
+      throw error;
     }
-    return new Weights(variables);
+    return weights;
   }
 
   /** Adds parameters that the checkpoint has not. */

@@ -13,6 +13,26 @@ beforeAll(async () => {
 });
 afterAll(() => temp.remove());
 
+describe('loading', () => {
+  it('reports its progress, and stops when it is told, leaving nothing on the engine', async () => {
+    const path = join(ORACLE, 'gpt2');
+    const reports: [number, number][] = [];
+    const whole = await load(path, {engine: 'cpu', onProgress: (done, total) => reports.push([done, total])});
+    whole.dispose();
+    expect(reports.length).toBeGreaterThan(10);
+    expect(reports.at(-1)![0]).toBe(reports.at(-1)![1]);
+    const before = tf.memory().numTensors;
+    const stop = new AbortController();
+    const loading = load(path, {
+      engine: 'cpu',
+      onProgress: (done, total) => done > total / 2 && stop.abort(),
+      signal: stop.signal,
+    });
+    await expect(loading).rejects.toThrow(/abort/);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
 describe('a batch', () => {
   const rows = [[5, 9, 3, 77, 21, 40, 8], [60, 2], [13, 13, 70, 4, 99, 18, 33, 6, 51, 27, 44], [7]];
   const contexts = [3, 2, 11, 1];
