@@ -9,12 +9,17 @@ export const MASKED = -1e9;
 
 /**
  * What is added to the logits: 0 where query i may see key j, else far below. Every query sees the zero token.
+ * @param window - the last keys that a query sees, its own among them; null for all
  * @returns [T, Z + T]
  */
-export function causalMask(tokens: number, zeroTokens: 0 | 1): tf.Tensor2D {
+export function causalMask(tokens: number, zeroTokens: 0 | 1, window: number | null = null): tf.Tensor2D {
   const columns = zeroTokens + tokens;
   const mask = new Float32Array(tokens * columns);
-  for (let i = 0; i < tokens; i++) mask.fill(MASKED, i * columns + zeroTokens + i + 1, (i + 1) * columns);
+  for (let i = 0; i < tokens; i++) {
+    const keys = i * columns + zeroTokens;
+    mask.fill(MASKED, keys + i + 1, (i + 1) * columns);
+    if (window !== null) mask.fill(MASKED, keys, keys + Math.max(0, i + 1 - window));
+  }
   return tf.tensor2d(mask, [tokens, columns]);
 }
 

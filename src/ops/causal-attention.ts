@@ -61,14 +61,26 @@ export function causalAttentionWithZero(
  * The zero attention [B, H, T] with a gradient by the zero key alone: what a loss on it may move. The projections
  * count as given.
  */
-export function zeroAttentionOfKey(projections: Projections, options: AttentionOptions): tf.Tensor3D {
-  const {heads, scale} = options;
-  return customOp([options.zeroKey!], (zeroKey) => {
-    const zero = causalAttentionWithZero(projections, {...options, zeroKey}).zero!;
-    const [q] = separateHeads(projections, heads);
+export const zeroAttentionOfKey = (projections: Projections, options: AttentionOptions): tf.Tensor3D =>
+  zeroAttentionByKey(options.zeroKey!, options.scale, (zeroKey) => ({
+    zero: causalAttentionWithZero(projections, {...options, zeroKey}).zero!,
+    q: separateHeads(projections, options.heads)[0] as tf.Tensor4D,
+  }));
+
+/**
+ * The zero attention [B, H, T] with a gradient by the zero key alone.
+ * @param compute - gives it, and the queries [B, H, T, d] that meet the key; all else counts as given
+ */
+export function zeroAttentionByKey(
+  zeroKey: tf.Tensor,
+  scale: number,
+  compute: (zeroKey: tf.Tensor) => {zero: tf.Tensor3D; q: tf.Tensor4D},
+): tf.Tensor3D {
+  return customOp([zeroKey], (zeroKey) => {
+    const {zero, q} = compute(zeroKey);
     return {
       value: zero,
-      saved: [zero, q!],
+      saved: [zero, q],
       // z is a softmax's entry: dz / dlogit = z (1 - z), and the logit is scale q . key.
       gradient: (dz, [zero, q]) => {
         const slope = tf.mul(tf.mul(dz, scale), tf.mul(zero!, tf.sub(1, zero!)));

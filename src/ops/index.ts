@@ -9,6 +9,7 @@ export {
   causalAttention,
   causalAttentionWithZero,
   separateHeads,
+  zeroAttentionByKey,
   zeroAttentionOfKey,
   type AttentionOptions,
   type Projections,
@@ -19,13 +20,25 @@ export {distilledLogits, headDistillation, type TeacherHead} from './distillatio
 export {dropout} from './dropout.js';
 export {consecutiveRows, embedding} from './embedding.js';
 export {hasKernel, runKernel} from './fused.js';
+export {groupedValues, groupedWeights} from './grouped-attention.js';
 export {layerNorm} from './layer-norm.js';
 export {linear, linearPart, type Orientation, type OutputRange} from './linear.js';
 export {addLowRank, type LowRank} from './low-rank.js';
+export {rmsNorm} from './rms-norm.js';
+export {rotate, type RotationTable} from './rotate.js';
 export {RowPool} from './row-pool.js';
 export {strandAttention, strandValues, strandWeights} from './strand-attention.js';
-export type {Columns, KeyRange, KeyView, Strand, StrandScores, StrandWeights} from './strands.js';
-export {add, mergeHeads, reshape, splitHeads, takeRows, withGradient} from './structure.js';
+export type {
+  Columns,
+  GroupedStrands,
+  KeyRange,
+  KeyView,
+  Strand,
+  StrandScores,
+  StrandWeights,
+} from './strands.js';
+export {add, mergeHeads, multiply, reshape, splitHeads, takeRows, withGradient} from './structure.js';
 export {tokenScores} from './token-scores.js';
+export {zeroLogits} from './zero-logits.js';
 export {zeroCrossEntropy} from './zero-cross-entropy.js';
 export {selectTokens} from './select-tokens.js';

@@ -8,7 +8,7 @@ import type {Columns, Strand, StrandScores, StrandWeights} from './strands.js';
 
 /** Attention over strands, heads merged: [N, D], and the zero attention [N, H] if there is a zero token. */
 export function strandAttention(scores: StrandScores, v: Columns): {mixed: tf.Tensor2D; zero?: tf.Tensor2D} {
-  if (!hasKernel('ZttStrandAttention')) return composedAttention(scores, v);
+  if (scores.grouped || !hasKernel('ZttStrandAttention')) return composedAttention(scores, v);
   const {q, k, zeroKey} = scores;
   const inputs = {q: q.rows, k: k.rows, v: v.rows, zeroKey};
   const [mixed, zero] = runKernel('ZttStrandAttention', inputs, {...scoreAttributes(scores), vAt: v.at});
@@ -17,7 +17,7 @@ export function strandAttention(scores: StrandScores, v: Columns): {mixed: tf.Te
 
 /** The first half of `strandAttention`, which is all that an exit check needs. */
 export function strandWeights(scores: StrandScores): {weights: StrandWeights; zero?: tf.Tensor2D} {
-  if (!hasKernel('ZttStrandWeights')) return composedWeights(scores);
+  if (scores.grouped || !hasKernel('ZttStrandWeights')) return composedWeights(scores);
   const {q, k, zeroKey} = scores;
   const inputs = {q: q.rows, k: k.rows, zeroKey};
   const [weights, sums, zero] = runKernel('ZttStrandWeights', inputs, scoreAttributes(scores));
@@ -36,7 +36,9 @@ export function strandValues(
   kept: Int32Array,
   strands: readonly Strand[],
 ): tf.Tensor2D {
-  if (!hasKernel('ZttStrandValues')) return composedValues(weights, v, kept, strands);
+  if (weights.scores.grouped || !hasKernel('ZttStrandValues')) {
+    return composedValues(weights, v, kept, strands);
+  }
   const [exponentials, sums] = weights.tensors as [tf.Tensor, tf.Tensor];
   const {view, heads, width} = weights.scores;
   const attributes = viewAttributes({view: {strands, seen: view.seen}, heads, width});

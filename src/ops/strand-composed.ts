@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {attentionWeights, MASKED, weightedValues, zeroAttention} from './attention.js';
+import {groupedValues, groupedWeights} from './grouped-attention.js';
 import type {Columns, KeyView, Strand, StrandScores, StrandWeights} from './strands.js';
 import {mergeHeads, splitHeads} from './structure.js';
 
 // The reference for strands, of tfjs operations: queries and keys are gathered into [S strands, most of one strand,
-// D], padded and masked. Shapes: N queries, D width, H heads, d = D / H, Z 1 with a zero token and 0 without.
+// D], padded and masked. Shapes: N queries, D width, H heads, d head size, Z 1 with a zero token and 0 without.
 
 export function composedAttention(
   scores: StrandScores,
@@ -18,15 +19,18 @@ export function composedAttention(
 }
 
 export function composedWeights(scores: StrandScores): {weights: StrandWeights; zero?: tf.Tensor2D} {
-  const {q, k, view, heads, width, scale, zeroKey} = scores;
+  const {q, k, view, heads, width, scale, zeroKey, grouped} = scores;
   const {strands} = view;
+  const hasZero = grouped ? grouped.zeroLogits !== undefined : zeroKey !== undefined;
   const result = tf.tidy(() => {
-    const queries = gatherStrands(q, width, rowsOfQueries(view), mostQueries(view));
-    const keys = gatherStrands(k, width, strands.map(rowsOfKeys), mostKeys(strands));
-    const split = (x: tf.Tensor3D) => splitHeads(x, heads);
-    const mask = maskOf(view, zeroKey ? 1 : 0);
-    const weights = attentionWeights(split(queries), split(keys), zeroKey, scale, mask);
-    if (!zeroKey) return {weights};
+    const queries = splitHeads(gatherStrands(q, width, rowsOfQueries(view), mostQueries(view)), heads);
+    const kvHeads = grouped?.kvHeads ?? heads;
+    const keyWidth = (width / heads) * kvHeads;
+    const keys = splitHeads(gatherStrands(k, keyWidth, strands.map(rowsOfKeys), mostKeys(strands)), kvHeads);
+    const weights = grouped
+      ? groupedWeights(queries, keys, zeroLogitsOf(scores), scale, maskOf(view, 0, grouped.window))
+      : attentionWeights(queries, keys, zeroKey, scale, maskOf(view, zeroKey ? 1 : 0, null));
+    if (!hasZero) return {weights};
     const perToken: tf.Tensor3D = tf.transpose(zeroAttention(weights), [0, 2, 1]);
     return {
       weights,
@@ -36,8 +40,15 @@ export function composedWeights(scores: StrandScores): {weights: StrandWeights; 
   return {weights: {tensors: [result.weights], scores}, zero: result.zero};
 }
 
+/** The zero token's logits of the padded queries, [S, H, most of one strand]; null for no zero token. */
+function zeroLogitsOf({view, heads, grouped}: StrandScores): tf.Tensor3D | null {
+  if (!grouped?.zeroLogits) return null;
+  const columns = {rows: grouped.zeroLogits, at: 0};
+  return tf.transpose(gatherStrands(columns, heads, rowsOfQueries(view), mostQueries(view)), [0, 2, 1]);
+}
+
 export function composedValues(
-  {tensors, scores: {view, heads, width}}: StrandWeights,
+  {tensors, scores: {view, heads, width, grouped}}: StrandWeights,
   v: Columns,
   kept: Int32Array,
   strands: readonly Strand[],
@@ -51,8 +62,11 @@ export function composedValues(
       query = end;
       return used ? rowsOfKeys(strand) : [];
     });
-    const values = splitHeads(gatherStrands(v, width, rows, mostKeys(strands)), heads);
-    const mixed = mergeHeads(weightedValues(tensors[0] as tf.Tensor4D, values));
+    const kvHeads = grouped?.kvHeads ?? heads;
+    const keyWidth = (width / heads) * kvHeads;
+    const values = splitHeads(gatherStrands(v, keyWidth, rows, mostKeys(strands)), kvHeads);
+    const weights = tensors[0] as tf.Tensor4D;
+    const mixed = mergeHeads(grouped ? groupedValues(weights, values) : weightedValues(weights, values));
     const places = placesOfQueries(view).filter((_, i) => kept[i] === 1);
     return tf.gather(tf.reshape(mixed, [-1, width]), tf.tensor1d(places, 'int32'));
   });
@@ -90,13 +104,18 @@ function gatherStrands({rows, at}: Columns, width: number, indices: number[][], 
   return tf.reshape(gathered, [indices.length, most, width]);
 }
 
-/** What is added to the logits: [S, 1, most queries, Z + most keys]. */
-function maskOf(view: KeyView, zeroTokens: 0 | 1): tf.Tensor4D {
+/**
+ * What is added to the logits: [S, 1, most queries, Z + most keys].
+ * @param window - the last of its keys that a query sees; null for all
+ */
+function maskOf(view: KeyView, zeroTokens: 0 | 1, window: number | null): tf.Tensor4D {
   const {strands, seen} = view;
   const [S, queries, columns] = [strands.length, mostQueries(view), zeroTokens + mostKeys(strands)];
   const mask = new Float32Array(S * queries * columns);
   for (const [i, place] of placesOfQueries(view).entries()) {
-    mask.fill(MASKED, place * columns + zeroTokens + seen[i]!, (place + 1) * columns);
+    const keys = place * columns + zeroTokens;
+    mask.fill(MASKED, keys + seen[i]!, (place + 1) * columns);
+    if (window !== null) mask.fill(MASKED, keys, keys + Math.max(0, seen[i]! - window));
   }
   return tf.tensor4d(mask, [S, 1, queries, columns]);
 }

@@ -40,10 +40,22 @@ export interface StrandScores {
   scale: number;
   /** [H, D/H], or undefined for no zero token. */
   zeroKey?: tf.Tensor;
+  /** For attention that is not plain; `zeroKey` is then not looked at. */
+  grouped?: GroupedStrands;
+}
+
+/** What attention of strands needs where heads share keys, or see a window of them, or meet the zero token otherwise. */
+export interface GroupedStrands {
+  /** G: keys and values have G d columns. */
+  kvHeads: number;
+  /** The last of its keys that a query sees, its own among them; null for all. */
+  window: number | null;
+  /** The zero token's logits [N, H], or undefined for no zero token. */
+  zeroLogits?: tf.Tensor2D;
 }
 
 /** The attention weights of strands, before there are values. Its tensors are the caller's to dispose of. */
 export interface StrandWeights {
   tensors: tf.Tensor[];
-  scores: Pick<StrandScores, 'view' | 'heads' | 'width'>;
+  scores: Pick<StrandScores, 'view' | 'heads' | 'width' | 'grouped'>;
 }

@@ -24,6 +24,15 @@ export function add<T extends tf.Tensor>(a: T, b: tf.Tensor): T {
   })) as T;
 }
 
+/** a b, elementwise, of one shape. */
+export function multiply<T extends tf.Tensor>(a: T, b: T): T {
+  return customOp([a, b], (a, b) => ({
+    value: tf.mul(a, b),
+    saved: [a, b],
+    gradient: (dy, [a, b]) => [tf.mul(dy, b!), tf.mul(dy, a!)],
+  })) as T;
+}
+
 /** A scalar whose gradient by x is dx: where a backward pass goes on from one that was computed before. */
 export function withGradient(x: tf.Tensor, dx: tf.Tensor): tf.Scalar {
   return customOp([x], () => ({
