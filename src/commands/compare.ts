@@ -56,7 +56,10 @@ export default class Compare extends BaseCommand {
   ];
 
   static override args = {
-    source: modelArg({description: `A GPT-2 or OPT checkpoint: ${MODEL_FORMS}.`, required: true}),
+    source: modelArg({
+      description: `A source checkpoint, as GPT-2's or Llama's: ${MODEL_FORMS}.`,
+      required: true,
+    }),
   };
 
   static override flags = {

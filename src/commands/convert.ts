@@ -35,7 +35,7 @@ const PHASES: Record<ConvertPhase, string> = {
 
 /** `ztt convert`: a source checkpoint to a layout. */
 export default class Convert extends BaseCommand {
-  static override summary = 'Convert a GPT-2 or OPT checkpoint to a layout with shared layers.';
+  static override summary = 'Convert a checkpoint to a layout with shared layers.';
   static override description = [
     'Every tensor keeps its bytes unless --dtype; only names change, and ztt adds its zero keys. The output ' +
       'appears whole or not at all, in less than 300 MB of memory whatever the size of the model.',
@@ -76,7 +76,7 @@ export default class Convert extends BaseCommand {
 
   static override args = {
     source: modelArg({
-      description: `A GPT-2 or OPT checkpoint: ${MODEL_FORMS}.`,
+      description: `A source checkpoint, as GPT-2's or Llama's: ${MODEL_FORMS}.`,
       required: true,
     }),
   };

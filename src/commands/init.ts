@@ -18,7 +18,7 @@ const size = (description: string, min: number, max: number) =>
 
 /** `ztt init`: a random model of any layout. */
 export default class Init extends BaseCommand {
-  static override summary = 'Make a random GPT-2 or OPT model of any layout, to train from scratch.';
+  static override summary = 'Make a random model of any layout, to train from scratch.';
   static override description =
     'ztt draws the weights as Transformers does for the family. Every command takes the result as it takes a ' +
     'converted model.';
@@ -42,7 +42,7 @@ export default class Init extends BaseCommand {
 
   static override flags = {
     'base-config': someText({
-      description: `A GPT-2 or OPT config.json, or a model that has one: ${MODEL_FORMS}. Or give sizes.`,
+      description: `A config.json of a family that ztt reads, or a model that has one: ${MODEL_FORMS}. Or give sizes.`,
       helpValue: 'FILE|MODEL',
     }),
     output: outputFlag,

@@ -15,7 +15,7 @@ import {
 
 /** `ztt revert`: a converted model back to a plain checkpoint. */
 export default class Revert extends BaseCommand {
-  static override summary = 'Write a ZTT model as a plain GPT-2 or OPT checkpoint.';
+  static override summary = 'Write a ZTT model as a plain checkpoint of its family.';
   static override description =
     "The plain checkpoint has the source's tensor names and the model's bytes, and loads wherever the " +
     'source does. Layers in cycles must be written out one by one (--unroll), and zero tokens cannot ' +

@@ -7,7 +7,7 @@ import type {Comparison} from './comparison.js';
 import type {TrainSettings} from './variants.js';
 
 export interface CompareOptions {
-  /** A GPT-2 or OPT checkpoint's folder. */
+  /** A source checkpoint's folder. */
   source: string;
   /** As the report names it; the folder unless given. */
   sourceName?: string;

@@ -1,7 +1,9 @@
 import {
   attentionScale,
+  familyOf,
   hasZeroTokens,
   headWeightName,
+  isPlainAttention,
   layerOf,
   loraScale,
   modelTensors,
@@ -14,6 +16,7 @@ import {
   type ModelConfig,
   type Slot,
 } from '../model/index.js';
+import {UnsupportedError} from '../errors.js';
 import {FLOAT_TYPE, OnnxGraph, type GraphDtype, type Real} from './onnx-graph.js';
 import {TensorProto_DataType as DataType} from './onnx_pb.js';
 
@@ -34,11 +37,20 @@ export function executedSlots(config: ModelConfig, cycles: number): NumberedSlot
  * are those of the decoders with a cache that Optimum writes and transformers.js runs; a cache of no tokens is the
  * first run. Rows that are padded on the left have zeros in the attention mask. It never exits early.
  * @param cycles - how many of its cycles the middle layers run
+ * @throws UnsupportedError for a family that has parts which no graph is written for yet
  */
 export function decoderGraph(config: ModelConfig, cycles: number, dtype: GraphDtype): OnnxGraph {
+  const {arch} = config;
+  if (!arch.layers.every(({attention}) => isPlainAttention(arch, attention))) throw notYet(config);
   const decoder = new Decoder(config, new OnnxGraph(dtype));
   return decoder.build(executedSlots(config, cycles));
 }
+
+/** The refusal of a model that has parts which no graph is written for. */
+const notYet = ({arch}: ModelConfig): UnsupportedError =>
+  new UnsupportedError(
+    `${familyOf(arch).title} models cannot be exported to ONNX yet; GPT-2 and OPT models can.`,
+  );
 
 /** What all slots share. */
 interface Shared {
@@ -126,6 +138,8 @@ class Decoder {
         });
         return graph.add('Add', [x, graph.add('Gather', [table, flat(places)])]);
       }
+      case 'rotary':
+        return x;
     }
   }
 
@@ -148,6 +162,11 @@ class Decoder {
       case 'plain': {
         const up = this.activation(this.linear(x, slot, mlp.up), mlp.activation);
         return this.linear(up, slot, mlp.down);
+      }
+      case 'gated': {
+        const gate = this.activation(this.linear(x, slot, mlp.gate), mlp.activation);
+        const product = this.graph.add('Mul', [gate, this.linear(x, slot, mlp.up)]);
+        return this.linear(product, slot, mlp.down);
       }
     }
   }
@@ -240,6 +259,8 @@ class Decoder {
           : [this.graph.real(1, width)];
         return this.graph.add('LayerNormalization', [x, ...affine], {axis: -1, epsilon: real(norm.epsilon)});
       }
+      case 'rms':
+        throw notYet(this.config);
     }
   }
 

@@ -17,6 +17,25 @@ export type QkvModules =
   | {kind: 'columns'; qkv: LinearModule}
   | {kind: 'separate'; q: LinearModule; k: LinearModule; v: LinearModule};
 
+/**
+ * Rotary position embedding: dimensions i and i + r / 2 of a head turn against each other by frequency i times the
+ * token's place, r being twice the number of frequencies; the others stay.
+ */
+export interface Rotation {
+  /** [r / 2], in radians a place. */
+  frequencies: readonly number[];
+  /** What cosines and sines are multiplied by (YaRN). */
+  factor: number;
+}
+
+/** Norms of queries and keys, before they are rotated: of each head by itself, with a weight [d]. */
+export interface QkNorm {
+  over: 'head';
+  /** The modules' names, relative to the block. */
+  q: string;
+  k: string;
+}
+
 /** A layer's attention. Module names are relative to the block. */
 export interface Attention {
   qkv: QkvModules;
@@ -28,17 +47,25 @@ export interface Attention {
    * that were averaged have been divided in their weights.
    */
   scaleDivisor: number;
+  /** How queries and keys are rotated; null where they are not. */
+  rotation: Rotation | null;
+  /** The last keys that a token sees, itself among them; null for all. */
+  window: number | null;
+  /** The norms of queries and keys; null for none. */
+  qkNorm: QkNorm | null;
 }
 
-/** A layer's feed-forward network: `plain` is down(activation(up(x))). Module names are relative to the block. */
-export interface Mlp {
-  kind: 'plain';
+/**
+ * A layer's feed-forward network: `plain` is down(activation(up(x))), `gated` is down(activation(gate(x)) * up(x)).
+ * Module names are relative to the block.
+ */
+export type Mlp = {
   /** F */
   width: number;
   activation: Activation;
   up: LinearModule;
   down: LinearModule;
-}
+} & ({kind: 'plain'} | {kind: 'gated'; gate: LinearModule});
 
 /**
  * Where a norm may stand in a layer: at the input of attention or MLP, at its output before that is added, or after the
@@ -57,12 +84,8 @@ export type NormPlace = (typeof NORM_PLACES)[number];
 /** For each place, the name of the norm that stands there, relative to the block; null for none. */
 export type NormNames = Record<NormPlace, string | null>;
 
-/** What all norms of a model compute: `layer` is layer norm, with a weight and a bias if it is affine. */
-export interface Norm {
-  kind: 'layer';
-  epsilon: number;
-  affine: boolean;
-}
+/** What all norms of a model compute: layer norm, with a weight and a bias if it is affine, or RMS norm, with a weight. */
+export type Norm = {kind: 'layer'; epsilon: number; affine: boolean} | {kind: 'rms'; epsilon: number};
 
 /** One layer of the source model. */
 export interface Layer {
@@ -71,14 +94,11 @@ export interface Layer {
   norms: NormNames;
 }
 
-/** How the model knows a token's place: `learned` adds a row of a table to the embedding. */
-export interface Positions {
-  kind: 'learned';
-  /** The module's name. */
-  table: string;
-  /** Rows of the table before position 0 (OPT: 2). */
-  offset: number;
-}
+/**
+ * How the model knows a token's place: `learned` adds a row of a table, by its module's name, to the embedding, with
+ * `offset` rows before that of place 0 (OPT: 2); `rotary` leaves it to the layers, see `Attention.rotation`.
+ */
+export type Positions = {kind: 'learned'; table: string; offset: number} | {kind: 'rotary'};
 
 /** The token embedding. */
 export interface Embedding {
@@ -131,6 +151,15 @@ export interface Architecture {
 /** The factor on a layer's attention logits. */
 export const attentionScale = ({scale, scaleDivisor}: Attention): number => scale / scaleDivisor;
 
+/**
+ * Whether a layer's attention is what GPT-2's is: every head has keys of its own, which its tokens see from the first on,
+ * and the query that meets the zero token is the one that meets the keys. Engines have kernels for that.
+ */
+export const isPlainAttention = (
+  {heads, kvHeads}: Architecture,
+  {rotation, window, qkNorm}: Attention,
+): boolean => heads === kvHeads && rotation === null && window === null && qkNorm === null;
+
 /** One of q, k and v. */
 export type QkvPart = 'q' | 'k' | 'v';
 
@@ -145,6 +174,10 @@ export function qkvWidths({
 
 /** The names of all norms, those of blocks relative to the block. */
 export function normNames({layers, lmHead}: Architecture): Set<string> {
-  const names = layers.flatMap(({norms}) => NORM_PLACES.map((place) => norms[place]));
+  const names = layers.flatMap(({attention: {qkNorm}, norms}) => [
+    ...NORM_PLACES.map((place) => norms[place]),
+    qkNorm?.q ?? null,
+    qkNorm?.k ?? null,
+  ]);
   return new Set([...names, lmHead.norm].filter((name) => name !== null));
 }

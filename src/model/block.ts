@@ -1,24 +1,29 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {
-  activation,
   add,
-  addLowRank,
   attentionWeights,
   causalAttention,
+  groupedValues,
+  groupedWeights,
   layerNorm,
-  linear,
-  linearPart,
   mergeHeads,
+  multiply,
+  reshape,
+  rmsNorm,
+  rotate,
   separateHeads,
+  splitHeads,
   weightedValues,
+  zeroAttention,
+  zeroAttentionByKey,
   zeroAttentionOfKey,
-  type ActivationName,
+  zeroLogits,
   type Columns,
-  type LowRank,
   type Projections,
 } from '../ops/index.js';
 import {
   attentionScale,
+  isPlainAttention,
   qkvWidths,
   type Architecture,
   type Layer,
@@ -26,20 +31,28 @@ import {
   type Norm,
   type QkvPart,
 } from './architecture.js';
+import {LinearMaps, type MapPrefixes} from './linear-maps.js';
+import {rotationTable} from './rotation-table.js';
 import type {Weights} from './weights.js';
 
-// Shapes: B batch, T tokens, D width, H heads, d head size, Z 1 with a zero token and 0 without.
+// Shapes: B batch, T tokens, N rows, D width, H heads, G key-value heads, d head size, Z 1 with a zero token and 0 without.
 
 /** One executed layer: its parts, whose weights they have, and its zero key. */
-export type BlockRun = {
+export type BlockRun = MapPrefixes & {
   layer: Layer;
-  /** What the block's tensor names begin with. */
-  prefix: string;
   /** [H, d], where there is a zero token. */
   zeroKey?: tf.Tensor;
-  /** What the slot's LoRA tensor names begin with, where there are any. */
-  lora?: string;
 };
+
+/** What the layers of a pass over sequences of T tokens share. */
+export interface SequenceView {
+  /** `causalMask(T, Z)`, for layers of plain attention, if there are any. */
+  mask: tf.Tensor2D | null;
+  /** `causalMask(T, 0, window)` by window, for the other layers. */
+  windows: ReadonlyMap<number | null, tf.Tensor2D>;
+  /** 0 to T - 1. */
+  places: Int32Array;
+}
 
 /** The input of a layer's q, k and v, row by row. */
 export type AttentionRows = {
@@ -52,17 +65,27 @@ export type AttentionRows = {
 /** The letters of a word such as `qk`. */
 type PartOf<P extends string> = P extends `${infer First}${infer Rest}` ? First | PartOf<Rest> : never;
 
+/**
+ * Some of a layer's q, k and v as attention takes them, each as its columns, and where the zero token's logits [N, H] do
+ * not follow from those: them too.
+ */
+export type ProjectedRows<P extends string> = Record<PartOf<P>, Columns> & {zeroLogits?: tf.Tensor2D};
+
 /** What is done to a layer's branches in training, for dropout; the identity otherwise. */
 export type BranchHook = <T extends tf.Tensor>(x: T) => T;
 
 /** The blocks of a model over its weights. */
 export class Blocks {
+  private readonly maps: LinearMaps;
+
+  /** @param loraScale - what the product of LoRA matrices is multiplied by */
   constructor(
     private readonly arch: Architecture,
     private readonly weights: Weights,
-    /** What the product of LoRA matrices is multiplied by. */
-    private readonly loraScale: number,
-  ) {}
+    loraScale: number,
+  ) {
+    this.maps = new LinearMaps(weights, arch.weightLayout, loraScale);
+  }
 
   /**
    * A whole layer: x [B, T, D] to [B, T, D].
@@ -72,28 +95,64 @@ export class Blocks {
   run(
     x: tf.Tensor3D,
     run: BlockRun,
-    mask: tf.Tensor2D,
+    view: SequenceView,
     hook?: BranchHook,
     observe?: (zero: () => tf.Tensor3D) => void,
   ): tf.Tensor3D {
+    const layer = () => {
+      const input = this.norm(x, run, run.layer.norms.attentionIn);
+      const mixed = isPlainAttention(this.arch, run.layer.attention)
+        ? this.plain(input, run, view, hook, observe)
+        : this.grouped(input, run, view, hook, observe);
+      return this.rest(x, mixed, run, hook);
+    };
     // What no gradient needs is let go as soon as the layer is over; what is observed outlives it.
-    return observe ? this.layer(x, run, mask, hook, observe) : tf.tidy(() => this.layer(x, run, mask, hook));
+    return observe ? layer() : tf.tidy(layer);
   }
 
-  private layer(
-    x: tf.Tensor3D,
+  /** Plain attention: what the heads of a layer read, [B, T, H d], from its normed input. */
+  private plain(
+    input: tf.Tensor3D,
     run: BlockRun,
-    mask: tf.Tensor2D,
+    view: SequenceView,
     hook?: BranchHook,
     observe?: (zero: () => tf.Tensor3D) => void,
   ): tf.Tensor3D {
-    const projections = this.projections(this.norm(x, run, run.layer.norms.attentionIn), run);
-    observe?.(() => zeroAttentionOfKey(projections, this.attention(run, mask)));
-    if (!hook) return this.rest(x, causalAttention(projections, this.attention(run, mask)), run);
-    const [q, k, v] = separateHeads(projections, this.arch.heads) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
-    const {scale, zeroKey} = this.attention(run, mask);
-    const weights = hook(attentionWeights(q, k, zeroKey, scale, mask));
-    return this.rest(x, mergeHeads(weightedValues(weights, v)), run, hook);
+    const {heads} = this.arch;
+    const mask = view.mask!;
+    const [scale, zeroKey] = [attentionScale(run.layer.attention), run.zeroKey];
+    const projections = this.projections(input, run);
+    observe?.(() => zeroAttentionOfKey(projections, {heads, scale, zeroKey, mask}));
+    if (!hook) return causalAttention(projections, {heads, scale, zeroKey, mask});
+    const [q, k, v] = separateHeads(projections, heads) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+    return mergeHeads(weightedValues(hook(attentionWeights(q, k, zeroKey, scale, mask)), v));
+  }
+
+  /** Any attention, as `plain`. */
+  private grouped(
+    input: tf.Tensor3D,
+    run: BlockRun,
+    {windows, places}: SequenceView,
+    hook?: BranchHook,
+    observe?: (zero: () => tf.Tensor3D) => void,
+  ): tf.Tensor3D {
+    const {heads: H, kvHeads: G} = this.arch;
+    const {attention} = run.layer;
+    const [scale, {zeroKey}, mask] = [attentionScale(attention), run, windows.get(attention.window)!];
+    const projected = this.separate(this.projections(input, run));
+    const met = this.normed(projected.q, run, 'q');
+    const q = splitHeads(this.rotated(met, run, places), H);
+    const k = splitHeads(this.rotated(this.normed(projected.k, run, 'k'), run, places), G);
+    const weightsWith = (key: tf.Tensor | undefined) =>
+      groupedWeights(q, k, key ? zeroLogits(met, key, scale) : null, scale, mask);
+    observe?.(() =>
+      zeroAttentionByKey(zeroKey!, scale, (key) => ({
+        zero: zeroAttention(weightsWith(key)),
+        q: splitHeads(met, H),
+      })),
+    );
+    const weights = weightsWith(zeroKey);
+    return mergeHeads(groupedValues(hook ? hook(weights) : weights, splitHeads(projected.v, G)));
   }
 
   /** What the projections of rows [N, D] are made of. Not for training, as the next. */
@@ -101,51 +160,85 @@ export class Blocks {
     const {attention, norms} = run.layer;
     // A tensor of its own, also where no norm comes first.
     const input = norms.attentionIn === null ? tf.clone(x) : this.norm(x, run, norms.attentionIn);
-    const lora = attention.qkv.kind === 'columns' ? this.loraOf(run, attention.qkv.qkv.name) : null;
-    if (!lora) return {input};
-    return {
-      input,
-      low: tf.mul<tf.Tensor2D>(tf.matMul(input, lora.a, false, true), lora.scale),
-    };
+    const low = attention.qkv.kind === 'columns' ? this.maps.low(input, run, attention.qkv.qkv) : null;
+    return {input, ...(low && {low})};
   }
 
   /**
-   * Neighbours among q, k and v, each as its columns.
+   * Neighbours among q, k and v, as attention takes them.
    * @param parts - for example `qk`: nothing else is computed
+   * @param places - of the rows
    */
   project<P extends 'qkv' | 'qk' | 'kv' | 'q' | 'v'>(
     rows: AttentionRows,
     run: BlockRun,
     parts: P,
-  ): Record<PartOf<P>, Columns> {
+    places: Int32Array,
+  ): ProjectedRows<P> {
+    const found = this.projected(rows, run, [...parts] as QkvPart[]);
+    const plain = isPlainAttention(this.arch, run.layer.attention);
+    return (plain ? found : this.prepared(found, run, places)) as ProjectedRows<P>;
+  }
+
+  /** The queries [N, H d] that meet the zero key: normed, but not rotated. Not for training. */
+  zeroQueries(rows: AttentionRows, run: BlockRun): tf.Tensor2D {
+    const {q} = this.projected(rows, run, ['q']);
+    return this.normed(columnsOf(q!, qkvWidths(this.arch).q), run, 'q');
+  }
+
+  /** Neighbours among q, k and v, as the linear maps give them. */
+  private projected(
+    rows: AttentionRows,
+    run: BlockRun,
+    parts: readonly QkvPart[],
+  ): Partial<Record<QkvPart, Columns>> {
     const {qkv} = run.layer.attention;
-    const names = [...parts] as QkvPart[];
     switch (qkv.kind) {
       case 'columns':
-        return this.projectColumns(rows, run, qkv.qkv, names) as Record<PartOf<P>, Columns>;
+        return this.projectColumns(rows, run, qkv.qkv, parts);
       case 'separate':
         return Object.fromEntries(
-          names.map((name) => [name, {rows: this.linear(rows.input, run, qkv[name]), at: 0}]),
-        ) as Record<PartOf<P>, Columns>;
+          parts.map((part) => [part, {rows: this.maps.apply(rows.input, run, qkv[part]), at: 0}]),
+        );
     }
+  }
+
+  /** Queries and keys normed and rotated, and the zero token's logits. */
+  private prepared(
+    {q, k, ...rest}: Partial<Record<QkvPart, Columns>>,
+    run: BlockRun,
+    places: Int32Array,
+  ): Partial<ProjectedRows<'qkv'>> {
+    const widths = qkvWidths(this.arch);
+    const met = q && this.normed(columnsOf(q, widths.q), run, 'q');
+    const zero = met && run.zeroKey && this.zeroLogitsOfRows(met, run);
+    const keys = k && this.normed(columnsOf(k, widths.k), run, 'k');
+    return {
+      ...rest,
+      ...(met && {q: {rows: this.rotated(met, run, places), at: 0}}),
+      ...(keys && {k: {rows: this.rotated(keys, run, places), at: 0}}),
+      ...(zero && {zeroLogits: zero}),
+    };
+  }
+
+  /** The zero token's logits [N, H] for queries [N, H d]. */
+  private zeroLogitsOfRows(q: tf.Tensor2D, run: BlockRun): tf.Tensor2D {
+    const logits = zeroLogits(tf.expandDims(q, 0), run.zeroKey!, attentionScale(run.layer.attention));
+    return tf.transpose(tf.squeeze<tf.Tensor2D>(logits, [0]));
   }
 
   /** Neighbours among q, k and v out of a map that has them side by side. */
   private projectColumns(
     {input, low}: AttentionRows,
     run: BlockRun,
-    {name}: LinearModule,
+    map: LinearModule,
     parts: readonly QkvPart[],
   ): Partial<Record<QkvPart, Columns>> {
     const widths = qkvWidths(this.arch);
     const starts = {q: 0, k: widths.q, v: widths.q + widths.k};
     const from = starts[parts[0]!];
     const count = parts.reduce((sum, part) => sum + widths[part], 0);
-    const weight = this.weights.get(`${run.prefix}${name}.weight`);
-    const bias = this.weights.find(`${run.prefix}${name}.bias`);
-    const projected = linearPart(input, weight, bias, this.arch.weightLayout, {from, count});
-    const lora = low && tf.slice(this.loraOf(run, name)!.b, [from, 0], [count, -1]);
-    const rows = lora ? tf.add<tf.Tensor2D>(projected, tf.matMul(low, lora, false, true)) : projected;
+    const rows = this.maps.outputs(input, low ?? null, run, map, {from, count});
     return Object.fromEntries(parts.map((part) => [part, {rows, at: starts[part] - from}]));
   }
 
@@ -157,7 +250,7 @@ export class Blocks {
   private restOf<T extends tf.Tensor>(x: T, mixed: T, run: BlockRun, hook?: BranchHook): T {
     const {attention, norms} = run.layer;
     const branch = (y: T) => (hook ? hook(y) : y);
-    const attended = branch(this.norm(this.linear(mixed, run, attention.out), run, norms.attentionOut));
+    const attended = branch(this.norm(this.maps.apply(mixed, run, attention.out), run, norms.attentionOut));
     const middle = this.norm(add(x, attended), run, norms.attentionSum);
     const more = branch(this.norm(this.mlp(this.norm(middle, run, norms.mlpIn), run), run, norms.mlpOut));
     return this.norm(add(middle, more), run, norms.mlpSum);
@@ -168,48 +261,52 @@ export class Blocks {
     const {mlp} = run.layer;
     switch (mlp.kind) {
       case 'plain':
-        return this.linear(this.linear(x, run, mlp.up, mlp.activation), run, mlp.down);
+        return this.maps.apply(this.maps.apply(x, run, mlp.up, mlp.activation), run, mlp.down);
+      case 'gated': {
+        const gate = this.maps.apply(x, run, mlp.gate, mlp.activation);
+        return this.maps.apply(multiply(gate, this.maps.apply(x, run, mlp.up)), run, mlp.down);
+      }
     }
-  }
-
-  private attention({layer, zeroKey}: BlockRun, mask: tf.Tensor2D) {
-    return {heads: this.arch.heads, scale: attentionScale(layer.attention), zeroKey, mask};
   }
 
   private projections(input: tf.Tensor3D, run: BlockRun): Projections {
     const {qkv} = run.layer.attention;
     switch (qkv.kind) {
       case 'columns':
-        return {qkv: this.linear(input, run, qkv.qkv)};
+        return {qkv: this.maps.apply(input, run, qkv.qkv)};
       case 'separate':
         return {
-          q: this.linear(input, run, qkv.q),
-          k: this.linear(input, run, qkv.k),
-          v: this.linear(input, run, qkv.v),
+          q: this.maps.apply(input, run, qkv.q),
+          k: this.maps.apply(input, run, qkv.k),
+          v: this.maps.apply(input, run, qkv.v),
         };
     }
   }
 
-  private linear<T extends tf.Tensor>(
-    x: T,
-    run: BlockRun,
-    {name}: LinearModule,
-    through?: ActivationName,
-  ): T {
-    const weight = this.weights.get(`${run.prefix}${name}.weight`);
-    const bias = this.weights.find(`${run.prefix}${name}.bias`);
-    const lora = this.loraOf(run, name);
-    if (!lora) return linear(x, weight, bias, this.arch.weightLayout, through);
-    return tf.tidy(() => {
-      const sum = addLowRank(linear(x, weight, bias, this.arch.weightLayout), x, lora);
-      return through ? activation(sum, through) : sum;
-    });
+  /** q [B, T, H d], k and v [B, T, G d]. */
+  private separate(projections: Projections): Record<QkvPart, tf.Tensor3D> {
+    if (!('qkv' in projections)) return projections;
+    const {q: Hd, k: Gd, v: Gv} = qkvWidths(this.arch);
+    const [q, k, v] = tf.split<tf.Tensor3D>(projections.qkv, [Hd, Gd, Gv], -1);
+    return {q: q!, k: k!, v: v!};
   }
 
-  /** The LoRA matrices of a slot's linear map, or null. */
-  private loraOf(run: BlockRun, name: string): LowRank | null {
-    const a = run.lora === undefined ? null : this.weights.find(`${run.lora}${name}.A`);
-    return a && {a, b: this.weights.get(`${run.lora}${name}.B`), scale: this.loraScale};
+  /** Queries or keys [..., heads d], normed where the layer does so. */
+  private normed<T extends tf.Tensor>(x: T, run: BlockRun, part: 'q' | 'k'): T {
+    const {qkNorm} = run.layer.attention;
+    if (qkNorm === null) return x;
+    switch (qkNorm.over) {
+      case 'head': {
+        const perHead = reshape<tf.Tensor2D>(x, [-1, this.arch.headSize]);
+        return reshape(this.norm(perHead, run, qkNorm[part]), x.shape);
+      }
+    }
+  }
+
+  /** Queries or keys [B, T, heads d] or [T, heads d], rotated to these T places where the layer does so. */
+  private rotated<T extends tf.Tensor>(x: T, run: BlockRun, places: Int32Array): T {
+    const {rotation} = run.layer.attention;
+    return rotation === null ? x : rotate(x, rotationTable(rotation, places), this.arch.headSize);
   }
 
   /** A norm of the block; x itself where there is none. */
@@ -217,6 +314,10 @@ export class Blocks {
     return name === null ? x : norm(x, this.weights, `${run.prefix}${name}`, this.arch.norm);
   }
 }
+
+/** Columns as a tensor of their own, [N, width]. */
+const columnsOf = ({rows, at}: Columns, width: number): tf.Tensor2D =>
+  at === 0 && rows.shape[1] === width ? rows : tf.slice(rows, [0, at], [-1, width]);
 
 /** A norm by the module's name. */
 export function norm<T extends tf.Tensor>(x: T, weights: Weights, name: string, how: Norm): T {
@@ -227,5 +328,7 @@ export function norm<T extends tf.Tensor>(x: T, weights: Weights, name: string, 
         : null;
       return layerNorm(x, affine, how.epsilon);
     }
+    case 'rms':
+      return rmsNorm(x, weights.get(`${name}.weight`), how.epsilon);
   }
 }

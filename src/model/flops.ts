@@ -4,7 +4,7 @@ import {loraTargets} from './lora.js';
 import {layerLinears, type LinearSpec} from './parameters.js';
 
 // FLOPs are 2 x the multiply-adds of matrix products, and nothing else. D width, H heads, G key-value heads, d head size,
-// E embedding width, V vocabulary, n_i the causal keys of token i. The native engine counts the same (test/model/flops).
+// E embedding width, V vocabulary, n_i the causal keys of token i, at most a window of them. The native engine counts the same (test/model/flops).
 
 /** What a row of tokens cost. */
 export type RowCost = {
@@ -37,6 +37,8 @@ interface TokenCost {
 
 /** What a slot costs a token. */
 interface SlotCost {
+  /** The keys that a token sees; Infinity for all before it. */
+  window: number;
   /** The whole slot: its linear maps, its scores and values 4 H d n_i, the zero token's score 2 H d, and its LoRA. */
   whole: TokenCost;
   /** A slot that the exit check skipped: q, k and the scores, 2 D (H + G) d + 2 H d (n_i + 1). */
@@ -62,6 +64,7 @@ function costOf(arch: Architecture, arrangement: Arrangement, layer: Layer): Slo
   const zeroScore = hasZeroTokens(layout) ? 2 * widths.q : 0;
   const products = maps.reduce((sum, {inputs, outputs}) => sum + 2 * inputs * outputs, 0);
   return {
+    window: layer.attention.window ?? Infinity,
     whole: {fixed: products + zeroScore + lowRank(loraMaps), perKey: 4 * widths.q},
     check: {fixed: project('q', 'k') + zeroScore + lowRankOf('q', 'k'), perKey: 2 * widths.q},
     queries: {
@@ -121,23 +124,31 @@ function slotsFlops(costs: readonly SlotCost[], tail: number, row: RowCost): num
   const {tokens, before = 0} = row;
   const tailCosts = costs.slice(costs.length - tail);
   if (!('slotsPerToken' in row)) {
-    const keys = tokens * before + (tokens * (tokens + 1)) / 2;
-    const of = ({fixed, perKey}: TokenCost) => tokens * fixed + keys * perKey;
+    const of = ({fixed, perKey}: TokenCost, {window}: SlotCost) =>
+      tokens * fixed + keysSeen(tokens, before, window) * perKey;
     const left = row.slots - tail;
     const ran = [...costs.slice(0, left), ...tailCosts];
-    const check = row.exited ? of(costs[left]!.check) : 0;
-    return ran.reduce((sum, {whole}) => sum + of(whole), check);
+    const check = row.exited ? of(costs[left]!.check, costs[left]!) : 0;
+    return ran.reduce((sum, slot) => sum + of(slot.whole, slot), check);
   }
   let sum = 0;
   for (let i = 0; i < tokens; i++) {
-    const of = ({fixed, perKey}: TokenCost) => fixed + perKey * (before + i + 1);
+    const of = ({fixed, perKey}: TokenCost, {window}: SlotCost) =>
+      fixed + perKey * Math.min(before + i + 1, window);
     const left = row.slotsPerToken[i]! - tail;
-    for (const {whole} of costs.slice(0, left)) sum += of(whole);
-    for (const {whole} of tailCosts) sum += of(whole);
-    if (left < row.depth - tail) sum += of(costs[left]!.queries);
-    for (const {keysAndValues} of costs.slice(left, row.depth - tail)) sum += of(keysAndValues);
+    for (const slot of costs.slice(0, left)) sum += of(slot.whole, slot);
+    for (const slot of tailCosts) sum += of(slot.whole, slot);
+    if (left < row.depth - tail) sum += of(costs[left]!.queries, costs[left]!);
+    for (const slot of costs.slice(left, row.depth - tail)) sum += of(slot.keysAndValues, slot);
   }
   return sum;
+}
+
+/** The keys that tokens see together, each those before it and itself, at most a window of them. */
+function keysSeen(tokens: number, before: number, window: number): number {
+  const sumTo = (n: number) => (n * (n + 1)) / 2;
+  const whole = Math.min(Math.max(window - before, 0), tokens);
+  return whole * before + sumTo(whole) + (whole < tokens ? (tokens - whole) * window : 0);
 }
 
 /** FLOPs a token at full depth, for a row of this length with every token scored. */

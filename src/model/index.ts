@@ -1,6 +1,7 @@
 /** The network: config, layouts, families, the ZTT forward pass, FLOPs. tfjs is loaded by `load` only. */
 export {
   attentionScale,
+  isPlainAttention,
   normNames,
   qkvWidths,
   type Architecture,

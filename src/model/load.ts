@@ -24,7 +24,7 @@ export interface LoadOptions extends EngineOptions {
 }
 
 /**
- * Loads a checkpoint onto an engine, in float32: a ZTT model, or a GPT-2 or OPT source, which runs as `vanilla`.
+ * Loads a checkpoint onto an engine, in float32: a ZTT model, or a source, which runs as `vanilla`.
  * @param path - a folder with config.json and weights, or a .safetensors file beside its config.json
  * @throws FileError, FormatError or UnsupportedError for what cannot be read; EngineError for the engine; UsageError
  *   for LoRA matrices other than those that the model has

@@ -11,7 +11,8 @@ import {
   reshape,
   type TeacherHead,
 } from '../ops/index.js';
-import {Blocks, norm, type BlockRun} from './block.js';
+import {Blocks, norm, type BlockRun, type SequenceView} from './block.js';
+import {isPlainAttention} from './architecture.js';
 import {layerOf, type ModelConfig} from './config.js';
 import {hasZeroTokens, slots, type Slot} from './layout.js';
 import {loraScale} from './lora-config.js';
@@ -72,6 +73,8 @@ export class Network {
         const table = this.weights.get(`${positions.table}.weight`);
         return add(x, consecutiveRows(table, positions.offset, ids.shape[1]));
       }
+      case 'rotary':
+        return x;
     }
   }
 
@@ -89,12 +92,23 @@ export class Network {
         const table = this.weights.get(`${positions.table}.weight`);
         return tf.add(x, tf.gather(table, tf.tensor1d(indices, 'int32')));
       }
+      case 'rotary':
+        return x;
     }
   }
 
-  /** What slots add to their attention logits for T tokens: [T, Z + T]. */
-  mask(tokens: number): tf.Tensor2D {
-    return causalMask(tokens, this.zeroTokens);
+  /** What these slots share in a pass over sequences of so many places. */
+  private viewOf(group: readonly Slot[], places: Int32Array): SequenceView {
+    const T = places.length;
+    const others = group
+      .map((slot) => layerOf(this.config, slot).attention)
+      .filter((attention) => !isPlainAttention(this.config.arch, attention));
+    const windows = new Set(others.map(({window}) => window));
+    return {
+      mask: others.length === group.length ? null : causalMask(T, this.zeroTokens),
+      windows: new Map([...windows].map((window) => [window, causalMask(T, 0, window)])),
+      places,
+    };
   }
 
   /** The stretches of a forward pass in training, in order: the embedding, the head, each cycle, the tail. */
@@ -107,6 +121,7 @@ export class Network {
         return hook ? hook(this.embed(ids)) : this.embed(ids);
       },
     };
+    const places = Int32Array.from({length: ids.shape[1]}, (_, i) => i);
     const groups = stretchSlots(this.order, cycles).map((group, i): Stretch => {
       const {part, cycle} = group[0]!;
       return {
@@ -114,7 +129,7 @@ export class Network {
         cycle,
         run: (x, observe) => {
           const hook = hookFor?.(i + 1);
-          const mask = this.mask(ids.shape[1]);
+          const view = this.viewOf(group, places);
           const slots = this.slots();
           return group.reduce((before, {index, place}) => {
             const chooses = part === 'middle' && place === 0 && (depths?.chooses(cycle) ?? false);
@@ -124,7 +139,7 @@ export class Network {
               observe?.({index, before, zero});
             };
             const observed = this.zeroTokens === 1 && (observe || chooses) ? pass : undefined;
-            const after = this.blocks.run(before, slots[index]!, mask, hook, observed);
+            const after = this.blocks.run(before, slots[index]!, view, hook, observed);
             return part === 'middle' && depths ? depths.after(cycle, before, after) : after;
           }, x!);
         },

@@ -1,5 +1,11 @@
-import type {Architecture, Layer, LinearModule} from './architecture.js';
-import {NORM_PLACES, qkvWidths, type NormPlace} from './architecture.js';
+import {
+  NORM_PLACES,
+  qkvWidths,
+  type Architecture,
+  type Layer,
+  type LinearModule,
+  type Norm,
+} from './architecture.js';
 
 // Letters: D width, F feed-forward width, E embedding width, V vocabulary.
 
@@ -29,6 +35,8 @@ export function embeddingTables({embedding, positions}: Architecture): string[] 
   switch (positions.kind) {
     case 'learned':
       return [tokens, `${positions.table}.weight`];
+    case 'rotary':
+      return [tokens];
   }
 }
 
@@ -60,12 +68,13 @@ function qkvLinears(arch: Architecture, {qkv}: Layer['attention']): LinearSpec[]
 
 function mlpLinears(D: number, mlp: Layer['mlp']): LinearSpec[] {
   const {width: F} = mlp;
+  const up = {...mlp.up, inputs: D, outputs: F, of: 'mlp'} as const;
+  const down = {...mlp.down, inputs: F, outputs: D, of: 'mlp'} as const;
   switch (mlp.kind) {
     case 'plain':
-      return [
-        {...mlp.up, inputs: D, outputs: F, of: 'mlp'},
-        {...mlp.down, inputs: F, outputs: D, of: 'mlp'},
-      ];
+      return [up, down];
+    case 'gated':
+      return [{...up, ...mlp.gate}, up, down];
   }
 }
 
@@ -86,10 +95,16 @@ export function blockTensors(arch: Architecture, layer: Layer): TensorSpec[] {
       .filter(({of}) => of === part)
       .flatMap((linear) => linearTensors(arch, linear));
   const norms = (part: LinearSpec['of']) =>
-    NORM_PLACES.filter((place: NormPlace) => place.startsWith(part)).flatMap((place) =>
-      normTensors(arch, layer.norms[place]),
+    NORM_PLACES.filter((place) => place.startsWith(part)).flatMap((place) =>
+      normTensors(arch.norm, layer.norms[place], arch.width),
     );
-  return [...norms('attention'), ...linears('attention'), ...norms('mlp'), ...linears('mlp')];
+  return [
+    ...norms('attention'),
+    ...linears('attention'),
+    ...qkNormTensors(arch, layer),
+    ...norms('mlp'),
+    ...linears('mlp'),
+  ];
 }
 
 /** The parameters around the blocks, by their names. */
@@ -103,7 +118,7 @@ export function outerTensors(arch: Architecture): TensorSpec[] {
     ...positionTensors(arch),
     ...projection(embedding.projection, E, D),
     ...projection(lmHead.projection, D, E),
-    ...normTensors(arch, lmHead.norm),
+    ...normTensors(arch.norm, lmHead.norm, D),
     ...(lmHead.tied ? [] : [{name: LM_HEAD, shape: [V, E]}]),
   ];
 }
@@ -112,6 +127,8 @@ function positionTensors({positions, maxPositions, width: D}: Architecture): Ten
   switch (positions.kind) {
     case 'learned':
       return [{name: `${positions.table}.weight`, shape: [maxPositions + positions.offset, D]}];
+    case 'rotary':
+      return [];
   }
 }
 
@@ -120,16 +137,22 @@ function linearTensors(arch: Architecture, {name, bias, inputs, outputs}: Linear
   return [{name: `${name}.weight`, shape}, ...(bias ? [{name: `${name}.bias`, shape: [outputs]}] : [])];
 }
 
-/** The parameters of a norm of the whole width. */
-function normTensors({norm, width: D}: Architecture, name: string | null): TensorSpec[] {
+function qkNormTensors({norm, headSize}: Architecture, {attention: {qkNorm}}: Layer): TensorSpec[] {
+  if (qkNorm === null) return [];
+  switch (qkNorm.over) {
+    case 'head':
+      return [qkNorm.q, qkNorm.k].flatMap((name) => normTensors(norm, name, headSize));
+  }
+}
+
+/** The parameters of a norm of so many values. */
+function normTensors(norm: Norm, name: string | null, width: number): TensorSpec[] {
   if (name === null) return [];
+  const weight = {name: `${name}.weight`, shape: [width]};
   switch (norm.kind) {
     case 'layer':
-      return norm.affine
-        ? [
-            {name: `${name}.weight`, shape: [D]},
-            {name: `${name}.bias`, shape: [D]},
-          ]
-        : [];
+      return norm.affine ? [weight, {name: `${name}.bias`, shape: [width]}] : [];
+    case 'rms':
+      return [weight];
   }
 }

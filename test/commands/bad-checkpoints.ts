@@ -145,8 +145,8 @@ const CONFIGS: BadCheckpoint[] = [
   {what: 'an empty config', make: withFile('config.json', '{}'), message: /config\.json at model_type: /},
   {
     what: 'another family',
-    make: withConfig((config) => void (config.model_type = 'llama')),
-    message: /model_type "llama" is not supported; GPT-2 .* and OPT/,
+    make: withConfig((config) => void (config.model_type = 'deepseek_v3')),
+    message: /model_type "deepseek_v3" is not supported; GPT-2 .* and SmolLM3/,
   },
   {
     what: 'a family named like an object method',

@@ -1,5 +1,5 @@
 import {afterAll, beforeAll, expect, it} from 'vitest';
-import {writeSparse} from '../helpers/sparse-checkpoint.js';
+import {writeSparse} from '../helpers/sparse.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {cliOk} from './cli.js';
 

@@ -8,7 +8,7 @@ import {listEngines, readMetrics, type FinetuneReport, type RunPlan} from '../..
 import {FULL} from '../helpers/matrix.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {makeTinyModel} from '../helpers/tiny-model.js';
+import {makeTinyModel} from '../helpers/tiny.js';
 import {mountTmpfs} from '../helpers/tmpfs.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 

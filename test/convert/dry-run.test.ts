@@ -7,7 +7,7 @@ import {parseArchitecture} from '../../src/model/index.js';
 import {requireMemoryToLoad} from '../../src/convert/proof/compare-logits.js';
 import {CountingFiles} from '../helpers/counting-files.js';
 import {CASES, ORACLE} from '../helpers/oracle.js';
-import {OPT_13B, writeSparse} from '../helpers/sparse-checkpoint.js';
+import {OPT_13B, writeSparse} from '../helpers/sparse.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 
 let temp: TempFolder;
@@ -22,8 +22,9 @@ describe('a plan', () => {
       source: join(ORACLE, name),
       output: temp.path('out'),
       middleLayers: 2,
-      share: 'average',
-      maxShardBytes: 60_000,
+      // Layers with a window and layers without one have no mean.
+      share: name === 'qwen2-yarn-window' ? 'first' : 'average',
+      maxShardBytes: 20_000,
     } as const;
     const {ledger, disk, memory, ...summary} = await planConversion(options);
     expect(everything()).toEqual([]);

@@ -97,7 +97,7 @@ describe('a tied config beside another head', () => {
       ) as {base_config: {tie_word_embeddings: boolean}; tie_word_embeddings: boolean};
       expect([tied, base.tie_word_embeddings]).toEqual([false, false]);
       const model = await load(output, {engine: 'wasm'});
-      expect(model.config).toMatchObject({arch: {tied: false}, notes: []});
+      expect(model.config).toMatchObject({arch: {lmHead: {tied: false}}, notes: []});
       model.dispose();
     },
   );
@@ -144,7 +144,7 @@ const extra = (name: string, shape = [2, 3]) => ({
 
 describe('is refused with a sentence that helps:', () => {
   it.each<[string, string, Parameters<typeof edited>[1], typeof UnsupportedError, RegExp]>([
-    ...['llama', 'bert', 'gpt_neo', 'gptj', 'gpt_bigcode', 'openai-gpt', 'xglm'].map(
+    ...['deepseek_v3', 'bert', 'gpt_neo', 'gptj', 'gpt_bigcode', 'openai-gpt', 'xglm'].map(
       (type) =>
         [
           type,
@@ -152,7 +152,7 @@ describe('is refused with a sentence that helps:', () => {
           {config: {model_type: type}},
           UnsupportedError,
           new RegExp(
-            `model_type "${type}" is not supported; GPT-2 \\("gpt2"\\) and OPT \\("opt"\\) checkpoints are`,
+            `model_type "${type}" is not supported; GPT-2 \\("gpt2"\\), OPT \\("opt"\\), .* and SmolLM3 \\("smollm3"\\) checkpoints are`,
           ),
         ] as [string, string, object, typeof UnsupportedError, RegExp],
     ),
@@ -161,7 +161,7 @@ describe('is refused with a sentence that helps:', () => {
       'gpt2-untied',
       {config: {model_type: undefined, architectures: undefined}},
       FormatError,
-      /at model_type: it is missing; "gpt2" or "opt" say which network this is/,
+      /at model_type: it is missing; "gpt2", "opt", .* or "smollm3" say which network this is/,
     ],
     [
       'a classifier',

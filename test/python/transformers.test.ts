@@ -14,16 +14,16 @@ import {
   type Model,
 } from '../../src/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
-import {writeLoraModel} from '../helpers/lora-model.js';
+import {writeLoraModel} from '../helpers/lora.js';
 import {cover} from '../helpers/matrix.js';
-import {CASES, Expected, FIXTURES, ORACLE, THRESHOLDS, VARIANTS, type Variant} from '../helpers/oracle.js';
+import {Expected, FIRST_CASES, FIXTURES, ORACLE, THRESHOLDS, VARIANTS, type Variant} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {tensorBytes} from '../helpers/tensor-bytes.js';
-import {trainerSettings} from '../helpers/trainer-settings.js';
+import {trainerSettings} from '../helpers/training.js';
 import {forwardHere, PYTHON, resultsOf, runInPython, type Forward, type Job, type PlainJob} from './jobs.js';
 
 const WHY = PYTHON ? '' : ' (skipped: ZTT_TEST_PYTHON names no Python with torch and transformers)';
-const ORACLE_CELLS = cover(CASES, VARIANTS);
+const ORACLE_CELLS = cover(FIRST_CASES, VARIANTS);
 const FAMILIES = join(FIXTURES, 'families');
 /** The models are tiny: threads would wait for each other. */
 const ENGINE = {engine: 'native', threads: 1};

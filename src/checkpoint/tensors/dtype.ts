@@ -111,7 +111,7 @@ export function aligned(bytes: Uint8Array, size: number): Uint8Array {
 
 /**
  * Little-endian bytes of a float dtype as float32. F16 and BF16 convert exactly.
- * @throws UnsupportedError for a dtype that no GPT-2 or OPT parameter has.
+ * @throws UnsupportedError for a dtype that no parameter has.
  */
 export function toFloat32(bytes: Uint8Array, dtype: Dtype): Float32Array {
   if (!isFloatDtype(dtype)) {

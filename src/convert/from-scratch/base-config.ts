@@ -10,7 +10,7 @@ import {BYTE_CHARACTERS, Tokenizer} from '../../tokenizer/index.js';
 
 /** Where the config of a new model comes from, and its tokenizer. */
 export interface BaseConfigOptions {
-  /** A GPT-2 or OPT config.json, or a folder that has one; a ZTT model's stands for its source's. */
+  /** A config.json of a family that ztt reads, or a folder that has one; a ZTT model's stands for its source's. */
   baseConfig?: string;
   /** In place of `baseConfig`: a GPT-2 of these sizes. */
   sizes?: Gpt2Sizes;

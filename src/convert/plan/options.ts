@@ -20,7 +20,7 @@ export interface Origin {
 
 /** What decides what a conversion gives. */
 export interface PlanOptions extends ArrangeOptions {
-  /** A GPT-2 or OPT checkpoint: a folder, a .safetensors file beside its config.json, or files elsewhere. */
+  /** A source checkpoint: a folder, a .safetensors file beside its config.json, or files elsewhere. */
   source: string | WeightFiles;
   /** Default: the folder's name. */
   origin?: Origin;

@@ -88,11 +88,25 @@ function planBlockTensor(options: PlanTensorsOptions, block: Slot, name: string)
   const rest = name.slice(block.prefix.length);
   const from = block.sources.map((layer) => map.stored.get(`middle.${layer}.${rest}`)!);
   if (block.part !== 'middle' || share !== 'average') return take(options, from[0]!, name);
+  requireOneKind(arch, block);
   const factors = block.sources.map((layer) => 1 / arch.layers[layer]!.attention.scaleDivisor);
   const query = queryFold(arch, block.sources, rest);
   const fold = query && factors.some((factor) => factor !== 1) ? {...query, factors} : undefined;
   const dtype = options.dtype ?? undefined;
   return {source: averaged(source, from, name, {dtype, fold}), how: 'averaged', from};
+}
+
+/** @throws UsageError where layers are to be averaged that differ in more than their weights */
+function requireOneKind({layers}: Architecture, {place, sources}: Slot): void {
+  const kindOf = (layer: number) => {
+    const {attention, ...parts} = layers[layer]!;
+    return JSON.stringify({...parts, attention: {...attention, scaleDivisor: 1}});
+  };
+  const other = sources.find((layer) => kindOf(layer) !== kindOf(sources[0]!));
+  if (other === undefined) return;
+  throw new UsageError(
+    `share average would average layers ${sources.join(', ')} at middle layer ${place}, and ${other} is of another kind than ${sources[0]}: their mean would be neither; use first, last or stepwise.`,
+  );
 }
 
 /** Where the query stands in a tensor of the block of these layers, which are alike; null if it has none. */

@@ -2,6 +2,7 @@ import {
   blockLinears,
   blocks,
   headWeightName,
+  isPlainAttention,
   MAX_LOGITS,
   modelTensors,
   qkvWidths,
@@ -96,14 +97,14 @@ export function stepMemory(options: MemoryOptions): StepMemory {
  * pass of the largest layer works in.
  */
 function slotFloats(
-  {arch, arrangement, trained}: MemoryOptions,
+  {arch, arrangement, trained, seqLen}: MemoryOptions,
   specs: readonly TensorSpec[],
 ): {kept: (part: Part) => number; worked: number} {
   const linears = blockLinears(arch).filter(({of}) => of === 'mlp');
   const ofMlp = (name: string) => linears.some((linear) => name.includes(`.${linear.name}.`));
   const trainsMlp = specs.some(({name, shape}) => shape.length === 2 && ofMlp(name) && trained(name));
   const stored = blocks(arrangement).map(({part, sources}) => {
-    const {hidden, mlp, activated} = layerFloats(arch, arch.layers[sources[0]!]!);
+    const {hidden, mlp, activated} = layerFloats(arch, arch.layers[sources[0]!]!, seqLen);
     const lora = arrangement.lora ? 2 * arch.width : 0;
     return {
       part,
@@ -120,15 +121,21 @@ function slotFloats(
 /**
  * What a layer computes of a token, in floats: `hidden` is the state before it and between its branches, the outputs of
  * norms, q, k and v, and the mixed values; `mlp` is the feed-forward network before its activation, and `activated` what
- * the activation gives, which is needed where it is an input of a trained map.
+ * the activation gives, which is needed where it is an input of a trained map. Attention for which engines have no kernel
+ * also leaves its weights, twice.
  */
-function layerFloats(arch: Architecture, {norms, mlp}: Layer) {
+function layerFloats(arch: Architecture, {attention, norms, mlp}: Layer, seqLen: number) {
   const {q, k, v} = qkvWidths(arch);
   const normed = Object.values(norms).filter((name) => name !== null).length;
-  const hidden = (2 + normed) * arch.width + q + k + v + q;
+  const turned = (attention.rotation ? 1 : 0) + (attention.qkNorm ? 1 : 0);
+  const weights = isPlainAttention(arch, attention) ? 0 : 2 * arch.heads * (seqLen + 1);
+  const hidden = (2 + normed) * arch.width + q + k + v + q + turned * (q + k) + weights;
   switch (mlp.kind) {
     case 'plain':
       return {hidden, mlp: mlp.width, activated: mlp.width};
+    case 'gated':
+      // The gate before and after its activation, and what it is multiplied by.
+      return {hidden, mlp: 3 * mlp.width, activated: mlp.width};
   }
 }
 

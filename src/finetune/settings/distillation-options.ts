@@ -2,7 +2,7 @@ import {UsageError} from '../../errors.js';
 
 /** How a run's model is drawn to a teacher. */
 export interface DistillationSettings {
-  /** A ZTT model, or a GPT-2 or OPT source. */
+  /** A ZTT model, or a source. */
   teacher: string;
   /** X in the loss (1 - X) cross-entropy + X T^2 KL(teacher || model). */
   distillWeight: number;

@@ -25,7 +25,7 @@ export interface RunSettings
 export interface FinetuneOptions extends Omit<Partial<RunSettings>, 'batchSize'>, Partial<RunControls> {
   /** As in `RunSettings`; `auto` takes as many as fit the memory there is, and makes a step's sequences of them. */
   batchSize?: number | 'auto';
-  /** A ZTT model, or a GPT-2 or OPT source, which is trained as `vanilla`. */
+  /** A ZTT model, or a source, which is trained as `vanilla`. */
   model: string;
   /** Where a source came from, for `ztt.source` of the result; the name of its folder unless given. */
   source?: {name: string; revision: string};

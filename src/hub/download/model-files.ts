@@ -32,7 +32,7 @@ export function smallFiles(open: OpenRepo): string[] {
   if (!names.has(CONFIG)) {
     const other = otherFormat([...names]);
     throw new UnsupportedError(
-      `the ${repo.type} ${open.label} has no ${CONFIG} at its top, so it is no GPT-2 or OPT checkpoint.${other ? ` ${other}` : ''}`,
+      `the ${repo.type} ${open.label} has no ${CONFIG} at its top, so it is no checkpoint of a model.${other ? ` ${other}` : ''}`,
     );
   }
   const small = [...names].filter((name) => SMALL.has(name) || OURS.test(name));

@@ -40,6 +40,9 @@ function architectureOf(c: z.output<typeof schema>): Architecture {
       out: linear('attn.c_proj'),
       scale: c.scale_attn_weights ? 1 / Math.sqrt(headSize) : 1,
       scaleDivisor,
+      rotation: null,
+      window: null,
+      qkNorm: null,
     },
     mlp: {
       kind: 'plain',

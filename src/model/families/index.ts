@@ -4,13 +4,18 @@ import {FormatError, quoted, UnsupportedError} from '../../errors.js';
 import type {Architecture} from '../architecture.js';
 import type {Family} from './family.js';
 import {gpt2} from './gpt2.js';
+import {llama} from './llama.js';
+import {mistral} from './mistral.js';
 import {opt} from './opt.js';
+import {qwen2} from './qwen2.js';
+import {qwen3} from './qwen3.js';
+import {smollm3} from './smollm3.js';
 
 export type {Family, InitialValues} from './family.js';
 export {gpt2OfSizes, type Gpt2Sizes} from './gpt2.js';
 
 /** The families that ztt reads. */
-const FAMILIES: readonly Family[] = [gpt2, opt];
+const FAMILIES: readonly Family[] = [gpt2, opt, llama, mistral, qwen2, qwen3, smollm3];
 
 const BY_NAME = new Map(FAMILIES.map((family) => [family.name, family]));
 
@@ -49,14 +54,16 @@ export function parseArchitecture(config: unknown, where: string): Architecture 
   } = parseWith(anyConfig, config, where);
   const name = type ?? familyOfClass(architectures?.[0])?.name;
   if (name === undefined) {
-    const names = FAMILIES.map((family) => `"${family.name}"`).join(' or ');
-    throw new FormatError(`${where} at model_type: it is missing; ${names} say which network this is.`);
+    const names = FAMILIES.map((family) => `"${family.name}"`);
+    throw new FormatError(
+      `${where} at model_type: it is missing; ${listed(names, 'or')} say which network this is.`,
+    );
   }
   const family = BY_NAME.get(name);
   if (!family) {
-    const known = FAMILIES.map((each) => `${each.title} ("${each.name}")`).join(' and ');
+    const known = FAMILIES.map((each) => `${each.title} ("${each.name}")`);
     throw new UnsupportedError(
-      `${where}: model_type ${quoted(name)} is not supported; ${known} checkpoints are.`,
+      `${where}: model_type ${quoted(name)} is not supported; ${listed(known, 'and')} checkpoints are.`,
     );
   }
   const other = architectures?.find((architecture) => OTHER_TASK.test(architecture));
@@ -79,4 +86,10 @@ export function parseArchitecture(config: unknown, where: string): Architecture 
 
 /** The family of a class of Transformers, for configs from before there was a model_type. */
 const familyOfClass = (architecture = ''): Family | undefined =>
-  FAMILIES.find(({classPrefix}) => architecture.startsWith(classPrefix));
+  FAMILIES.find(({classPrefix}) =>
+    new RegExp(`^${classPrefix}(LMHead|DoubleHeads|For|Model|PreTrained)`).test(architecture),
+  );
+
+/** For example `a, b and c`. */
+const listed = (items: readonly string[], word: string): string =>
+  `${items.slice(0, -1).join(', ')} ${word} ${items.at(-1)}`;

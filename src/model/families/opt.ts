@@ -46,6 +46,9 @@ function architectureOf(c: z.output<typeof schema>): Architecture {
       out: linear('self_attn.out_proj'),
       scale: 1 / Math.sqrt(headSize),
       scaleDivisor: 1,
+      rotation: null,
+      window: null,
+      qkNorm: null,
     },
     mlp: {
       kind: 'plain',

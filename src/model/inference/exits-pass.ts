@@ -49,8 +49,7 @@ export class ExitsPass extends SequencePass {
     const {blocks} = this.network;
     const queries = tf.tidy(() => {
       const rows = tf.gather<tf.Tensor2D>(this.x, tf.tensor1d([...places], 'int32'));
-      const {q} = blocks.project(blocks.attentionRows(rows, slot), slot, 'q');
-      return tf.slice(q.rows, [0, q.at], [-1, this.network.config.arch.width]);
+      return tf.clone(blocks.zeroQueries(blocks.attentionRows(rows, slot), slot));
     });
     const values = (await queries.data()) as Float32Array;
     queries.dispose();

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Columns, KeyRange, KeyView, StrandScores} from '../../ops/index.js';
-import {attentionScale} from '../architecture.js';
+import {attentionScale, isPlainAttention} from '../architecture.js';
+import type {ProjectedRows} from '../block.js';
 import type {ExitGranularity} from '../exits/granularity.js';
 import type {ExitRule} from '../exits/rule.js';
 import type {KeyCache} from './key-cache.js';
@@ -52,7 +53,8 @@ export abstract class Pass {
   protected live: number[];
   protected x: tf.Tensor2D;
   protected slots: readonly NetworkSlot[] = [];
-  private among: {live: readonly number[]; view: KeyView} | null = null;
+  private among: {live: readonly number[]; views: Map<number | null, KeyView>} | null = null;
+  private places: {live: readonly number[]; places: Int32Array} | null = null;
 
   constructor(
     protected readonly network: Network,
@@ -70,8 +72,7 @@ export abstract class Pass {
       cached: [],
     }));
     const ids = Int32Array.from(strands.flatMap((strand) => strand.ids));
-    const positions = strands.flatMap((strand) => strand.ids.map((_, i) => tokensBefore(strand) + i));
-    this.x = tf.tidy(() => network.embedRows(ids, Int32Array.from(positions)));
+    this.x = tf.tidy(() => network.embedRows(ids, this.placesOf(this.live)));
   }
 
   /** Runs every slot of the rule. */
@@ -101,9 +102,28 @@ export abstract class Pass {
     this.x = next;
   }
 
-  protected scores(q: Columns, k: Columns, view: KeyView, {layer, zeroKey}: NetworkSlot): StrandScores {
-    const {heads, headSize} = this.network.config.arch;
-    return {q, k, view, heads, width: heads * headSize, scale: attentionScale(layer.attention), zeroKey};
+  /** @param projected - the queries' part of what `Blocks.project` gives */
+  protected scores(
+    {q, zeroLogits}: ProjectedRows<'q'>,
+    k: Columns,
+    view: KeyView,
+    {layer: {attention}, zeroKey}: NetworkSlot,
+  ): StrandScores {
+    const {arch} = this.network.config;
+    const {heads, headSize, kvHeads} = arch;
+    const common = {q, k, view, heads, width: heads * headSize, scale: attentionScale(attention)};
+    if (isPlainAttention(arch, attention)) return {...common, zeroKey};
+    return {...common, grouped: {kvHeads, window: attention.window, zeroLogits}};
+  }
+
+  /** The places in their sequences of the rows of these strands: the same object where the strands are. */
+  protected placesOf(live: readonly number[]): Int32Array {
+    if (this.places?.live !== live) {
+      const {strands} = this;
+      const placesIn = (strand: Strand) => strand.ids.map((_, i) => tokensBefore(strand) + i);
+      this.places = {live, places: Int32Array.from(live.flatMap((index) => placesIn(strands[index]!)))};
+    }
+    return this.places.places;
   }
 
   /**
@@ -117,19 +137,28 @@ export abstract class Pass {
     live: readonly number[],
   ): {k: Columns; v: Columns; view: KeyView} {
     const {strands, options} = this;
-    if (!options.cache) return {k, v, view: this.viewAmong(live)};
+    if (!options.cache) return {k, v, view: this.viewAmong(index, live)};
     const rangesOf = this.addToCache(index, k, v, live);
-    return {...options.cache.columns(index), view: causalView(strands, live, rangesOf)};
+    const view = causalView(strands, live, rangesOf, this.windowOf(index));
+    return {...options.cache.columns(index), view};
   }
 
-  /** Who sees which keys where the keys are those of the rows of these strands: the same in every slot. */
-  protected viewAmong(live: readonly number[]): KeyView {
-    if (this.among?.live !== live) {
-      const starts = startsOf(this.strands, live);
-      const view = causalView(this.strands, live, (strand) => rangesAmong(this.strands, strand, starts));
-      this.among = {live, view};
-    }
-    return this.among.view;
+  /** Who sees which keys where the keys are those of the rows of these strands: the same in slots of one window. */
+  protected viewAmong(index: number, live: readonly number[]): KeyView {
+    if (this.among?.live !== live) this.among = {live, views: new Map()};
+    const window = this.windowOf(index);
+    const known = this.among.views.get(window);
+    if (known) return known;
+    const starts = startsOf(this.strands, live);
+    const rangesOf = (strand: number) => rangesAmong(this.strands, strand, starts);
+    const view = causalView(this.strands, live, rangesOf, window);
+    this.among.views.set(window, view);
+    return view;
+  }
+
+  /** The keys that a token sees in a slot; null for all before it. */
+  protected windowOf(index: number): number | null {
+    return this.slots[index]!.layer.attention.window;
   }
 
   /** Adds the keys and values of the rows of these strands to the cache. @returns where all that a strand sees lies */

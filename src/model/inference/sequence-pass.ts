@@ -58,9 +58,10 @@ export class SequencePass extends Pass {
   /** The state [N, D] after a slot from the one before it, and the slot's zero attention if there is any. */
   protected apply(index: number, slot: NetworkSlot, x: tf.Tensor2D): {next: tf.Tensor2D; zero?: tf.Tensor2D} {
     const {blocks} = this.network;
-    const {q, k, v} = blocks.project(blocks.attentionRows(x, slot), slot, 'qkv');
-    const keys = this.keysAndValues(index, k, v, this.live);
-    const {mixed, zero} = strandAttention(this.scores(q, keys.k, keys.view, slot), keys.v);
+    const places = this.placesOf(this.live);
+    const projected = blocks.project(blocks.attentionRows(x, slot), slot, 'qkv', places);
+    const keys = this.keysAndValues(index, projected.k, projected.v, this.live);
+    const {mixed, zero} = strandAttention(this.scores(projected, keys.k, keys.view, slot), keys.v);
     return {next: blocks.rest(x, mixed, slot), ...(zero && {zero})};
   }
 
@@ -71,8 +72,9 @@ export class SequencePass extends Pass {
     let shapes!: StrandWeights['scores'];
     const begun = tf.tidy(() => {
       const rows = blocks.attentionRows(x, slot);
-      const {q, k} = blocks.project(rows, slot, 'qk');
-      const {weights, zero} = strandWeights(this.scores(q, k, this.viewAmong(live), slot));
+      const projected = blocks.project(rows, slot, 'qk', this.placesOf(live));
+      const {k} = projected;
+      const {weights, zero} = strandWeights(this.scores(projected, k, this.viewAmong(index, live), slot));
       shapes = weights.scores;
       return {rows, k, tensors: weights.tensors, zero: zero!};
     });
@@ -105,10 +107,10 @@ export class SequencePass extends Pass {
       row += queries;
     }
     const staying = Array.from(kept.keys()).filter((at) => kept[at] === 1);
-    const {v} = blocks.project(takeAttentionRows(rows, staying), slot, 'v');
+    const {v} = blocks.project(takeAttentionRows(rows, staying), slot, 'v', this.placesOf(live));
     if (this.options.cache) this.addToCache(index, {...k, rows: takeRows(k.rows, staying)}, v, live);
     // Values lie where the strands that stay do; of the others none is looked at.
-    const among = this.viewAmong(live).strands.values();
+    const among = this.viewAmong(index, live).strands.values();
     const values = before.map((strand, i) => (stays[i] ? among.next().value! : strand));
     return blocks.rest(this.x, strandValues(weights, v, kept, values), slot);
   }
@@ -121,7 +123,7 @@ export class SequencePass extends Pass {
     const {rule, keepZeroAttention} = this.options;
     const {heads: H} = this.network.config.arch;
     const starts = startsOf(strands, live);
-    const keys = live.flatMap((strand) => keysSeen(strands[strand]!));
+    const keys = live.flatMap((strand) => keysSeen(strands[strand]!, this.windowOf(index)));
     const perToken = rule.mayExit(index) ? rule.signal.score({z, keys}) : null;
     const scores = new Map<number, number>();
     for (const strand of live) {

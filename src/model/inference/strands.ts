@@ -63,22 +63,43 @@ export function joined(ranges: readonly KeyRange[]): KeyRange[] {
   return result;
 }
 
-/** What all tokens of these strands see: every token before, and itself. */
+/**
+ * What all tokens of these strands see: every token before, and itself. Keys that lie outside the windows of all of a
+ * strand's tokens are left out.
+ */
 export function causalView(
   strands: readonly Strand[],
   live: readonly number[],
   rangesOf: (strand: number) => readonly KeyRange[],
+  window: number | null,
 ): KeyView {
+  const leftOut = (index: number) =>
+    window === null ? 0 : Math.max(0, tokensBefore(strands[index]!) + 1 - window);
   return {
-    strands: live.map((index) => ({queries: strands[index]!.ids.length, ranges: rangesOf(index)})),
-    seen: Int32Array.from(live.flatMap((index) => keysSeen(strands[index]!))),
+    strands: live.map((index) => ({
+      queries: strands[index]!.ids.length,
+      ranges: rangesFrom(rangesOf(index), leftOut(index)),
+    })),
+    seen: Int32Array.from(
+      live.flatMap((index) => keysSeen(strands[index]!, null).map((keys) => keys - leftOut(index))),
+    ),
   };
 }
 
-/** For each token of a strand, the causal keys it sees, itself among them. */
-export function keysSeen(strand: Strand): number[] {
+/** Ranges without their first rows. */
+function rangesFrom(ranges: readonly KeyRange[], first: number): KeyRange[] {
+  let skipped = first;
+  return ranges.flatMap(({start, count}) => {
+    const off = Math.min(skipped, count);
+    skipped -= off;
+    return off < count ? [{start: start + off, count: count - off}] : [];
+  });
+}
+
+/** For each token of a strand, the causal keys it sees, itself among them: at most a window of them. */
+export function keysSeen(strand: Strand, window: number | null): number[] {
   const before = tokensBefore(strand);
-  return strand.ids.map((_, i) => before + i + 1);
+  return strand.ids.map((_, i) => Math.min(before + i + 1, window ?? Infinity));
 }
 
 /** These rows of what projections are made of. */

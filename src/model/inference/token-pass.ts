@@ -7,6 +7,7 @@ import {
   type KeyView,
   type StrandWeights,
 } from '../../ops/index.js';
+import type {AttentionRows, ProjectedRows} from '../block.js';
 import type {NetworkSlot} from '../network.js';
 import {Pass} from './pass.js';
 import {keysSeen, startsOf, takeAttentionRows, takeRows} from './strands.js';
@@ -19,7 +20,6 @@ import {keysSeen, startsOf, takeAttentionRows, takeRows} from './strands.js';
 export class TokenPass extends Pass {
   /** The rows that have not exited, in order. */
   private active = Array.from({length: this.x.shape[0]}, (_, row) => row);
-  private readonly allSeen = this.strands.flatMap(keysSeen);
 
   protected override async step(index: number, slot: NetworkSlot): Promise<void> {
     const all = Array.from({length: this.x.shape[0]}, (_, row) => row);
@@ -53,20 +53,20 @@ export class TokenPass extends Pass {
       this.advance(next);
       const z = zero && observed ? ((await zero.data()) as Float32Array) : null;
       zero?.dispose();
-      if (z) this.record(this.active, rule.signal.score({z, keys: this.seen(this.active)}));
+      if (z) this.record(this.active, rule.signal.score({z, keys: this.seen(index, this.active)}));
       return;
     }
     const {blocks} = this.network;
     const {active} = this;
     let shapes!: StrandWeights['scores'];
     const begun = tf.tidy(() => {
-      const {q, k, v, view} = this.project(index, slot, active);
-      const {weights, zero} = strandWeights(this.scores(q, k, view, slot));
+      const {projected, k, v, view} = this.project(index, slot, active);
+      const {weights, zero} = strandWeights(this.scores(projected, k, view, slot));
       shapes = weights.scores;
       return {v, tensors: weights.tensors, zero: zero!};
     });
     const z = (await begun.zero.data()) as Float32Array;
-    const scores = rule.signal.score({z, keys: this.seen(active)});
+    const scores = rule.signal.score({z, keys: this.seen(index, active)});
     this.record(active, scores);
     const kept = Int32Array.from(scores, (score) => (rule.leaves(index, score) ? 0 : 1));
     this.active = active.filter((_, i) => kept[i] === 1);
@@ -89,8 +89,8 @@ export class TokenPass extends Pass {
     slot: NetworkSlot,
     rows: readonly number[],
   ): {next: tf.Tensor2D; zero?: tf.Tensor2D} {
-    const {q, k, v, view} = this.project(index, slot, rows);
-    const {mixed, zero} = strandAttention(this.scores(q, k, view, slot), v);
+    const {projected, k, v, view} = this.project(index, slot, rows);
+    const {mixed, zero} = strandAttention(this.scores(projected, k, view, slot), v);
     const next = this.network.blocks.rest(takeRows(this.x, rows), mixed, slot);
     return {next: this.merged(next, rows), ...(zero && {zero})};
   }
@@ -98,16 +98,36 @@ export class TokenPass extends Pass {
   /** Queries of these rows, and keys and values of all. */
   private project(index: number, slot: NetworkSlot, rows: readonly number[]) {
     const everyone = rows.length === this.x.shape[0];
-    const {input, q, ...keys} = this.keysOfAll(index, slot, everyone ? 'qkv' : 'kv');
-    const own = () => this.network.blocks.project(takeAttentionRows(input, rows), slot, 'q').q;
-    return {...keys, q: q ?? own(), view: this.viewOf(keys.view, rows)};
+    const {input, projected, ...keys} = this.keysOfAll(index, slot, everyone ? 'qkv' : 'kv');
+    return {
+      ...keys,
+      projected: projected ?? this.queries(input, slot, rows),
+      view: this.viewOf(keys.view, rows),
+    };
   }
 
   private keysOfAll(index: number, slot: NetworkSlot, which: 'qkv' | 'kv') {
     const {blocks} = this.network;
     const input = blocks.attentionRows(this.x, slot);
-    const {q, k, v}: {q?: Columns; k: Columns; v: Columns} = blocks.project(input, slot, which);
-    return {input, q, ...this.keysAndValues(index, k, v, this.live)};
+    const found: Omit<ProjectedRows<'kv'>, 'q'> & {q?: Columns} = blocks.project(
+      input,
+      slot,
+      which,
+      this.placesOf(this.live),
+    );
+    const {q, zeroLogits} = found;
+    return {
+      input,
+      projected: q && {q, zeroLogits},
+      ...this.keysAndValues(index, found.k, found.v, this.live),
+    };
+  }
+
+  /** Queries of these rows. */
+  private queries(input: AttentionRows, slot: NetworkSlot, rows: readonly number[]) {
+    const all = this.placesOf(this.live);
+    const places = Int32Array.from(rows, (row) => all[row]!);
+    return this.network.blocks.project(takeAttentionRows(input, rows), slot, 'q', places);
   }
 
   /** What these rows see, out of what all see. */
@@ -137,8 +157,10 @@ export class TokenPass extends Pass {
   }
 
   /** For each of these rows, the keys it sees. */
-  private seen(rows: readonly number[]): number[] {
-    return rows.map((row) => this.allSeen[row]!);
+  private seen(index: number, rows: readonly number[]): number[] {
+    const window = this.windowOf(index);
+    const all = this.strands.flatMap((strand) => keysSeen(strand, window));
+    return rows.map((row) => all[row]!);
   }
 
   private record(rows: readonly number[], scores: Float64Array): void {

@@ -6,8 +6,8 @@ import {availableMemory} from '../../../src/engine/index.js';
 import {fittingBatch} from '../../../src/finetune/plan/run-plan.js';
 import {FIXTURES} from '../../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
-import {makeTinyModel, TOKENIZER} from '../../helpers/tiny-model.js';
-import {runScript} from '../../helpers/run-script.js';
+import {makeTinyModel, TOKENIZER} from '../../helpers/tiny.js';
+import {runScript} from '../../helpers/script.js';
 
 let temp: TempFolder;
 let native: boolean;

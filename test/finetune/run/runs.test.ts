@@ -11,7 +11,7 @@ import {RunFolder} from '../../../src/finetune/run/run-folder.js';
 import {expectClose, expectNormClose} from '../../helpers/close.js';
 import {FIXTURES} from '../../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
-import {makeTinyModel} from '../../helpers/tiny-model.js';
+import {makeTinyModel} from '../../helpers/tiny.js';
 
 let temp: TempFolder;
 let base: Omit<FinetuneOptions, 'output'>;

@@ -268,7 +268,7 @@ describe('a repo without a model', () => {
   it.each([
     [
       {'README.md': 'x'},
-      /^the model ann\/gpt2 has no config\.json at its top, so it is no GPT-2 or OPT checkpoint\.$/,
+      /^the model ann\/gpt2 has no config\.json at its top, so it is no checkpoint of a model\.$/,
     ],
     [{'model.gguf': 'y'}, /has no config\.json at its top.*\. Its "model\.gguf" is GGUF weights/],
     [
@@ -276,8 +276,8 @@ describe('a repo without a model', () => {
       /Its "adapter_config\.json" is an adapter/,
     ],
     [
-      {'config.json': '{"model_type": "llama"}', 'model.safetensors': ''},
-      /config\.json: .*"?llama"? is not supported/,
+      {'config.json': '{"model_type": "deepseek_v3"}', 'model.safetensors': ''},
+      /config\.json: .*"?deepseek_v3"? is not supported/,
     ],
     [{'onnx/config.json': '{}', 'onnx/model.safetensors': ''}, /has no config\.json at its top/],
     [{'config.json': CONFIG}, /^ann\/gpt2 is no checkpoint: it has neither/],

@@ -1,0 +1,58 @@
+import type {Tensor3D} from '@tensorflow/tfjs-core';
+import {beforeAll, describe, expect, it} from 'vitest';
+import {useEngine} from '../../src/index.js';
+import {causalAttention, causalMask, layerNorm, linear} from '../../src/ops/index.js';
+import {evaluate, values, type Op} from '../helpers/compare.js';
+import {describeFusedOperations} from '../helpers/fused-cases.js';
+
+// Tensors are made before an engine is chosen for them.
+beforeAll(async () => {
+  await useEngine({engine: 'cpu'});
+});
+
+describeFusedOperations({engine: 'native', threads: 2});
+
+describe('the same bits', () => {
+  const [B, T, H, d] = [3, 50, 2, 20];
+  const layer: Op = (x, wq, zeroKey, up, g) => {
+    const qkv = linear(layerNorm(x as Tensor3D, {weight: g, bias: g}, 1e-5), wq, null, 'io');
+    const mixed = causalAttention({qkv}, {heads: H, scale: 0.2, zeroKey, mask: causalMask(x.shape[1]!, 1)});
+    return linear(mixed, up, null, 'io', 'gelu_new');
+  };
+  const shapes = [[B, T, H * d], [H * d, 3 * H * d], [H, d], [H * d, 77], [H * d]];
+  const inputs = shapes.map((shape, i) => ({
+    shape,
+    values: values(
+      shape.reduce((n, s) => n * s, 1),
+      i + 1,
+    ),
+  }));
+
+  it('on 1, 2 and 3 threads, and every time', async () => {
+    const [first, ...others] = [
+      await evaluate({engine: 'native', threads: 1}, layer, inputs),
+      await evaluate({engine: 'native', threads: 2}, layer, inputs),
+      await evaluate({engine: 'native', threads: 3}, layer, inputs),
+      await evaluate({engine: 'native', threads: 3}, layer, inputs),
+    ];
+    for (const other of others) expect(other).toEqual(first);
+    expect(first.every((array) => array.some((value) => value !== 0))).toBe(true);
+  });
+
+  it('for a row alone, in company, and with padding after it', async () => {
+    const engine = {engine: 'native', threads: 2};
+    const [x, ...weights] = inputs as [(typeof inputs)[0], ...typeof inputs];
+    const [together] = await evaluate(engine, layer, inputs);
+    const width = together!.length / (B * T);
+    for (const [row, tokens] of [
+      [0, T],
+      [2, T],
+      [1, 31],
+    ] as const) {
+      const start = row * T * H * d;
+      const alone = {shape: [1, tokens, H * d], values: x.values.slice(start, start + tokens * H * d)};
+      const [value] = await evaluate(engine, layer, [alone, ...weights]);
+      expect(value).toEqual(together!.slice(row * T * width, (row * T + tokens) * width));
+    }
+  });
+});
