@@ -12,7 +12,7 @@ const mayImport = {
   // Options as data: the bottom of the house, under every library that has some.
   options: [],
   files: [],
-  checkpoint: ['files'],
+  checkpoint: ['options', 'files'],
   engine: ['options'],
   tokenizer: ['files'],
   // Every command takes a model by its name on the Hub and many run it: what that means is said once, in src/ui.

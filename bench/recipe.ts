@@ -48,7 +48,7 @@ const RECIPES: Record<string, Recipe> = {
   zeros: {layout: 'ztt', init: {zeroInit: 'zeros'}},
   'aligned 4': {layout: 'ztt', init: {zeroInit: 'aligned'}},
   'margin 0': {layout: 'ztt', init: ALIGNED, training: {exitMargin: 0}},
-  'by row': {layout: 'ztt', init: ALIGNED, training: {exitObjective: 'row'}},
+  'by row': {layout: 'ztt', init: ALIGNED, training: {exitObjective: 'sequence'}},
   'keys x 1': {layout: 'ztt', init: ALIGNED, training: {lrMult: ['zero-keys=1']}},
   'no exit loss': {layout: 'ztt', init: ALIGNED, training: {exitLossWeight: 0}},
   '1-sqrt': {layout: 'ztt', init: ALIGNED, training: {cycleSchedule: 'curriculum'}},

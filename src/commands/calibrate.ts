@@ -1,23 +1,8 @@
 import type {Calibration} from '../model/index.js';
 import {UsageError} from '../errors.js';
-import {ENGINES} from '../engine/index.js';
-import {EXIT_GRANULARITIES, EXIT_SCORES} from '../model/index.js';
-import {
-  BaseCommand,
-  dropFlag,
-  engineFlags,
-  exitFlags,
-  exitOptions,
-  facts,
-  format,
-  granularityFlag,
-  modelArg,
-  someText,
-  table,
-  taskFlags,
-  threadsFlag,
-  type Column,
-} from '../ui/index.js';
+import {THREADED_ENGINE_OPTIONS} from '../engine/options.js';
+import {CALIBRATE_OPTIONS} from '../eval/options.js';
+import {BaseCommand, type Column, facts, flagsOf, format, modelArg, optionsOf, table} from '../ui/index.js';
 
 /** `ztt calibrate`: choose a model's threshold, and keep what others give. */
 export default class Calibrate extends BaseCommand {
@@ -36,18 +21,7 @@ export default class Calibrate extends BaseCommand {
     model: modelArg({description: "A ZTT model's folder.", required: true}),
   };
 
-  static override flags = {
-    ...taskFlags,
-    'max-drop': dropFlag,
-    budget: someText({
-      description: "Compute to meet: as a multiple of the source's, or in FLOPs a token, as 8.5M.",
-      helpValue: 'B',
-    }),
-    ...exitFlags(EXIT_SCORES),
-    'exit-granularity': granularityFlag(EXIT_GRANULARITIES),
-    ...engineFlags(ENGINES),
-    threads: threadsFlag,
-  };
+  static override flags = {...flagsOf(CALIBRATE_OPTIONS), ...flagsOf(THREADED_ENGINE_OPTIONS)};
 
   override async run(): Promise<Calibration> {
     const {args, flags} = await this.parse(Calibrate);
@@ -62,18 +36,16 @@ export default class Calibrate extends BaseCommand {
         `calibrate writes into a model's folder, and ${text} is none; bring it into one first: ztt pull ${text} --output DIR`,
       );
     }
-    const {engine, device, threads} = flags;
-    const {folder, model, tokenizer} = await this.loadModel(args.model.path, {engine, device, threads});
+    const {folder, model, tokenizer} = await this.loadModel(
+      args.model.path,
+      optionsOf(THREADED_ENGINE_OPTIONS, flags),
+    );
     const progress = await this.progress({title: 'Reading tasks'});
     let begun = false;
     const calibration = await calibrate(model, tokenizer, {
+      ...optionsOf(CALIBRATE_OPTIONS, flags),
       tasks: flags.tasks,
       taskData: this.taskData(flags['task-data'], progress, signal),
-      limit: flags.limit,
-      maxDrop: flags['max-drop'],
-      budget: flags.budget,
-      ...exitOptions(flags),
-      exitGranularity: flags['exit-granularity'],
       onProgress: (done, total) => {
         if (!begun) progress.begin('Calibrating', format.count);
         begun = true;

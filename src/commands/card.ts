@@ -1,6 +1,7 @@
 import {Args} from '@oclif/core';
 import {UnsupportedError} from '../errors.js';
-import {BaseCommand, cardFlags, cardOptions} from '../ui/index.js';
+import {CARD_OPTIONS} from '../card/options.js';
+import {BaseCommand, flagsOf, optionsOf} from '../ui/index.js';
 
 /** The result of `ztt card`. */
 interface CardReport {
@@ -27,7 +28,7 @@ export default class Card extends BaseCommand {
     repo: Args.string({description: 'The repo it is for: user/name.', required: true, ignoreStdin: true}),
   };
 
-  static override flags = cardFlags;
+  static override flags = flagsOf(CARD_OPTIONS);
 
   override async run(): Promise<CardReport> {
     const {args, flags} = await this.parse(Card);
@@ -38,7 +39,7 @@ export default class Card extends BaseCommand {
       import('../files/index.js'),
     ]);
     const {id: repo} = parseRepoId(args.repo);
-    const card = await makeCard({folder: args.dir, repo, ...cardOptions(flags)});
+    const card = await makeCard({folder: args.dir, repo, ...optionsOf(CARD_OPTIONS, flags)});
     if (card === null) {
       throw new UnsupportedError(
         `${args.dir} is no ZTT model, and its files do not tell how it was made; write its README.md by hand.`,

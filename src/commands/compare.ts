@@ -1,25 +1,40 @@
-import {Flags} from '@oclif/core';
 import type {Comparison, TimedPlan, TrainingBudget} from '../compare/index.js';
 import {AXIS_NAMES, parseAxis} from '../compare/index.js';
-import {ENGINES} from '../engine/index.js';
-import {LAYOUTS} from '../model/index.js';
+import {COMPARE_OPTIONS} from '../compare/options.js';
+import {MODEL_FORMS, type OptionTable} from '../options/index.js';
 import {
   BaseCommand,
   comparisonTable,
-  dataFlags,
-  engineFlags,
+  flagsOf,
   format,
-  MODEL_FORMS,
   modelArg,
-  optionalTaskFlags,
+  optionsOf,
   parseWithConfig,
   planTable,
-  realNumber,
-  someText,
-  threadsFlag,
-  thresholdsFlag,
-  wholeNumber,
 } from '../ui/index.js';
+
+/** What varies, which the command reads. */
+const CELL_OPTIONS = {
+  cycles: {kind: 'text', help: 'Short for --axis cycles=', placeholder: 'N,N', group: 'CELLS'},
+  axis: {
+    kind: 'text',
+    list: 'again',
+    help: 'An option of convert, finetune or eval and its values; one value is given to all, several make a row each',
+    more: 'Values that are lists join them with +.',
+    placeholder: 'NAME=V,V',
+    group: 'CELLS',
+  },
+} as const satisfies OptionTable;
+
+/** Where flags come from, and whether anything is done. */
+const CONFIGURED_OPTIONS = {
+  config: {
+    kind: 'text',
+    help: 'A YAML file of flags by name, and `source`; the command line wins',
+    placeholder: 'FILE',
+  },
+  'dry-run': {kind: 'switch', help: 'Print the plan: cells, compute, disk and memory; train nothing'},
+} as const satisfies OptionTable;
 
 /** `ztt compare`: the paper's experiment. */
 export default class Compare extends BaseCommand {
@@ -63,106 +78,9 @@ export default class Compare extends BaseCommand {
   };
 
   static override flags = {
-    output: someText({
-      char: 'o',
-      description: "The comparison's folder; what it has already is not done again.",
-      helpValue: 'DIR',
-      required: true,
-    }),
-    data: dataFlags.data,
-    'held-out-data': dataFlags['held-out-data'],
-    layouts: Flags.option({
-      description: 'Layouts to compare; all unless given. vanilla is always among them.',
-      helpGroup: 'CELLS',
-      options: LAYOUTS,
-      multiple: true,
-      multipleNonGreedy: true,
-      delimiter: ',',
-    })(),
-    cycles: someText({
-      description: 'Short for --axis cycles=.',
-      helpGroup: 'CELLS',
-      helpValue: 'N,N',
-    }),
-    axis: someText({
-      description:
-        'An option of convert, finetune or eval and its values; one value is given to all, several make a row each. Values that are lists join them with +.',
-      helpGroup: 'CELLS',
-      helpValue: 'NAME=V,V',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
-    seeds: wholeNumber({
-      description: 'Seeds of zero keys, of the order of the data and of what is held out; 1 unless given.',
-      helpGroup: 'CELLS',
-      helpValue: 'N,N',
-      min: 0,
-      max: 2 ** 31 - 1,
-      multiple: true,
-      multipleNonGreedy: true,
-      delimiter: ',',
-    }),
-    steps: wholeNumber({
-      description: 'Train every model for so many steps.',
-      helpGroup: 'BUDGET',
-      min: 1,
-      max: 1e9,
-      exactlyOne: ['steps', 'train-tokens', 'train-flops'],
-    }),
-    'train-tokens': realNumber({
-      description: 'Train every model on so many tokens, as 1e6.',
-      helpGroup: 'BUDGET',
-      from: 1,
-      max: 1e18,
-    }),
-    'train-flops': realNumber({
-      description: 'Train every model for so many FLOPs, as 1e15: deeper ones take fewer steps.',
-      helpGroup: 'BUDGET',
-      from: 1,
-      max: 1e30,
-    }),
-    'save-every': wholeNumber({
-      description: 'Steps between checkpoints, which is what a kill can lose; 100 unless given.',
-      helpGroup: 'BUDGET',
-      min: 1,
-      max: 1e9,
-    }),
-    ...optionalTaskFlags,
-    threshold: thresholdsFlag,
-    'learn-threshold': realNumber({
-      description:
-        'Also learn the exits of ztt, on training data and with the weights as they are: a row for each penalty, in nats a token that compute of one source is worth.',
-      helpValue: 'X,X',
-      above: 0,
-      max: 1000,
-      multiple: true,
-      multipleNonGreedy: true,
-      delimiter: ',',
-    }),
-    'exit-share': realNumber({
-      description:
-        'Also choose thresholds of ztt by share: a row for each share of the training text that is to exit early.',
-      helpValue: 'X,X',
-      above: 0,
-      below: 1,
-      multiple: true,
-      multipleNonGreedy: true,
-      delimiter: ',',
-    }),
-    jobs: wholeNumber({
-      description: 'Models at a time; as many as there are cores and memory for, unless given.',
-      min: 1,
-      max: 1000,
-    }),
-    'dry-run': Flags.boolean({
-      description: 'Print the plan: cells, compute, disk and memory; train nothing.',
-    }),
-    config: someText({
-      description: 'A YAML file of flags by name, and `source`; the command line wins.',
-      helpValue: 'FILE',
-    }),
-    ...engineFlags(ENGINES),
-    threads: threadsFlag,
+    ...flagsOf(COMPARE_OPTIONS),
+    ...flagsOf(CELL_OPTIONS),
+    ...flagsOf(CONFIGURED_OPTIONS),
   };
 
   override async run(): Promise<Comparison | TimedPlan> {
@@ -182,25 +100,14 @@ export default class Compare extends BaseCommand {
     const cycles = flags.cycles === undefined ? [] : [`cycles=${flags.cycles}`];
     let training = false;
     const options = {
+      ...optionsOf(COMPARE_OPTIONS, flags),
       source: path,
       sourceName: args.source.text,
       output: flags.output,
       data: flags.data,
       budget,
-      layouts: flags.layouts,
       axes: [...cycles, ...(flags.axis ?? [])].map(parseAxis),
-      seeds: flags.seeds,
-      tasks: flags.tasks,
-      taskFolder: flags['task-data'],
-      limit: flags.limit,
-      thresholds: flags.threshold,
-      penalties: flags['learn-threshold'],
-      exitShares: flags['exit-share'],
       training: {heldOutData: flags['held-out-data'], saveEvery: flags['save-every']},
-      jobs: flags.jobs,
-      engine: flags.engine,
-      device: flags.device,
-      threads: flags.threads,
       onData: (_: string, done: number, total: number) => progress.update(done, total),
       onNote: (line: string) => this.note(line),
       onProgress: (done: number, total: number, running: readonly string[]) => {

@@ -1,30 +1,22 @@
-import {Flags} from '@oclif/core';
-import {
-  CAST_DTYPES,
-  VERIFY_LEVELS,
-  type ConversionPlan,
-  type ConversionSummary,
-  type ConvertPhase,
-  type ConvertReport,
-  type Origin,
+import type {
+  ConversionPlan,
+  ConversionSummary,
+  ConvertPhase,
+  ConvertReport,
+  Origin,
 } from '../convert/index.js';
-import {ENGINES} from '../engine/index.js';
-import {LAYOUTS, SHARES, ZERO_INITS} from '../model/index.js';
+import {CONVERT_OPTIONS} from '../convert/options.js';
+import {MODEL_FORMS, type OptionTable} from '../options/index.js';
 import {
   BaseCommand,
-  byteSize,
-  engineFlags,
   facts,
-  forceFlag,
+  flagsOf,
   format,
   layoutOf,
-  MODEL_FORMS,
   modelArg,
-  outputFlag,
+  optionsOf,
   proofFacts,
-  realNumber,
   table,
-  wholeNumber,
 } from '../ui/index.js';
 
 const PHASES: Record<ConvertPhase, string> = {
@@ -32,6 +24,11 @@ const PHASES: Record<ConvertPhase, string> = {
   verifying: 'Reading back',
   comparing: 'Comparing predictions',
 };
+
+/** Of the command alone. */
+const DRY_RUN = {
+  'dry-run': {kind: 'switch', help: 'Print what would be done, from headers alone, and write nothing'},
+} as const satisfies OptionTable;
 
 /** `ztt convert`: a source checkpoint to a layout. */
 export default class Convert extends BaseCommand {
@@ -81,104 +78,13 @@ export default class Convert extends BaseCommand {
     }),
   };
 
-  static override flags = {
-    output: outputFlag,
-    layout: Flags.option({
-      description: 'How the layers are arranged; ztt unless given.',
-      helpGroup: 'LAYOUT',
-      options: LAYOUTS,
-    })(),
-    cycles: wholeNumber({
-      description:
-        'Times the middle layers run; 2 unless given, or as many as keep the depth where --middle-layers makes fewer.',
-      helpGroup: 'LAYOUT',
-      min: 1,
-      max: 1000,
-    }),
-    head: wholeNumber({
-      description: 'First layers that run once; 1 for ztt and htc unless given.',
-      helpGroup: 'LAYOUT',
-      min: 0,
-      max: 10_000,
-    }),
-    tail: wholeNumber({
-      description: 'Last layers that run once; 1 for ztt and htc unless given.',
-      helpGroup: 'LAYOUT',
-      min: 0,
-      max: 10_000,
-    }),
-    'middle-layers': wholeNumber({
-      description: 'Middle layers to keep of the source; all unless given.',
-      helpGroup: 'LAYOUT',
-      helpValue: 'K',
-      min: 1,
-      max: 10_000,
-    }),
-    share: Flags.option({
-      description: 'How fewer middle layers are made of the source; stepwise unless given.',
-      helpGroup: 'LAYOUT',
-      options: SHARES,
-    })(),
-    'zero-init': Flags.option({
-      description:
-        'How the zero keys begin: normal (drawn by --seed), zeros, or aligned with the query bias.',
-      helpGroup: 'ZERO TOKENS',
-      options: ZERO_INITS,
-    })(),
-    'zero-init-beta': realNumber({
-      description:
-        'How far below 0 the zero logit of aligned keys is where a query is its bias; 4 unless given.',
-      helpGroup: 'ZERO TOKENS',
-      above: 0,
-      max: 1000,
-    }),
-    seed: wholeNumber({
-      description: 'Seed of normal zero keys; 0 unless given.',
-      helpGroup: 'ZERO TOKENS',
-      min: Number.MIN_SAFE_INTEGER,
-      max: Number.MAX_SAFE_INTEGER,
-    }),
-    dtype: Flags.option({
-      description: "Cast the parameters; the source's bytes stay unless given. Zero keys are always float32.",
-      helpGroup: 'WEIGHTS',
-      options: CAST_DTYPES,
-    })(),
-    'max-shard-size': byteSize({
-      description: 'Split the weights into files of at most this size; 5GB unless given.',
-      helpGroup: 'WEIGHTS',
-    }),
-    force: forceFlag,
-    'dry-run': Flags.boolean({
-      description: 'Print what would be done, from headers alone, and write nothing.',
-    }),
-    verify: Flags.option({
-      description:
-        'bytes (unless given): read every tensor back. logits: also load both models and compare what they predict. none: neither, and no certificate.',
-      helpGroup: 'PROOF',
-      options: VERIFY_LEVELS,
-    })(),
-    ...engineFlags(ENGINES),
-  };
+  static override flags = {...flagsOf(CONVERT_OPTIONS), ...flagsOf(DRY_RUN)};
 
   override async run(): Promise<ConvertReport | ConversionPlan> {
     const {args, flags} = await this.parse(Convert);
     const {convert, planConversion} = await import('../convert/index.js');
     const signal = this.interruptible('stopped; nothing was written.');
-    const options = {
-      output: flags.output,
-      force: flags.force,
-      layout: flags.layout,
-      cycles: flags.cycles,
-      head: flags.head,
-      tail: flags.tail,
-      middleLayers: flags['middle-layers'],
-      share: flags.share,
-      zeroInit: flags['zero-init'],
-      zeroInitBeta: flags['zero-init-beta'],
-      seed: flags.seed,
-      dtype: flags.dtype,
-      maxShardBytes: flags['max-shard-size'],
-    };
+    const options = {...optionsOf(CONVERT_OPTIONS, flags), output: flags.output};
     // A model that cannot be used is refused before gigabytes are downloaded.
     const opened = await this.openModel(args.source, signal);
     if (flags['dry-run'] || typeof opened.files !== 'string') {

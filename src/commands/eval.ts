@@ -1,36 +1,46 @@
 import {join} from 'node:path';
 import type {Companion, EvalOptions, EvalReport, Sample} from '../eval/index.js';
-import {ENGINES} from '../engine/index.js';
-import {EXIT_GRANULARITIES, EXIT_SCORES} from '../model/index.js';
-import {Flags} from '@oclif/core';
+import {THREADED_ENGINE_OPTIONS} from '../engine/options.js';
+import {EVAL_OPTIONS, TASK_NAMES} from '../eval/options.js';
+import {checkOptions, MODEL_FORMS, type OptionTable} from '../options/index.js';
 import {
   BaseCommand,
-  engineFlags,
-  exitFlags,
-  exitOptions,
-  format,
-  granularityFlag,
-  MODEL_FORMS,
-  modelArg,
-  parseWithConfig,
-  slotThresholdFlag,
-  slotThresholds,
-  someText,
-  table,
-  taskFlags,
-  thresholdsFlag,
-  threadsFlag,
-  wholeNumber,
   type Column,
+  flagsOf,
+  format,
+  modelArg,
+  optionsOf,
+  parseWithConfig,
+  table,
 } from '../ui/index.js';
+
+/** What is written, and where flags come from. */
+const WRITTEN_OPTIONS = {
+  output: {
+    kind: 'text',
+    short: 'o',
+    help: 'Also write the JSON results and an HTML report into this folder',
+    more: 'There an evaluation that was interrupted goes on when called again.',
+    placeholder: 'DIR',
+  },
+  'log-samples': {
+    kind: 'switch',
+    needs: {output: true},
+    help: 'Also write what came of each row into the folder',
+  },
+  config: {
+    kind: 'text',
+    help: 'A YAML file of flags by name, and `model`; the command line wins',
+    placeholder: 'FILE',
+  },
+} as const satisfies OptionTable;
 
 /** `ztt eval`: a model's results on tasks, and what they cost. */
 export default class Eval extends BaseCommand {
   static override summary =
     'Score a model on tasks, at full depth, with early exit and within budgets, and measure the cost.';
   static override description =
-    'A task is one of lambada_openai, lambada_standard, piqa, arc_easy, arc_challenge, hellaswag, winogrande, sciq, ' +
-    'openbookqa, boolq and wikitext, whose data the Hub has, or a .jsonl or .parquet file: rows with query, choices ' +
+    `A task is one of ${TASK_NAMES.join(', ')}, whose data the Hub has, or a .jsonl or .parquet file: rows with query, choices ` +
     'and gold are multiple choice, rows with text are last-word prediction, rows with page are rolling perplexity, ' +
     'or a synthetic one: p-hop, mod-add or brackets, as synthetic:p-hop?n=16&p=4&seed=1&rows=1000. Scores are those of lm-evaluation-harness.';
   static override examples = [
@@ -65,50 +75,15 @@ export default class Eval extends BaseCommand {
   };
 
   static override flags = {
-    ...taskFlags,
-    threshold: thresholdsFlag,
-    'slot-threshold': slotThresholdFlag({exclusive: ['budget']}),
-    budget: someText({
-      description:
-        "Compute to choose thresholds for: as a multiple of the source's, or in FLOPs a token, as 8.5M. They are the model's own calibration's, or chosen on the tasks' calibration splits.",
-      helpValue: 'B,B',
-      multiple: true,
-      multipleNonGreedy: true,
-      delimiter: ',',
-    }),
-    'calibration-limit': wholeNumber({
-      description: 'Rows of each calibration split to choose on, from the first; 200 unless given.',
-      min: 1,
-      max: 1e9,
-    }),
-    ...exitFlags(EXIT_SCORES),
-    'exit-granularity': granularityFlag(EXIT_GRANULARITIES),
-    time: wholeNumber({
-      description: 'Questions of each task to time at each threshold, in batches and alone; 16 unless given.',
-      min: 0,
-      max: 1e9,
-    }),
-    output: someText({
-      char: 'o',
-      description:
-        'Also write the JSON results and an HTML report into this folder. There an evaluation that was interrupted goes on when called again.',
-      helpValue: 'DIR',
-    }),
-    'log-samples': Flags.boolean({
-      description: 'Also write what came of each row into the folder.',
-      dependsOn: ['output'],
-    }),
-    config: someText({
-      description: 'A YAML file of flags by name, and `model`; the command line wins.',
-      helpValue: 'FILE',
-    }),
-    ...engineFlags(ENGINES),
-    threads: threadsFlag,
+    ...flagsOf(EVAL_OPTIONS),
+    ...flagsOf(WRITTEN_OPTIONS),
+    ...flagsOf(THREADED_ENGINE_OPTIONS),
   };
 
   override async run(): Promise<EvalReport> {
     const {args, flags} = await this.parseFlags();
-    const ownThresholds = slotThresholds(flags['slot-threshold']);
+    const given = optionsOf(EVAL_OPTIONS, flags);
+    checkOptions(WRITTEN_OPTIONS, optionsOf(WRITTEN_OPTIONS, flags));
     const signal = this.interruptible(
       flags.output
         ? 'stopped; no results were written yet, and the same command goes on from here.'
@@ -118,22 +93,14 @@ export default class Eval extends BaseCommand {
       await import('../eval/index.js');
     const {path} = await this.fetchModel(args.model, signal);
     const weights = flags.output ? await weightDigests(path) : {};
-    const {engine, device, threads} = flags;
-    const {model, tokenizer} = await this.loadModel(path, {engine, device, threads});
+    const {model, tokenizer} = await this.loadModel(path, optionsOf(THREADED_ENGINE_OPTIONS, flags));
     const progress = await this.progress({title: 'Reading tasks'});
     const logged: {task: string; threshold: number; samples: Sample[]}[] = [];
     let part: string | null = null;
     const options: EvalOptions = {
+      ...given,
       tasks: flags.tasks,
       taskData: this.taskData(flags['task-data'], progress, signal),
-      thresholds: flags.threshold,
-      slotThresholds: ownThresholds,
-      budgets: flags.budget,
-      limit: flags.limit,
-      calibrationLimit: flags['calibration-limit'],
-      ...exitOptions(flags),
-      exitGranularity: flags['exit-granularity'],
-      timedQuestions: flags.time,
       modelName: args.model.text,
       onProgress: (done, total, next) => {
         if (next !== part) progress.begin(`Evaluating ${next}`, format.count);

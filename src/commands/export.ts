@@ -1,15 +1,13 @@
-import {Flags} from '@oclif/core';
-import {EXPORT_DTYPES, type ExportReport} from '../export/index.js';
-import {
-  BaseCommand,
-  facts,
-  forceFlag,
-  format,
-  MODEL_FORMS,
-  modelArg,
-  outputFlag,
-  wholeNumber,
-} from '../ui/index.js';
+import type {ExportReport} from '../export/index.js';
+import {EXPORT_OPTIONS} from '../export/options.js';
+import {MODEL_FORMS, type OptionTable} from '../options/index.js';
+import {BaseCommand, facts, flagsOf, format, modelArg, optionsOf} from '../ui/index.js';
+
+/** Of the command alone. */
+const HOW_OPTIONS = {
+  onnx: {kind: 'switch', help: 'As ONNX, the one format there is: the same without it'},
+  'dry-run': {kind: 'switch', help: 'Only say what would be written'},
+} as const satisfies OptionTable;
 
 /** `ztt export`: a model for other runtimes. */
 export default class Export extends BaseCommand {
@@ -36,28 +34,13 @@ export default class Export extends BaseCommand {
     model: modelArg({description: `A ZTT model or a source checkpoint: ${MODEL_FORMS}.`, required: true}),
   };
 
-  static override flags = {
-    output: outputFlag,
-    onnx: Flags.boolean({description: 'As ONNX, the one format there is: the same without it.'}),
-    cycles: wholeNumber({
-      description: "Cycles of the middle layers that run; all of the model's unless given.",
-      min: 1,
-      max: 1000,
-    }),
-    dtype: Flags.option({
-      description: 'What weights and cache are, and is computed in; float32 unless given.',
-      options: EXPORT_DTYPES,
-    })(),
-    force: forceFlag,
-    'dry-run': Flags.boolean({description: 'Only say what would be written.'}),
-  };
+  static override flags = {...flagsOf(EXPORT_OPTIONS), ...flagsOf(HOW_OPTIONS)};
 
   override async run(): Promise<ExportReport> {
     const {args, flags} = await this.parse(Export);
     const {exportOnnx, planExport} = await import('../export/index.js');
     const signal = this.interruptible('stopped; nothing was written.');
-    const {output, force, cycles, dtype} = flags;
-    const options = {output, force, cycles, dtype};
+    const options = {...optionsOf(EXPORT_OPTIONS, flags), output: flags.output};
     // A model that cannot be used is refused before gigabytes are downloaded.
     const opened = await this.openModel(args.model, signal);
     if (flags['dry-run'] || typeof opened.files !== 'string') {

@@ -1,33 +1,33 @@
 import {access} from 'node:fs/promises';
 import {join} from 'node:path';
-import {Flags} from '@oclif/core';
-import {ENGINES} from '../engine/index.js';
 import type {FinetuneReport, RunPlan} from '../finetune/index.js';
+import {FOLDER_OPTIONS, RUN_OPTIONS} from '../finetune/options.js';
+import {MODEL_FORMS, type OptionTable} from '../options/index.js';
 import {
   BaseCommand,
-  distillFlags,
-  dataFlags,
-  engineFlags,
   facts,
+  flagsOf,
   format,
-  MODEL_FORMS,
   modelArg,
+  optionsOf,
   parseWithConfig,
   planFacts,
-  runFlags,
-  runOptions,
-  optimizerFlags,
-  optimizerOptions,
-  someText,
-  threadsFlag,
-  recipeFlags,
-  recipeOptions,
-  trainFlags,
-  trainOptions,
-  wholeNumber,
-  wholeNumberOrAuto,
   wordOf,
 } from '../ui/index.js';
+
+/** Where flags come from, and whether anything is done. */
+const CONFIGURED_OPTIONS = {
+  config: {
+    kind: 'text',
+    help: 'A YAML file of flags by name, and `model`; the command line wins',
+    more: "A run's own is in its config.yaml.",
+    placeholder: 'FILE',
+  },
+  'dry-run': {
+    kind: 'switch',
+    help: 'Print what the run would take, parameters, memory, FLOPs and disk, and do nothing',
+  },
+} as const satisfies OptionTable;
 
 /** The progress bar's title while data is read. */
 const READING = {checking: 'Checking the data', tokenising: 'Tokenising the data'};
@@ -85,61 +85,9 @@ export default class Finetune extends BaseCommand {
   };
 
   static override flags = {
-    output: someText({
-      char: 'o',
-      description: 'The run folder; it must not exist, or be empty, unless --resume.',
-      helpValue: 'DIR',
-      required: true,
-    }),
-    ...dataFlags,
-    config: someText({
-      description:
-        "A YAML file of flags by name, and `model`; the command line wins. A run's own is in its config.yaml.",
-      helpValue: 'FILE',
-    }),
-    resume: Flags.boolean({
-      description:
-        'Go on from the newest checkpoint in the run folder, with the flags of its config.yaml unless given.',
-    }),
-    'dry-run': Flags.boolean({
-      description: 'Print what the run would take, parameters, memory, FLOPs and disk, and do nothing.',
-    }),
-    steps: wholeNumber({
-      description: 'Optimiser steps; 200 unless given.',
-      helpGroup: 'TRAINING',
-      min: 1,
-      max: 1e9,
-    }),
-    'batch-size': wholeNumberOrAuto({
-      description:
-        'Sequences a micro-batch; 8 unless given. auto divides the sequences of a step, 8 times --accumulate, into micro-batches that fit the memory.',
-      helpGroup: 'TRAINING',
-      min: 1,
-      max: 1e6,
-    }),
-    'seq-len': wholeNumber({
-      description: 'Tokens a sequence; what the model takes, at most 256, unless given.',
-      helpGroup: 'TRAINING',
-      min: 2,
-      max: 1e7,
-    }),
-    seed: wholeNumber({
-      description: 'Seed of the order of the data and of dropout; 0 unless given.',
-      helpGroup: 'TRAINING',
-      min: -(2 ** 31),
-      max: 2 ** 31,
-    }),
-    'checkpoint-cycles': Flags.boolean({
-      description: 'Keep the activations of one cycle at a time: less memory, one more forward pass a step.',
-      helpGroup: 'TRAINING',
-    }),
-    ...trainFlags,
-    ...distillFlags,
-    ...recipeFlags,
-    ...optimizerFlags,
-    ...runFlags,
-    ...engineFlags(ENGINES),
-    threads: threadsFlag,
+    ...flagsOf(FOLDER_OPTIONS),
+    ...flagsOf(CONFIGURED_OPTIONS),
+    ...flagsOf(RUN_OPTIONS),
   };
 
   override async run(): Promise<FinetuneReport | RunPlan> {
@@ -149,29 +97,13 @@ export default class Finetune extends BaseCommand {
     const {path, name, revision} = await this.fetchModel(args.model, signal);
     const teacher = flags.teacher === undefined ? null : await this.fetchModel(flags.teacher, signal);
     const options = {
+      ...optionsOf(RUN_OPTIONS, flags),
+      ...optionsOf(FOLDER_OPTIONS, flags),
+      data: flags.data,
+      output: flags.output,
+      teacher: teacher?.path,
       model: path,
       source: revision === null ? undefined : {name, revision},
-      output: flags.output,
-      data: flags.data,
-      heldOut: flags['held-out'],
-      heldOutData: flags['held-out-data'],
-      isolateDocuments: flags['isolate-documents'],
-      steps: flags.steps,
-      batchSize: flags['batch-size'],
-      seqLen: flags['seq-len'],
-      ...trainOptions(flags),
-      teacher: teacher?.path,
-      distillWeight: flags['distill-weight'],
-      distillTemperature: flags['distill-temperature'],
-      ...recipeOptions(flags),
-      ...optimizerOptions(flags),
-      ...runOptions(flags),
-      seed: flags.seed,
-      resume: flags.resume,
-      checkpointCycles: flags['checkpoint-cycles'],
-      engine: flags.engine,
-      device: flags.device,
-      threads: flags.threads,
     };
     if (flags['dry-run']) {
       const plan = await planFinetune(options);

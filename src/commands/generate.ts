@@ -2,17 +2,8 @@ import {THREADED_ENGINE_OPTIONS} from '../engine/options.js';
 import {TOKEN_BUDGET_OPTIONS} from '../eval/options.js';
 import type {GeneratedToken, ModelConfig} from '../model/index.js';
 import {GENERATE_OPTIONS} from '../model/options.js';
-import {withDefaults, type OptionTable} from '../options/index.js';
-import {
-  BaseCommand,
-  DepthText,
-  flagsOf,
-  format,
-  MODEL_FORMS,
-  modelArg,
-  optionsOf,
-  showsColours,
-} from '../ui/index.js';
+import {MODEL_FORMS, withDefaults, type OptionTable} from '../options/index.js';
+import {BaseCommand, DepthText, flagsOf, format, modelArg, optionsOf, showsColours} from '../ui/index.js';
 
 /** The JSON document of `ztt generate --json`. */
 export interface Generated {

@@ -1,14 +1,6 @@
 import type {ModelDescription} from '../convert/index.js';
-import {
-  BaseCommand,
-  facts,
-  format,
-  layoutOf,
-  MODEL_FORMS,
-  modelArg,
-  proofFacts,
-  slotsOf,
-} from '../ui/index.js';
+import {MODEL_FORMS} from '../options/index.js';
+import {BaseCommand, facts, format, layoutOf, modelArg, proofFacts, slotsOf} from '../ui/index.js';
 
 /** `ztt info`: what a checkpoint is. */
 export default class Info extends BaseCommand {

@@ -1,20 +1,8 @@
-import {Flags} from '@oclif/core';
 import type {InitReport} from '../convert/index.js';
-import {LETTER_TOKENIZER} from '../synthetic/index.js';
-import {LAYOUTS} from '../model/index.js';
-import {
-  BaseCommand,
-  facts,
-  format,
-  layoutOf,
-  MODEL_FORMS,
-  outputFlag,
-  someText,
-  wholeNumber,
-} from '../ui/index.js';
-
-const size = (description: string, min: number, max: number) =>
-  wholeNumber({description, helpGroup: 'GPT-2 SIZES', min, max, exclusive: ['base-config']});
+import {INIT_OPTIONS} from '../convert/options.js';
+import {SIZE_OPTIONS} from '../model/options.js';
+import {LETTER_TOKENIZER} from '../synthetic/options.js';
+import {BaseCommand, facts, flagsOf, format, layoutOf, optionsOf} from '../ui/index.js';
 
 /** `ztt init`: a random model of any layout. */
 export default class Init extends BaseCommand {
@@ -40,79 +28,25 @@ export default class Init extends BaseCommand {
     },
   ];
 
-  static override flags = {
-    'base-config': someText({
-      description: `A config.json of a family that ztt reads, or a model that has one: ${MODEL_FORMS}. Or give sizes.`,
-      helpValue: 'FILE|MODEL',
-    }),
-    output: outputFlag,
-    tokenizer: someText({
-      description:
-        'A model whose tokenizer is taken, or synthetic:letters, made for the synthetic tasks; its vocabulary goes ' +
-        'into the config. Default: that of --base-config.',
-      helpValue: 'MODEL',
-    }),
-    layers: size('Layers; 12 unless given.', 1, 10_000),
-    width: size('Width; 768 unless given.', 1, 1_000_000),
-    heads: size('Attention heads; as many as make each about 64 wide unless given.', 1, 1_000_000),
-    positions: size('Longest input in tokens; 1024 unless given.', 2, 10_000_000),
-    layout: Flags.option({
-      description: 'How the layers are arranged; ztt unless given.',
-      helpGroup: 'LAYOUT',
-      options: LAYOUTS,
-    })(),
-    cycles: wholeNumber({
-      description: 'Times the middle layers run; 2 unless given.',
-      helpGroup: 'LAYOUT',
-      min: 1,
-      max: 1000,
-    }),
-    head: wholeNumber({
-      description: 'First layers that run once; 1 for ztt and htc unless given.',
-      helpGroup: 'LAYOUT',
-      min: 0,
-      max: 10_000,
-    }),
-    tail: wholeNumber({
-      description: 'Last layers that run once; 1 for ztt and htc unless given.',
-      helpGroup: 'LAYOUT',
-      min: 0,
-      max: 10_000,
-    }),
-    'zero-init': Flags.option({
-      description: 'How the zero keys begin; normal unless given.',
-      helpGroup: 'LAYOUT',
-      options: ['normal', 'zeros'] as const,
-    })(),
-    seed: wholeNumber({
-      description: 'Seed of all random values; 0 unless given.',
-      min: Number.MIN_SAFE_INTEGER,
-      max: Number.MAX_SAFE_INTEGER,
-    }),
-  };
+  static override flags = {...flagsOf(INIT_OPTIONS), ...flagsOf(SIZE_OPTIONS)};
 
   override async run(): Promise<InitReport> {
     const {flags} = await this.parse(Init);
     const {init} = await import('../convert/index.js');
     const signal = this.interruptible('stopped; nothing was written.');
-    const {layers, width, heads, positions} = flags;
-    const sized = [layers, width, heads, positions].some((value) => value !== undefined);
+    const sizes = optionsOf(SIZE_OPTIONS, flags);
+    const sized = Object.values(sizes).some((value) => value !== undefined);
     const given = flags['base-config'];
     const baseConfig = given && (await this.folderOf(given, signal));
     const ownTokenizer = flags.tokenizer !== undefined && flags.tokenizer !== LETTER_TOKENIZER;
     const tokenizer = ownTokenizer ? await this.folderOf(flags.tokenizer!, signal) : flags.tokenizer;
     const progress = await this.progress({title: 'Making', amount: format.bytes});
     const report = await init({
-      baseConfig,
-      sizes: sized ? {layers, width, heads, positions} : undefined,
+      ...optionsOf(INIT_OPTIONS, flags),
       output: flags.output,
+      baseConfig,
+      sizes: sized ? sizes : undefined,
       tokenizer,
-      layout: flags.layout,
-      cycles: flags.cycles,
-      head: flags.head,
-      tail: flags.tail,
-      zeroInit: flags['zero-init'],
-      seed: flags.seed,
       onProgress: (done, total) => progress.update(done, total),
       signal,
     });

@@ -1,5 +1,7 @@
 import type {MergeReport} from '../convert/index.js';
-import {BaseCommand, facts, format, MODEL_FORMS, modelArg, outputFlag} from '../ui/index.js';
+import {MERGE_OPTIONS} from '../convert/options.js';
+import {MODEL_FORMS} from '../options/index.js';
+import {BaseCommand, facts, flagsOf, format, modelArg} from '../ui/index.js';
 
 /** `ztt merge`: LoRA matrices into the weights. */
 export default class Merge extends BaseCommand {
@@ -19,7 +21,7 @@ export default class Merge extends BaseCommand {
     model: modelArg({description: `A ZTT model with LoRA matrices: ${MODEL_FORMS}.`, required: true}),
   };
 
-  static override flags = {output: outputFlag};
+  static override flags = flagsOf(MERGE_OPTIONS);
 
   override async run(): Promise<MergeReport> {
     const {args, flags} = await this.parse(Merge);

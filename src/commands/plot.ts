@@ -1,6 +1,7 @@
 import {Args} from '@oclif/core';
 import type {PlotReport} from '../finetune/index.js';
-import {BaseCommand, someText} from '../ui/index.js';
+import {PLOT_OPTIONS} from '../finetune/options.js';
+import {BaseCommand, flagsOf} from '../ui/index.js';
 
 /** `ztt plot`: a run's metrics as a page. */
 export default class Plot extends BaseCommand {
@@ -24,14 +25,7 @@ export default class Plot extends BaseCommand {
     }),
   };
 
-  static override flags = {
-    output: someText({
-      char: 'o',
-      description: 'The .html file to write; one that is there is replaced.',
-      helpValue: 'FILE.html',
-      required: true,
-    }),
-  };
+  static override flags = flagsOf(PLOT_OPTIONS);
 
   override async run(): Promise<PlotReport> {
     const {argv, flags} = await this.parse(Plot);

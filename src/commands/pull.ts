@@ -1,6 +1,7 @@
 import {Args} from '@oclif/core';
 import type {PullReport} from '../hub/index.js';
-import {BaseCommand, forceFlag, format, outputFlag, table} from '../ui/index.js';
+import {PULL_OPTIONS} from '../hub/options.js';
+import {BaseCommand, flagsOf, format, table} from '../ui/index.js';
 
 /** `ztt pull`: a model of the Hub to a folder. */
 export default class Pull extends BaseCommand {
@@ -21,10 +22,7 @@ export default class Pull extends BaseCommand {
     }),
   };
 
-  static override flags = {
-    output: outputFlag,
-    force: forceFlag,
-  };
+  static override flags = flagsOf(PULL_OPTIONS);
 
   override async run(): Promise<PullReport> {
     const {args, flags} = await this.parse(Pull);

@@ -1,6 +1,9 @@
-import {Args, Flags} from '@oclif/core';
+import {Args} from '@oclif/core';
 import type {PushPhase, PushProgress, PushReport} from '../hub/index.js';
-import {BaseCommand, cardFlags, cardOptions, format, someText, table, type Progress} from '../ui/index.js';
+import {CARD_OPTIONS} from '../card/options.js';
+import {PUSH_OPTIONS} from '../hub/options.js';
+import type {OptionTable} from '../options/index.js';
+import {BaseCommand, flagsOf, format, optionsOf, type Progress, table} from '../ui/index.js';
 
 const PHASES: Record<PushPhase, string> = {
   checking: 'Checking',
@@ -10,6 +13,16 @@ const PHASES: Record<PushPhase, string> = {
   committing: 'Committing',
   verifying: 'Verifying',
 };
+
+/** Whether a card is made. */
+const MADE_OPTIONS = {
+  card: {
+    kind: 'switch',
+    deniable: true,
+    default: true,
+    help: "Make the model card, in the folder's README.md, before it is pushed",
+  },
+} as const satisfies OptionTable;
 
 /** `ztt push`: a model to the Hub. */
 export default class Push extends BaseCommand {
@@ -47,44 +60,20 @@ export default class Push extends BaseCommand {
     }),
   };
 
-  static override flags = {
-    private: Flags.boolean({description: 'Create the repo private; refuse one that is public.'}),
-    revision: someText({
-      description: 'The branch to push to, made from main if there is none; or refs/pr/N.',
-      helpValue: 'BRANCH',
-    }),
-    'create-pr': Flags.boolean({description: 'Propose the push in a new pull request; nothing is created.'}),
-    message: someText({
-      char: 'm',
-      description: "The commit's title; further lines are its description.",
-      helpValue: 'TEXT',
-    }),
-    ...cardFlags,
-    card: Flags.boolean({
-      description: "Make the model card, in the folder's README.md, before it is pushed.",
-      allowNo: true,
-      default: true,
-    }),
-    'dry-run': Flags.boolean({
-      description: 'Only list the files and print the card; the Hub is not reached.',
-    }),
-  };
+  static override flags = {...flagsOf(PUSH_OPTIONS), ...flagsOf(CARD_OPTIONS), ...flagsOf(MADE_OPTIONS)};
 
   override async run(): Promise<PushReport> {
     const {args, flags} = await this.parse(Push);
     const [{push}, {makeCard}] = await Promise.all([import('../hub/index.js'), import('../card/index.js')]);
     const {dir: folder, repo} = args;
     const addFiles = async (remote: string | null) =>
-      (await makeCard({folder, repo, ...cardOptions(flags), remote})) ?? new Map<string, string>();
+      (await makeCard({folder, repo, ...optionsOf(CARD_OPTIONS, flags), remote})) ??
+      new Map<string, string>();
     const progress = await this.progress({title: PHASES.checking, amount: format.bytes});
     const report = await push({
       dir: folder,
       repo,
-      private: flags.private,
-      revision: flags.revision,
-      createPr: flags['create-pr'],
-      message: flags.message,
-      dryRun: flags['dry-run'],
+      ...optionsOf(PUSH_OPTIONS, flags),
       addFiles: flags.card ? addFiles : undefined,
       onProgress: (event) => show(event, progress),
       onNote: (line) => progress.note(line),

@@ -1,17 +1,7 @@
-import {Flags} from '@oclif/core';
 import type {RevertReport} from '../convert/index.js';
-import {ENGINES} from '../engine/index.js';
-import {
-  BaseCommand,
-  byteSize,
-  engineFlags,
-  facts,
-  forceFlag,
-  format,
-  MODEL_FORMS,
-  modelArg,
-  outputFlag,
-} from '../ui/index.js';
+import {REVERT_OPTIONS} from '../convert/options.js';
+import {MODEL_FORMS} from '../options/index.js';
+import {BaseCommand, facts, flagsOf, format, modelArg, optionsOf} from '../ui/index.js';
 
 /** `ztt revert`: a converted model back to a plain checkpoint. */
 export default class Revert extends BaseCommand {
@@ -40,18 +30,7 @@ export default class Revert extends BaseCommand {
     model: modelArg({description: `A ZTT model: ${MODEL_FORMS}.`, required: true}),
   };
 
-  static override flags = {
-    output: outputFlag,
-    force: forceFlag,
-    'max-shard-size': byteSize({
-      description: 'Split the weights into files of at most this size; 5GB unless given.',
-    }),
-    unroll: Flags.boolean({description: 'Write cycles out as layers.'}),
-    'drop-zero-tokens': Flags.boolean({
-      description: 'Leave the zero tokens out, which changes what the model computes.',
-    }),
-    ...engineFlags(ENGINES),
-  };
+  static override flags = flagsOf(REVERT_OPTIONS);
 
   override async run(): Promise<RevertReport> {
     const {args, flags} = await this.parse(Revert);
@@ -60,14 +39,9 @@ export default class Revert extends BaseCommand {
     const {path} = await this.fetchModel(args.model, signal);
     const progress = await this.progress({title: 'Reverting', amount: format.bytes});
     const report = await revert({
-      model: path,
+      ...optionsOf(REVERT_OPTIONS, flags),
       output: flags.output,
-      force: flags.force,
-      maxShardBytes: flags['max-shard-size'],
-      unroll: flags.unroll,
-      dropZeroTokens: flags['drop-zero-tokens'],
-      engine: flags.engine,
-      device: flags.device,
+      model: path,
       onProgress: (done, total) => progress.update(done, total),
       signal,
     });

@@ -1,60 +1,29 @@
 import {UsageError} from '../errors.js';
-import {EXIT_GRANULARITIES, EXIT_SCORES, hasHeadAndTail, hasZeroTokens, type Layout} from '../model/index.js';
+import {MODEL_OPTIONS} from '../convert/options.js';
+import {RUN_OPTIONS} from '../finetune/options.js';
+import {hasHeadAndTail, hasZeroTokens, type Layout} from '../model/index.js';
+import {EXIT_OPTIONS, GRANULARITY_OPTIONS} from '../model/options.js';
+import {keyOf, parseValue, type AxisNeeds, type Option, type OptionTable} from '../options/index.js';
 
 /** Where an option belongs: to a conversion, to training, or to when rows exit as they are scored. */
 export type Stage = 'convert' | 'train' | 'exits';
 
-/** What a layout must have for an option to mean anything. */
-type Needs = 'nothing' | 'cycles' | 'ends' | 'zero tokens';
-
 interface AxisKind {
   stage: Stage;
-  needs: Needs;
-  /** `words` is a list, its members joined by +; an array has all that there are. */
-  value: 'word' | 'number' | 'words' | readonly string[];
+  option: Option & {axis: AxisNeeds};
 }
 
-const axis = (stage: Stage, value: AxisKind['value'], needs: Needs = 'nothing'): AxisKind => ({
-  stage,
-  needs,
-  value,
-});
+const axesOf = (stage: Stage, table: OptionTable): [name: string, axis: AxisKind][] =>
+  Object.entries(table).flatMap(([name, {axis, ...option}]) =>
+    axis === undefined ? [] : [[name, {stage, option: {...option, axis} as AxisKind['option']}]],
+  );
 
 /** What can be varied, by the names of the flags of `ztt convert`, `ztt finetune` and `ztt eval`. */
-const AXES: Record<string, AxisKind> = {
-  cycles: axis('convert', 'number', 'cycles'),
-  'middle-layers': axis('convert', 'number', 'cycles'),
-  share: axis('convert', 'word', 'cycles'),
-  head: axis('convert', 'number', 'ends'),
-  tail: axis('convert', 'number', 'ends'),
-  'zero-init': axis('convert', 'word', 'zero tokens'),
-  'zero-init-beta': axis('convert', 'number', 'zero tokens'),
-  train: axis('train', 'word'),
-  'lora-rank': axis('train', 'number'),
-  'lora-alpha': axis('train', 'number'),
-  'lora-per': axis('train', 'word', 'cycles'),
-  lr: axis('train', 'number'),
-  'lr-schedule': axis('train', 'word'),
-  warmup: axis('train', 'number'),
-  'weight-decay': axis('train', 'number'),
-  'clip-norm': axis('train', 'number'),
-  'batch-size': axis('train', 'number'),
-  accumulate: axis('train', 'number'),
-  'seq-len': axis('train', 'number'),
-  'lr-mult': axis('train', 'words'),
-  'cycle-schedule': axis('train', 'word', 'cycles'),
-  'curriculum-shape': axis('train', 'word', 'cycles'),
-  'curriculum-share': axis('train', 'number', 'cycles'),
-  'exit-loss-weight': axis('train', 'number', 'cycles'),
-  'exit-objective': axis('train', 'word', 'zero tokens'),
-  'exit-objective-weight': axis('train', 'number', 'zero tokens'),
-  'exit-objective-warmup': axis('train', 'number', 'zero tokens'),
-  'exit-margin': axis('train', 'number', 'zero tokens'),
-  'exit-score': axis('exits', EXIT_SCORES, 'zero tokens'),
-  'exit-from-cycle': axis('exits', 'number', 'zero tokens'),
-  'exit-granularity': axis('exits', EXIT_GRANULARITIES, 'zero tokens'),
-  'max-cycles': axis('exits', 'number', 'cycles'),
-};
+const AXES: Record<string, AxisKind> = Object.fromEntries([
+  ...axesOf('convert', MODEL_OPTIONS),
+  ...axesOf('train', RUN_OPTIONS),
+  ...axesOf('exits', {...EXIT_OPTIONS, ...GRANULARITY_OPTIONS}),
+]);
 
 export const AXIS_NAMES: readonly string[] = Object.keys(AXES);
 
@@ -89,32 +58,24 @@ export const stageOf = (axis: string): Stage => AXES[axis]!.stage;
 
 /** Whether an option means anything for a layout: a zero token's initialisation means nothing without zero tokens. */
 export function appliesTo(axis: string, layout: Layout): boolean {
-  const has: Record<Needs, boolean> = {
-    nothing: true,
+  const has: Record<AxisNeeds, boolean> = {
+    'any layout': true,
     cycles: layout !== 'vanilla',
-    ends: hasHeadAndTail(layout),
+    'head and tail': hasHeadAndTail(layout),
     'zero tokens': hasZeroTokens(layout),
   };
-  return has[AXES[axis]!.needs];
+  return has[AXES[axis]!.option.axis];
 }
 
 /**
- * A value as the library takes it. What else it may be, the library says where it is used.
- * @throws UsageError for a number or word that is none
+ * A value as the library takes it; the members of a list are joined by +.
+ * @throws UsageError for a value that the option cannot have
  */
-export function valueOf(axis: string, text: string): string | number | string[] {
-  const {value} = AXES[axis]!;
-  if (value === 'words') return text.split('+');
-  if (value === 'word') return text;
-  if (value !== 'number') {
-    if (value.includes(text)) return text;
-    throw new UsageError(`axis ${axis} has ${text}; there are ${value.join(', ')}.`);
-  }
-  const number = Number(text);
-  if (!Number.isFinite(number)) throw new UsageError(`axis ${axis} has ${text}; its values are numbers.`);
-  return number;
+export function valueOf(axis: string, text: string): unknown {
+  const {option} = AXES[axis]!;
+  const parse = (word: string) => parseValue(`axis ${axis}`, option, word);
+  return option.list === undefined ? parse(text) : text.split('+').map(parse);
 }
 
 /** An option's name in the library: `zeroInit` of `zero-init`. */
-export const optionOf = (axis: string): string =>
-  axis.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+export const optionOf = (axis: string): string => keyOf(axis, AXES[axis]!.option);

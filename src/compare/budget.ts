@@ -1,5 +1,7 @@
-import {requireReal, UsageError} from '../errors.js';
+import {UsageError} from '../errors.js';
 import type {RunPlan} from '../finetune/index.js';
+import {checkOption} from '../options/index.js';
+import {BUDGET_OPTIONS} from './options.js';
 
 /** What every model is trained for: so many steps, tokens, or FLOPs. */
 export interface TrainingBudget {
@@ -9,7 +11,8 @@ export interface TrainingBudget {
 
 /** @throws UsageError if a budget is no number from 1 */
 export function checkBudget({unit, amount}: TrainingBudget): void {
-  requireReal(`train ${unit}`, amount, amount >= 1 && amount <= Number.MAX_VALUE, 'at least 1');
+  const name = unit === 'steps' ? unit : (`train-${unit}` as const);
+  checkOption(name, BUDGET_OPTIONS[name], amount);
 }
 
 /**

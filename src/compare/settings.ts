@@ -1,9 +1,11 @@
-import {requireReal, requireWhole, UsageError} from '../errors.js';
+import {UsageError} from '../errors.js';
 import type {FinetuneOptions} from '../finetune/index.js';
 import {LAYOUTS, type Layout} from '../model/index.js';
+import {checkOptions, withDefaults} from '../options/index.js';
 import {stageOf, type Axis} from './axes.js';
 import {checkBudget, type TrainingBudget} from './budget.js';
 import type {Comparison} from './comparison.js';
+import {COMPARE_OPTIONS} from './options.js';
 import type {TrainSettings} from './variants.js';
 
 export interface CompareOptions {
@@ -16,10 +18,9 @@ export interface CompareOptions {
   /** What to train on; see `FinetuneOptions.data`. */
   data: readonly string[];
   budget: TrainingBudget;
-  /** Default all. `vanilla` is always among them: it is what the others are held against. */
+  /** `vanilla` is always among them: it is what the others are held against. */
   layouts?: readonly Layout[];
   axes?: readonly Axis[];
-  /** Default [1]. */
   seeds?: readonly number[];
   /** The harness's names and paths of files, as `ztt eval` takes them; none unless given. */
   tasks?: readonly string[];
@@ -27,7 +28,7 @@ export interface CompareOptions {
   taskFolder?: string;
   /** Rows of each task, from the first. */
   limit?: number;
-  /** Early-exit thresholds, for ztt; default 0.2, 0.5, 0.7 and 1. */
+  /** Early-exit thresholds, for ztt; full depth is always among them. */
   thresholds?: readonly number[];
   /**
    * Besides fixed thresholds, exits that are trained on the data: one row for each penalty, in nats a token that compute
@@ -89,9 +90,12 @@ const HELD_OUT_SHARE = 0.05;
 
 /** @throws UsageError naming the option and what it may be */
 export function comparisonSettings(options: CompareOptions): ComparisonSettings {
-  const {source, axes = [], seeds = [1], tasks = [], limit, jobs, engine, device, threads} = options;
+  checkOptions(COMPARE_OPTIONS, options);
   checkBudget(options.budget);
-  const layouts = withVanilla(options.layouts ?? LAYOUTS);
+  const {source, axes = [], tasks = [], limit, jobs, engine, device, threads} = options;
+  const given = withDefaults(COMPARE_OPTIONS, {...options, engine: undefined});
+  const {seeds} = given;
+  const layouts = LAYOUTS.filter((layout) => layout === 'vanilla' || given.layouts.includes(layout));
   const twice = axes.find(({name}, i) => axes.findIndex((other) => other.name === name) < i);
   if (twice) throw new UsageError(`axis ${twice.name} is given twice; put its values into one.`);
   const ofScoring = axes.find(({name}) => stageOf(name) === 'exits');
@@ -99,22 +103,8 @@ export function comparisonSettings(options: CompareOptions): ComparisonSettings 
     throw new UsageError(`axis ${ofScoring.name} is about how tasks are scored, and there are no tasks.`);
   }
   if (seeds.length === 0) throw new UsageError('there is no seed; give at least one.');
-  for (const seed of seeds) requireWhole('seeds', seed, 0, 2 ** 31 - 1);
   if (new Set(seeds).size < seeds.length) throw new UsageError(`seeds ${seeds.join()} has one twice.`);
-  if (jobs !== undefined) requireWhole('jobs', jobs, 1, 1000);
-  const thresholds = [...new Set([...(options.thresholds ?? [0.2, 0.5, 0.7]), 1])].sort((a, b) => a - b);
-  const outside = thresholds.find((threshold) => !(threshold > 0 && threshold <= 1));
-  if (outside !== undefined) {
-    throw new UsageError(`threshold is ${outside}; it must be above 0 and at most 1 (1 never exits).`);
-  }
-  const penalties = [...new Set(options.penalties ?? [])].sort((a, b) => a - b);
-  for (const penalty of penalties) {
-    requireReal('learn-threshold', penalty, penalty > 0 && penalty <= 1000, 'above 0 and at most 1000');
-  }
-  const exitShares = [...new Set(options.exitShares ?? [])].sort((a, b) => a - b);
-  for (const share of exitShares) {
-    requireReal('exit-share', share, share > 0 && share < 1, 'above 0 and below 1');
-  }
+  const inOrder = (numbers: readonly number[]) => [...new Set(numbers)].sort((a, b) => a - b);
   return {
     source,
     sourceName: options.sourceName ?? source,
@@ -127,9 +117,9 @@ export function comparisonSettings(options: CompareOptions): ComparisonSettings 
     tasks,
     taskFolder: options.taskFolder,
     limit,
-    thresholds,
-    penalties,
-    exitShares,
+    thresholds: inOrder([...given.thresholds, 1]),
+    penalties: inOrder(options.penalties ?? []),
+    exitShares: inOrder(options.exitShares ?? []),
     training: {
       ...options.training,
       heldOut: options.training?.heldOutData ? undefined : (options.training?.heldOut ?? HELD_OUT_SHARE),
@@ -142,12 +132,4 @@ export function comparisonSettings(options: CompareOptions): ComparisonSettings 
     device,
     threads,
   };
-}
-
-function withVanilla(layouts: readonly Layout[]): Layout[] {
-  const unknown = layouts.find((layout) => !LAYOUTS.includes(layout));
-  if (unknown !== undefined) {
-    throw new UsageError(`there is no layout ${unknown}; there are ${LAYOUTS.join(', ')}.`);
-  }
-  return LAYOUTS.filter((layout) => layout === 'vanilla' || layouts.includes(layout));
 }

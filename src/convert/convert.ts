@@ -14,9 +14,11 @@ import {
 import {flushFolder, requireFreeOutput, requireFreeSpace, writeFolder} from '../files/index.js';
 import {useEngine, type EngineChoice} from '../engine/index.js';
 import {modelConfigJson, type ZttConfig} from '../model/index.js';
+import {checkOptions} from '../options/index.js';
 import {CERTIFICATE, certificateText, certify, type Certificate} from './proof/certificate.js';
 import {compareLogits, requireMemoryToLoad} from './proof/compare-logits.js';
-import {checkOptions, type PlanOptions, type VerifyLevel} from './plan/options.js';
+import {CONVERT_OPTIONS, type VerifyLevel} from './options.js';
+import type {PlanOptions} from './plan/options.js';
 import {PhaseProgress, type ConvertPhase} from './plan/phase-progress.js';
 import type {PlannedTensor} from './plan/tensor-plan.js';
 import {prepare, type Conversion, type ConversionSummary} from './plan/prepare.js';
@@ -50,8 +52,9 @@ export interface ConvertReport extends ConversionSummary {
  * @throws UsageError for options that cannot be, FileError, FormatError or UnsupportedError for the source or output
  */
 export async function convert(options: ConvertOptions): Promise<ConvertReport> {
-  const {output, verify = 'bytes', engine, device, onNote} = options;
-  checkOptions(options);
+  const {output, engine, device, onNote} = options;
+  checkOptions(CONVERT_OPTIONS, options);
+  const {verify = CONVERT_OPTIONS.verify.default} = options;
   const outputOptions = {replace: options.force ?? false, sources: [options.source]};
   const target = await requireFreeOutput(output, outputOptions);
   const progress = new PhaseProgress(options);

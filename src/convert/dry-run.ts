@@ -1,6 +1,8 @@
 import {pathOf} from '../checkpoint/index.js';
 import {checkOutput, freeBytes, resolveOutput} from '../files/index.js';
 import {availableMemory} from '../engine/index.js';
+import {checkOptions} from '../options/index.js';
+import {CONVERT_OPTIONS} from './options.js';
 import {bytesToLoad} from './proof/compare-logits.js';
 import type {Ledger} from './plan/ledger.js';
 import type {PlanOptions} from './plan/options.js';
@@ -38,6 +40,7 @@ export interface ConversionPlan extends ConversionSummary {
  */
 export async function planConversion(options: PlanOptions): Promise<ConversionPlan> {
   const {output, source} = options;
+  checkOptions(CONVERT_OPTIONS, options);
   const target = await resolveOutput(output);
   await checkOutput(output, target, {replace: options.force ?? false, sources: [pathOf(source)]});
   const {reader, ledger, summary, files, config} = await prepare(options);

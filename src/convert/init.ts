@@ -1,6 +1,5 @@
 import {elementBytes, elementCount, fromFloat32, writeModelFiles} from '../checkpoint/index.js';
 import {parseWith, requireFreeOutput, writeFolder} from '../files/index.js';
-import {UsageError} from '../errors.js';
 import {
   countParameters,
   familyOf,
@@ -14,19 +13,21 @@ import {
   type TensorSpec,
   type ZeroInit,
 } from '../model/index.js';
+import {checkOptions, withDefaults} from '../options/index.js';
 import {withBaseConfig, type BaseConfig, type BaseConfigOptions} from './from-scratch/base-config.js';
 import {randomTensor} from './from-scratch/random-tensors.js';
+import {INIT_OPTIONS, MODEL_OPTIONS} from './options.js';
 import {arrange, type ArrangeOptions} from './plan/share.js';
-import {ZERO_INIT_BETA, zeroKeys, type ZeroKeyInit} from './zero-tokens/zero-keys.js';
+import {zeroKeys, type ZeroKeyInit} from './zero-tokens/zero-keys.js';
 import {zttEntry} from './zero-tokens/ztt-entry.js';
 
 export interface InitOptions
   extends BaseConfigOptions, Pick<ArrangeOptions, 'layout' | 'cycles' | 'head' | 'tail'> {
   /** The folder to write; it must not exist, or be empty. */
   output: string;
-  /** How the zero keys begin; default `normal`. */
+  /** How the zero keys begin. */
   zeroInit?: Exclude<ZeroInit, 'aligned'>;
-  /** Seed of all random values; default 0. */
+  /** Seed of all random values. */
   seed?: number;
   /** Called now and then: bytes done, of all. */
   onProgress?: (doneBytes: number, totalBytes: number) => void;
@@ -56,17 +57,17 @@ export interface InitReport {
  * @throws UsageError for options that cannot be; as `withBaseConfig`, FileError, FormatError or UnsupportedError for the config or tokenizer
  */
 export async function init(options: InitOptions): Promise<InitReport> {
-  const {seed = 0, output} = options;
-  if (!Number.isSafeInteger(seed)) throw new UsageError(`seed is ${seed}; it must be a whole number.`);
-  await requireFreeOutput(output);
+  checkOptions(INIT_OPTIONS, options);
+  await requireFreeOutput(options.output);
   return withBaseConfig(options, (config) => write(options, config));
 }
 
 async function write(options: InitOptions, {base, carryFrom, where}: BaseConfig): Promise<InitReport> {
-  const {zeroInit = 'normal', seed = 0, output, onProgress, signal} = options;
+  const {output, onProgress, signal} = options;
+  const {zeroInit, seed} = withDefaults(INIT_OPTIONS, options);
   const arch = parseArchitecture(base, where);
   const {arrangement} = arrange(arch.layers.length, options);
-  const zeroKeyInit = {kind: zeroInit, seed, beta: ZERO_INIT_BETA};
+  const zeroKeyInit = {kind: zeroInit, seed, beta: MODEL_OPTIONS['zero-init-beta'].default};
   const values = parseWith(familyOf(arch).initialValues, base, where);
   const specs = modelTensors(arch, arrangement);
   const tensors = specs.map((spec) =>

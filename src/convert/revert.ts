@@ -23,8 +23,10 @@ import {
   type Slot,
   type ZttConfig,
 } from '../model/index.js';
+import {checkOptions} from '../options/index.js';
 import {divergence, type Divergence} from './proof/divergence.js';
-import {checkShardSize, type Origin} from './plan/options.js';
+import {REVERT_OPTIONS} from './options.js';
+import type {Origin} from './plan/options.js';
 import {queryFold} from './plan/tensor-plan.js';
 import {averaged, copied} from './source/tensor-source.js';
 
@@ -69,7 +71,7 @@ export interface RevertReport {
  */
 export async function revert(options: RevertOptions): Promise<RevertReport> {
   const {maxShardBytes, onProgress, signal} = options;
-  checkShardSize(maxShardBytes);
+  checkOptions(REVERT_OPTIONS, options);
   const outputOptions = {replace: options.force ?? false, sources: [options.model]};
   const target = await requireFreeOutput(options.output, outputOptions);
   const checkpoint = await Checkpoint.open(options.model);

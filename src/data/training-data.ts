@@ -2,6 +2,8 @@ import {jsonSha256} from '../files/index.js';
 import {UsageError} from '../errors.js';
 import {batchOf, Blocks, BlockBatches, shuffled, type Batch, type Block, type Pool} from './blocks.js';
 import type {Split} from '../synthetic/index.js';
+import {checkOptions} from '../options/index.js';
+import {DATA_OPTIONS} from './options.js';
 import {findSource, type DataSource, type OpenDataset} from './sources.js';
 import {cachedTokens, type TokenOptions} from './token-cache.js';
 import type {TokenFile} from './token-file.js';
@@ -53,9 +55,7 @@ export async function openTrainingData(options: DataOptions): Promise<TrainingDa
   const {heldOut: held, seed, batchSize, openDataset} = options;
   if (options.sources.length === 0) throw new UsageError('there is no data; name at least one file.');
   const share = held && 'share' in held ? held.share : undefined;
-  if (share !== undefined && !(share > 0 && share < 1)) {
-    throw new UsageError(`held-out is ${share}; it must be a share above 0 and below 1.`);
-  }
+  checkOptions(DATA_OPTIONS, {heldOut: share});
   const findAll = async (specs: readonly string[], split: Split) =>
     Promise.all(specs.map((spec) => findSource(spec, openDataset, split)));
   // All of them first: a wrong name is told before hours of tokenising.

@@ -87,7 +87,7 @@ function start(name: EngineName, options: StartOptions): Promise<EngineInfo> {
  */
 export async function useEngine(options: EngineOptions = {}): Promise<Engine> {
   const {threads, device} = options;
-  checkOptions(THREADED_ENGINE_OPTIONS, {threads});
+  checkOptions(THREADED_ENGINE_OPTIONS, options);
   const engine = engineAsked(options);
   const {info, why} =
     engine === 'auto'
@@ -134,19 +134,13 @@ export async function listEngines(): Promise<EngineStatus[]> {
 
 /** The engine by its name; a device, which only webgpu can choose, is a choice of webgpu. */
 function engineAsked({engine = 'auto', device}: EngineOptions): EngineName | 'auto' {
-  const name = engine === 'auto' ? engine : engineName(engine);
+  const name = engine as EngineName | 'auto';
   if (device === undefined || name === 'webgpu') return name;
   if (name === 'auto') return 'webgpu';
   const hint = name === 'tensorflow' ? '; it takes the GPU that CUDA_VISIBLE_DEVICES names' : '';
   throw new UsageError(
     `engine ${name} takes no device (${JSON.stringify(device)}), only webgpu does${hint}.`,
   );
-}
-
-function engineName(name: string): EngineName {
-  const known = ENGINES.find((engine) => engine === name);
-  if (!known) throw new UsageError(`there is no engine ${name}; there are auto, ${ENGINES.join(', ')}.`);
-  return known;
 }
 
 /** The first engine that runs; tensorflow and webgpu count only with a GPU, since on a CPU the others serve. */

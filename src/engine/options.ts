@@ -9,7 +9,7 @@ export const ENGINE_OPTIONS = {
     kind: 'choice',
     choices: ['auto', ...ENGINES],
     help: 'What computes',
-    otherwise: 'a real GPU if one works, else the fastest on this machine,',
+    otherwise: 'a real GPU if one works, else the fastest on this machine',
     more: 'See `ztt engines`.',
     group,
   },

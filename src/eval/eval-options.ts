@@ -6,7 +6,7 @@ import type {WorkFile} from './scoring/work-file.js';
 export interface EvalOptions extends ThresholdOptions {
   /** Resamples for the error of `perplexity`; 0 leaves every standard error out. Default 1000. */
   bootstrapIterations?: number;
-  /** Questions of each task to time at each threshold, in batches and one at a time. Default 16; 0 times none. */
+  /** Questions of each task to time at each threshold, in batches and one at a time. 0 times none. */
   timedQuestions?: number;
   /** How the report names the model. Default `model`. */
   modelName?: string;

@@ -1,5 +1,6 @@
 import {requireWhole} from '../errors.js';
 import {exitRule, requireExits, type Model} from '../model/index.js';
+import {checkOptions} from '../options/index.js';
 import {scoreGroups, type ExitScorer} from '../score/index.js';
 import {oracleCeiling} from './results/ceiling.js';
 import {planEvaluation} from './thresholds/choose.js';
@@ -11,14 +12,18 @@ import {
   type TaskDepths,
 } from './scoring/depths.js';
 import type {EvalOptions} from './eval-options.js';
+import {EVAL_OPTIONS} from './options.js';
 import {budgetReport, buildReport, thresholdReport, type TaskAtThreshold} from './results/report.js';
 import type {TextEncoder} from './kinds/requests.js';
 import type {EvalReport, ThresholdReport} from './results/results.js';
 import {taskHash, taskSamples} from './results/samples.js';
 import {prepareTask, taskGroups, taskMetrics, type PreparedTask} from './scoring/score-task.js';
-import {DEFAULTS, exitOptions} from './scoring/scoring-options.js';
+import {exitOptions} from './scoring/scoring-options.js';
 import {timeTask} from './scoring/timing.js';
 import {zeroAttentionMap} from './results/zero-attention.js';
+
+/** Resamples for the error of `perplexity`, unless told. */
+const BOOTSTRAP_ITERATIONS = 1000;
 
 /** What evaluation needs of a model. */
 export type Evaluated = Pick<Model, 'config' | 'engine' | 'score' | 'scoreExits' | 'logitsBatch'>;
@@ -41,13 +46,13 @@ export async function evaluate(
   const date = new Date();
   const began = performance.now();
   const {
-    bootstrapIterations = DEFAULTS.bootstrapIterations,
-    timedQuestions = DEFAULTS.timedQuestions,
+    bootstrapIterations = BOOTSTRAP_ITERATIONS,
+    timedQuestions = EVAL_OPTIONS.time.default,
     batchTokens,
     signal,
   } = options;
   requireWhole('bootstrapIterations', bootstrapIterations, 0, 1e9);
-  requireWhole('timedQuestions', timedQuestions, 0, 1e9);
+  checkOptions(EVAL_OPTIONS, options);
   const {slotThresholds} = options;
   const exits = exitOptions(options, model.config);
   for (const threshold of options.thresholds ?? [1]) {

@@ -2,6 +2,7 @@
 export {calibrate, type CalibrateOptions} from './thresholds/calibrate.js';
 export {tokenBudget} from './thresholds/choose.js';
 export {type EvalOptions} from './eval-options.js';
+export {TASK_NAMES} from './options.js';
 export {evaluate, type Evaluated} from './evaluate.js';
 export {htmlReport} from './results/html-report.js';
 export {NOT_AVAILABLE, type Metric, type Value} from './measures/metrics.js';
@@ -29,5 +30,5 @@ export {
 } from './scoring/score-task.js';
 export type {ChoiceQuestion, DocumentQuestion, TextPair, WordQuestion} from './kinds/questions.js';
 export type {ChoiceTask, LastWordTask, RollingTask, Task} from './tasks/task.js';
-export {openTask, TASK_NAMES, type TaskOptions} from './tasks/tasks.js';
+export {openTask, type TaskOptions} from './tasks/tasks.js';
 export {WorkFile} from './scoring/work-file.js';

@@ -8,7 +8,6 @@ import {
   writeModelInfo,
   writePlanned,
   pathOf,
-  type DtypeName,
   type FloatDtype,
   type PlannedFile,
   type TensorSource,
@@ -21,17 +20,16 @@ import {
   resolveOutput,
   writeFolder,
 } from '../files/index.js';
-import {requireWhole, UsageError} from '../errors.js';
+import {UsageError} from '../errors.js';
 import {readCheckpointConfig, type Layout} from '../model/index.js';
+import {checkOption, checkOptions, withDefaults} from '../options/index.js';
 import {planDataFiles} from './data-files.js';
 import {decoderGraph, executedSlots} from './decoder-graph.js';
 import {encodeModel, OPSET} from './model-proto.js';
 import type {GraphDtype, Initializer} from './onnx-graph.js';
+import {EXPORT_OPTIONS, type EXPORT_DTYPES} from './options.js';
 import {graphName, runtimeConfig} from './runtime-config.js';
 import {tokenizerFiles} from './tokenizer-files.js';
-
-/** The dtypes that a model is exported in. */
-export const EXPORT_DTYPES = ['float32', 'float16'] as const satisfies readonly DtypeName[];
 
 /** A graph has each executed layer's nodes, and the time to load it grows with more than their number. */
 const MAX_SLOTS = 500;
@@ -155,12 +153,14 @@ async function prepare(options: ExportPlanOptions): Promise<Prepared> {
 
 async function prepareFrom(
   checkpoint: Checkpoint,
-  {output, cycles: asked, dtype: name = 'float32', maxDataBytes}: ExportPlanOptions,
+  options: ExportPlanOptions,
 ): Promise<Omit<Prepared, 'checkpoint'>> {
   const {config, map} = await readCheckpointConfig(checkpoint);
   const {layout, cycles: all} = config.arrangement;
-  const cycles = asked ?? all;
-  requireWhole('cycles', cycles, 1, all);
+  const {output, maxDataBytes} = options;
+  const {cycles, dtype: name} = withDefaults(EXPORT_OPTIONS, options, {cycles: all});
+  checkOption('cycles', {...EXPORT_OPTIONS.cycles, max: all}, cycles);
+  checkOptions(EXPORT_OPTIONS, options);
   const slots = executedSlots(config, cycles);
   if (slots.length > MAX_SLOTS) {
     throw new UsageError(

@@ -1,6 +1,6 @@
 /** Models for other runtimes: ONNX graphs, with what transformers.js needs beside them. */
+export {EXPORT_DTYPES} from './options.js';
 export {
-  EXPORT_DTYPES,
   exportOnnx,
   planExport,
   type ExportOptions,

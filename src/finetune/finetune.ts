@@ -1,8 +1,9 @@
 import {basename, resolve} from 'node:path';
 import {Checkpoint, modelFolder, readSourceCard} from '../checkpoint/index.js';
-import {requireFreeOutput, withLock} from '../files/index.js';
 import {openTrainingData, type HeldOut, type TrainingData} from '../data/index.js';
+import {HELD_OUT} from '../data/options.js';
 import {FileError} from '../errors.js';
+import {requireFreeOutput, withLock} from '../files/index.js';
 import {
   load,
   modelConfigJson,
@@ -12,7 +13,9 @@ import {
   type Model,
   type ModelConfig,
 } from '../model/index.js';
+import {renamedChoices} from '../options/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
+import {RUN_OPTIONS} from './options.js';
 import {distillationSettings} from './settings/distillation-options.js';
 import {newLora} from './settings/lora-options.js';
 import {runToEnd} from './run/loop.js';
@@ -50,7 +53,8 @@ export interface FinetuneReport {
  * @throws UsageError, FileError or FormatError for options, model or data, or a run folder that another process is at
  *   work in; InterruptedError after an abort, with everything saved
  */
-export async function finetune(options: FinetuneOptions): Promise<FinetuneReport> {
+export async function finetune(given: FinetuneOptions): Promise<FinetuneReport> {
+  const options = renamedChoices(RUN_OPTIONS, given, given.onNote);
   const run = new RunFolder(options.output);
   await requireRunFolder(run, options.resume ?? false);
   return withLock(options.output, () => finetuneIn(run, options), {signal: options.signal});
@@ -181,8 +185,9 @@ export async function planFinetune(options: FinetuneOptions): Promise<RunPlan> {
 /** As `planFinetune`, of a model that need not be there yet. */
 export async function planFinetuneOf(
   config: ModelConfig,
-  options: Omit<FinetuneOptions, 'model'>,
+  given: Omit<FinetuneOptions, 'model'>,
 ): Promise<RunPlan> {
+  const options = renamedChoices(RUN_OPTIONS, given, given.onNote);
   const teacher = await teacherConfig(options);
   const settings = fittedSettings(options, config, teacher);
   const {checkpointCycles} = options;
@@ -210,9 +215,6 @@ function heldOutOf(
   if (heldOut !== undefined) return {share: heldOut};
   return evalEvery > 0 ? HELD_OUT : undefined;
 }
-
-/** What is held out unless told otherwise. */
-const HELD_OUT = {share: 1 / 20, atMost: 16};
 
 async function requireRunFolder(run: RunFolder, resume: boolean): Promise<void> {
   if (resume) return;

@@ -11,15 +11,9 @@ import {parseArchitecture} from './families/index.js';
 import {checkArrangement, LAYOUTS, MAX_CYCLES, slots, type Arrangement, type Slot} from './layout.js';
 import {loraTargets} from './lora.js';
 import {loraSchema} from './lora-config.js';
+import {SHARES, ZERO_INITS} from './options.js';
 import {blockLinears} from './parameters.js';
 import {generationEnd} from './text-end.js';
-
-/** How K middle layers are made of the source's m; `keep` keeps all. */
-export const SHARES = ['keep', 'first', 'last', 'stepwise', 'average'] as const;
-export type Share = (typeof SHARES)[number];
-
-export const ZERO_INITS = ['normal', 'zeros', 'aligned'] as const;
-export type ZeroInit = (typeof ZERO_INITS)[number];
 
 const layerIndex = z.number().int().nonnegative();
 

@@ -17,15 +17,11 @@ export {
   layerOf,
   modelConfigJson,
   readModelConfig,
-  SHARES,
   storeCalibration,
   storeExitFit,
   vanilla,
   vanillaConfig,
-  ZERO_INITS,
   type ModelConfig,
-  type Share,
-  type ZeroInit,
   type ZttConfig,
 } from './config.js';
 export {
@@ -55,7 +51,7 @@ export {
 } from './layout.js';
 export {load, type LoadOptions, type NewLora} from './load.js';
 export {loraTargets} from './lora.js';
-export {LORA_PER, loraScale, MAX_LORA_RANK, type LoraConfig, type LoraPer} from './lora-config.js';
+export {loraScale, type LoraConfig} from './lora-config.js';
 export type {
   BatchOptions,
   ExitsOptions,
@@ -86,6 +82,7 @@ export {
   type TensorSpec,
 } from './parameters.js';
 export {MAX_LOGITS} from './max-logits.js';
+export {LORA_PER, SHARES, ZERO_INITS, type LoraPer, type Share, type ZeroInit} from './options.js';
 export {
   countParameters,
   mapTensors,

@@ -3,6 +3,26 @@ import {EXIT_GRANULARITIES} from './exits/granularity.js';
 import {EXIT_SCORES} from './exits/signals.js';
 import {MAX_CYCLES} from './layout.js';
 
+export {LAYOUTS, MAX_CYCLES} from './layout.js';
+
+/** How K middle layers are made of the source's m; `keep` keeps all. */
+export const SHARES = ['keep', 'first', 'last', 'stepwise', 'average'] as const;
+export type Share = (typeof SHARES)[number];
+
+/** How zero keys begin. */
+export const ZERO_INITS = ['normal', 'zeros', 'aligned'] as const;
+export type ZeroInit = (typeof ZERO_INITS)[number];
+
+/** Whether a middle layer's cycles have matrices of their own, or the same. */
+export const LORA_PER = ['shared', 'cycle'] as const;
+export type LoraPer = (typeof LORA_PER)[number];
+
+/** Far beyond use; a matrix of it is no low-rank one. */
+export const MAX_LORA_RANK = 4096;
+
+/** No model has as many layers. */
+export const MAX_LAYERS = 10_000;
+
 const group = 'EXIT';
 
 /** An early-exit threshold. */
@@ -113,4 +133,23 @@ export const GENERATE_OPTIONS = {
   },
   'slot-threshold': SLOT_THRESHOLD,
   ...EXIT_OPTIONS,
+} as const satisfies OptionTable;
+
+/** Attention heads of a new model are about so wide unless told. */
+export const HEAD_WIDTH = 64;
+
+const SIZE = {kind: 'whole', group: 'GPT-2 SIZES', excludes: ['base-config']} as const;
+
+/** The sizes of a new GPT-2; the defaults are those of the smallest one that was published. */
+export const SIZE_OPTIONS = {
+  layers: {...SIZE, min: 1, max: MAX_LAYERS, default: 12, help: 'Layers'},
+  width: {...SIZE, min: 1, max: 1_000_000, default: 768, help: 'Width'},
+  heads: {
+    ...SIZE,
+    min: 1,
+    max: 1_000_000,
+    help: 'Attention heads',
+    otherwise: `as many as make each about ${HEAD_WIDTH} wide`,
+  },
+  positions: {...SIZE, min: 2, max: 10_000_000, default: 1024, help: 'Longest input in tokens'},
 } as const satisfies OptionTable;

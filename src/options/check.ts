@@ -10,7 +10,10 @@ type Given = Readonly<Record<string, unknown>>;
  * that are undefined are not given; what the table does not know is left alone.
  * @throws UsageError naming the option, its value and what it must be
  */
-export function checkOptions<T extends OptionTable>(table: T, options: OptionsOf<T>): void {
+export function checkOptions<T extends OptionTable>(
+  table: T,
+  options: {readonly [Key in keyof OptionsOf<T>]?: unknown},
+): void {
   const given = options as Given;
   for (const [name, option] of Object.entries(table)) {
     const value = given[keyOf(name, option)];
@@ -28,10 +31,11 @@ export function checkOption(name: string, option: Option, value: unknown): void 
     throw new UsageError(`${name} has ${wrong.join('=')}; each must be ${requirement(option)}.`);
   }
   if (!option.list) {
-    if (!isValue(option, value)) {
-      throw new UsageError(`${name} is ${told(value)}; it must be ${requirement(option)}.`);
+    if (isValue(option, value)) return;
+    if (option.kind === 'choice') {
+      throw new UsageError(`there is no ${name} ${told(value)}; there are ${option.choices.join(', ')}.`);
     }
-    return;
+    throw new UsageError(`${name} is ${told(value)}; it must be ${requirement(option)}.`);
   }
   if (!Array.isArray(value)) throw new UsageError(`${name} is ${told(value)}; it must be a list.`);
   const wrong: unknown = value.find((each) => !isValue(option, each));
@@ -40,15 +44,25 @@ export function checkOption(name: string, option: Option, value: unknown): void 
   }
 }
 
-/** The options with the defaults that the table knows filled in, and nothing that it does not know. */
-export function withDefaults<T extends OptionTable>(table: T, options: OptionsOf<T>): SettingsOf<T> {
-  const given = options as Given;
+/**
+ * The options with defaults filled in, in the order of the table, and nothing that it does not know.
+ * @param computed - defaults that depend on the model or on other options, by the library's names
+ */
+export function withDefaults<T extends OptionTable, C extends OptionsOf<T>>(
+  table: T,
+  options: OptionsOf<T>,
+  computed?: C,
+): SettingsOf<T> & C {
+  const given: Given = {...computed, ...withoutUndefined(options)};
   const entries = Object.entries(table).map(([name, option]) => {
     const key = keyOf(name, option);
     return [key, given[key] ?? option.default] as const;
   });
-  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as SettingsOf<T>;
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as SettingsOf<T> & C;
 }
+
+const withoutUndefined = (options: object): Given =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 
 /** Of options by the library's names, those that a table knows. */
 export function optionsIn<T extends OptionTable>(table: T, options: OptionsOf<T>): OptionsOf<T> {
@@ -105,16 +119,21 @@ const isSlotThreshold = ([slot, threshold]: readonly [string, unknown]): boolean
 /** Refuses an option without what it needs, or beside what it excludes. */
 function requireCompany(table: OptionTable, given: Given, name: string): void {
   const {needs = {}, excludes = []} = table[name]!;
-  const valueOf = (other: string) => given[keyOf(other, table[other])] ?? table[other]?.default;
+  const asGiven = (other: string) => {
+    const value = given[keyOf(other, table[other])];
+    return Array.isArray(value) && value.length === 0 ? undefined : value;
+  };
+  const valueOf = (other: string) => asGiven(other) ?? table[other]?.default;
   for (const [other, wanted] of Object.entries(needs)) {
     const value = valueOf(other);
     if (wanted === true) {
-      if (value === undefined) throw new UsageError(`${name} needs ${other}; give ${other} too.`);
+      if (value === undefined) throw new UsageError(`${name} goes with ${other}; give ${other} too.`);
     } else if (typeof value !== 'string' || !value.split('+').includes(wanted)) {
       throw new UsageError(`${name} goes with ${other} ${wanted}; ${other} is ${told(value)}.`);
     }
   }
-  const beside = excludes.find((other) => given[keyOf(other, table[other])] !== undefined);
+  const beside =
+    asGiven(name) === undefined ? undefined : excludes.find((other) => asGiven(other) !== undefined);
   if (beside !== undefined) {
     throw new UsageError(`${name} and ${beside} are both given; give one of them.`);
   }

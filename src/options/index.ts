@@ -12,4 +12,4 @@ export {
 } from './option.js';
 export {parseValue, thresholdsBySlot} from './parse.js';
 export {defaultOf, helpOf, placeholderOf, requirement} from './words.js';
-export {FORCE, OUTPUT} from './shared.js';
+export {FORCE, MODEL_FORMS, OUTPUT} from './shared.js';

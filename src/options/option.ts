@@ -110,7 +110,9 @@ export type ParsedOf<O> = O extends {readonly list: string} ? Single<O>[] : Sing
 /** What a library takes for an option: of slots and their thresholds, the thresholds by slot. */
 export type ValueOf<O> = O extends {readonly kind: 'slot threshold'}
   ? Readonly<Record<number, number>>
-  : ParsedOf<O>;
+  : O extends {readonly list: string}
+    ? readonly Single<O>[]
+    : Single<O>;
 
 /** The options of a table, by the library's names. */
 export type OptionsOf<T extends OptionTable> = {

@@ -14,3 +14,6 @@ export const FORCE = {
   kind: 'switch',
   help: 'Replace a model that lies at the output already, once the new one is whole',
 } as const satisfies Option;
+
+/** What names a model: of flags and arguments. */
+export const MODEL_FORMS = 'a folder, or a repo of the Hub as user/repo or user/repo@revision';

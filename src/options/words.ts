@@ -59,7 +59,8 @@ const shown = (value: number | string): string =>
 /** An option's help: its line with the default behind it, and what else there is to say. */
 export function helpOf(option: Option): string {
   const value = defaultOf(option);
-  const line = value === null ? option.help : `${option.help}; ${value} unless given`;
+  const line =
+    value === null ? option.help : `${option.help}; ${value}${value.includes(', ') ? ',' : ''} unless given`;
   return [`${line}.`, ...(option.more ? [option.more] : [])].join(' ');
 }
 

@@ -1,8 +1,5 @@
 import {LETTERS} from './letters.js';
 
-/** How the tokenizer of the synthetic tasks is named, where a tokenizer is asked for. */
-export const LETTER_TOKENIZER = 'synthetic:letters';
-
 const END = '<|endoftext|>';
 
 /** GPT-2's byte-level alphabet writes the space so. */

@@ -51,7 +51,6 @@ function flagOf(name: string, option: Option): Interfaces.Flag<unknown> {
     required: option.required,
     exclusive: option.excludes && [...option.excludes],
     exactlyOne: option.oneOf && [...option.oneOf],
-    dependsOn: companions(option),
   };
   if (option.kind === 'switch') {
     const off = option.deniable && {allowNo: true, default: option.default === true};
@@ -69,25 +68,13 @@ function flagOf(name: string, option: Option): Interfaces.Flag<unknown> {
   };
 }
 
-/** The flags that must be given with it, whatever their value. */
-function companions({needs = {}}: Option): string[] | undefined {
-  const names = Object.keys(needs).filter((name) => needs[name] === true);
-  return names.length > 0 ? names : undefined;
-}
-
 /** What help shows in place of the value, and the words among which oclif lets one choose. */
 function wordsOf(option: Option) {
   if (option.kind !== 'choice') return {helpValue: placeholderOf(option) ?? undefined};
   if (!option.renamed) return {options: [...option.choices]};
   // oclif would refuse the earlier words; the parser says what there are.
-  return {
-    helpValue: '<option>',
-    description: `${helpOf(option)}\n<options: ${option.choices.join('|')}>`,
-  };
+  return {helpValue: option.choices.join('|')};
 }
-
-/** What a model argument may be, for its description. */
-export const MODEL_FORMS = 'a folder, or a repo of the Hub as user/repo or user/repo@revision';
 
 /**
  * An argument that names a model: a path, or a repo of the Hub, perhaps at a revision. It is resolved once, here: what

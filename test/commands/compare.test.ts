@@ -107,13 +107,13 @@ it.each([
     'a value that a conversion refuses',
     ['--steps', '3', '--axis', 'zero-init=hot'],
     2,
-    /ztt: there is no zero-init "hot"/,
+    /axis zero-init is hot; it must be one of normal, zeros, aligned/,
   ],
   [
     'a value that training refuses',
     ['--steps', '3', '--axis', 'clip-norm=-1'],
     2,
-    /vanilla: clip-norm is -1/,
+    /axis clip-norm is "-1"; it must be a number from 0/,
   ],
   [
     'ways to score without tasks',

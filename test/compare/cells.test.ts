@@ -46,8 +46,8 @@ describe('variants', () => {
     ['cycles=', 'NAME=VALUE,VALUE'],
     ['cycles=1,,2', 'an empty value'],
     ['cycles=1,1', '1 twice'],
-    ['cycles=two', 'its values are numbers'],
-    ['exit-score=best', 'there are zero-attention, length-normalised'],
+    ['cycles=two', 'axis cycles is "two"; it must be a whole number from 1 to 1000'],
+    ['exit-score=best', 'it must be one of zero-attention, length-normalised'],
     ['output=x', `there are ${AXIS_NAMES.join(', ')}`],
     ['constructor=x', 'there is no axis constructor'],
   ])('refuse the axis %s', (text, why) => {

@@ -20,7 +20,7 @@ describe('choosing an engine', () => {
 
   it.each([
     [{engine: 'tensorflow'}, EngineError, /not set up; `ztt engines install tensorflow/],
-    [{engine: 'warp'}, UsageError, /no engine warp; there are auto, tensorflow/],
+    [{engine: 'warp'}, UsageError, /no engine "warp"; there are auto, tensorflow/],
     [{engine: 'wasm', threads: 4}, EngineError, /wasm runs on one thread/],
     [{threads: 0}, UsageError, /threads is 0/],
   ])('refuses %o', async (options, kind, message) => {

@@ -114,7 +114,7 @@ describe('thresholds', () => {
       );
     }
     await expect(evaluate(model, tokenizer, {...options, budgets: ['1.3']})).rejects.toThrow(
-      /a budget chooses one threshold for all slots/,
+      /slot-threshold and budget are both given/,
     );
     await expect(evaluate(source, tokenizer, options)).rejects.toThrow(
       /slot threshold 7=.* cannot be: layout vanilla has no zero tokens/,

@@ -52,8 +52,8 @@ describe('a run with a teacher', () => {
   });
 
   it.each([
-    [{distillWeight: 0.5}, /distill-weight needs a teacher/],
-    [{distillTemperature: 2}, /distill-temperature needs a teacher/],
+    [{distillWeight: 0.5}, /distill-weight goes with teacher/],
+    [{distillTemperature: 2}, /distill-temperature goes with teacher/],
     [{teacher: SOURCE, distillWeight: 0}, /distill-weight is 0/],
     [{teacher: SOURCE, distillTemperature: Infinity}, /distill-temperature is Infinity/],
     [{teacher: join(ORACLE, 'gpt2')}, /has a vocabulary of 101 tokens, and the model 4096/],

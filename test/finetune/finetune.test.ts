@@ -1,5 +1,5 @@
 import {existsSync} from 'node:fs';
-import {readFile, readdir} from 'node:fs/promises';
+import {readFile, readdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
@@ -101,6 +101,30 @@ describe('a fine-tuning run', () => {
     const report = await finetune({...RUN, model, output, steps: 1, resume: true});
     expect(report.alreadyFinished).toBe(true);
     expect((await weights(output)).equals(before)).toBe(true);
+  });
+
+  it('goes on where its files say row for the exit objective, which is called sequence now', async () => {
+    const output = temp.path('earlier-words');
+    const abort = new AbortController();
+    const options = {...RUN, model, output, steps: 2, exitObjective: 'sequence'} as const;
+    const onStep = () => abort.abort();
+    await expect(finetune({...options, signal: abort.signal, onStep})).rejects.toThrow(InterruptedError);
+    const config = join(output, 'config.yaml');
+    const state = join(output, 'checkpoints', 'step-1', 'trainer_state.json');
+    for (const [path, now, before] of [
+      [config, 'exit-objective: sequence', 'exit-objective: row'],
+      [state, '"exitObjective": "sequence"', '"exitObjective": "row"'],
+    ] as const) {
+      const text = await readFile(path, 'utf8');
+      expect(text).toContain(now);
+      await writeFile(path, text.replace(now, before));
+    }
+    const notes: string[] = [];
+    const onNote = (line: string) => notes.push(line);
+    const resumed = {...options, exitObjective: 'row' as 'sequence', resume: true, onNote};
+    expect((await finetune(resumed)).resumedFrom).toBe(1);
+    expect(notes).toContain('exit-objective row is called sequence now.');
+    expect(await readFile(config, 'utf8')).toContain('exit-objective: sequence');
   });
 
   it('refuses to resume with other settings or data, or to overwrite', async () => {

@@ -28,6 +28,9 @@ const foundSchema = z.object({
   exits: z.record(z.string(), z.object({cost: z.number(), harmless: z.number(), zero: z.number()})),
 });
 
+/** The names of units in the fixtures. */
+const STORED = {sequence: 'row', token: 'token'} as const;
+
 /** The fixtures are PyTorch's, written by test/model/make_exits.py. */
 describe.each(['native', 'wasm', 'cpu'])('the loss at exits and what they cost, on %s', (engine) => {
   describe.each(['gpt2', 'opt'])('%s', (family) => {
@@ -66,7 +69,7 @@ describe.each(['native', 'wasm', 'cpu'])('the loss at exits and what they cost, 
       const at = (i: number) => Number(bytes.readBigInt64LE(8 * i));
       return Array.from({length: B}, (_, row) => Array.from({length: T}, (_, t) => at(row * T + t)));
     };
-    const exits = (unit: 'row' | 'token') => ({
+    const exits = (unit: 'sequence' | 'token') => ({
       ...objective,
       unit,
       slots: new Set(objective.slots),
@@ -74,10 +77,10 @@ describe.each(['native', 'wasm', 'cpu'])('the loss at exits and what they cost, 
     });
 
     describe.each([false, true])('with checkpointing %s', (checkpointCycles) => {
-      it.each(['row', 'token'] as const)('are those of PyTorch, by %s', async (unit) => {
+      it.each(['sequence', 'token'] as const)('are those of PyTorch, by %s', async (unit) => {
         const before = tf.memory().numTensors;
         const result = model.lossGradients(ids, {...base, exits: exits(unit), checkpointCycles});
-        const wanted = foundSchema.parse(JSON.parse(reference.metadata[unit]!));
+        const wanted = foundSchema.parse(JSON.parse(reference.metadata[STORED[unit]]!));
         expectClose(await result.loss.data(), [wanted.loss], 1e-5, 'loss');
         expect(result.exits.map(({slot}) => slot)).toEqual(objective.slots);
         for (const {slot, ...measured} of result.exits) {
@@ -88,7 +91,7 @@ describe.each(['native', 'wasm', 'cpu'])('the loss at exits and what they cost, 
         for (const [name, gradient] of result.gradients) {
           const theirs =
             name === 'zero_tokens.key' ? name : sourceName(name, model).replace(/^transformer\./, '');
-          const expected = await reference.readFloat32(`${unit}.${await storedAs(theirs)}`);
+          const expected = await reference.readFloat32(`${STORED[unit]}.${await storedAs(theirs)}`);
           expectNormClose(await gradient.data(), expected, 1e-4, 1e-6, name);
         }
         disposeOf(result);
@@ -103,7 +106,7 @@ describe.each(['native', 'wasm', 'cpu'])('the loss at exits and what they cost, 
 
     it('gives the zero keys alone a gradient by zero attention', async () => {
       const plain = model.lossGradients(ids, base);
-      const taught = model.lossGradients(ids, {...base, exits: exits('row')});
+      const taught = model.lossGradients(ids, {...base, exits: exits('sequence')});
       for (const [name, gradient] of plain.gradients) {
         const same = expect(await taught.gradients.get(name)!.data());
         if (name === 'zero_tokens.key') same.not.toEqual(await gradient.data());
@@ -114,7 +117,7 @@ describe.each(['native', 'wasm', 'cpu'])('the loss at exits and what they cost, 
     });
 
     it('runs fewer cycles where it is told, with the gradients of a model that has fewer', async () => {
-      const one = model.lossGradients(ids, {cycles: 1, exitLossWeight: 0.5, exits: exits('row')});
+      const one = model.lossGradients(ids, {cycles: 1, exitLossWeight: 0.5, exits: exits('sequence')});
       expect(one.exits).toEqual([]);
       const keys = (await one.gradients.get('zero_tokens.key')!.data()) as Float32Array;
       const perSlot = keys.length / model.config.arch.layers.length / 2;

@@ -141,8 +141,8 @@ describe.each([
   it.each([
     [{threshold: [0.5]}, /there are 1 thresholds for \d+ slots/],
     [{threshold: 0}, /threshold is 0/],
-    [{exitFromCycle: 0}, /exitFromCycle is 0/],
-    [{maxCycles: 0}, /maxCycles is 0/],
+    [{exitFromCycle: 0}, /exit-from-cycle is 0/],
+    [{maxCycles: 0}, /max-cycles is 0/],
     [{slotThresholds: {8: 0}}, /threshold is 0/],
     [
       {slotThresholds: {0: 0.5}},

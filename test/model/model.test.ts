@@ -114,7 +114,7 @@ describe('a batch', () => {
     [[[1], [2]], {threshold: 0.5}, /takes one row, not 2; logitsBatch/],
     [[[1, 2]], {threshold: 0}, /threshold is 0/],
     [[[1, 2]], {threshold: NaN}, /threshold is NaN/],
-    [[[1, 2]], {exitFromCycle: 0}, /exitFromCycle is 0/],
+    [[[1, 2]], {exitFromCycle: 0}, /exit-from-cycle is 0/],
     [[[1, 2]], {contextLength: 3}, /contextLength is 3; it must be from 1 to the row's 2/],
   ])('refuses rows %o with %o', async (wrong, options, message) => {
     await expect(model.logits(wrong, options)).rejects.toThrow(UsageError);

@@ -124,10 +124,10 @@ describe('a library’s check', () => {
     [{beta1: 1}, 'beta1 is 1; it must be a number from 0 and below 1.'],
     [{thresholds: [0.5, 2]}, 'threshold has 2; each must be a number above 0 and at most 1 (1 never exits).'],
     [{thresholds: 0.5}, 'threshold is 0.5; it must be a list.'],
-    [{unit: 'row'}, 'unit is "row"; it must be one of sequence, token.'],
+    [{unit: 'row'}, 'there is no unit "row"; there are sequence, token.'],
     [{quick: 1}, 'quick is 1; it must be true or false.'],
     [{teacher: ''}, 'teacher is ""; it must be some text.'],
-    [{distillWeight: 0.5}, 'distill-weight needs teacher; give teacher too.'],
+    [{distillWeight: 0.5}, 'distill-weight goes with teacher; give teacher too.'],
     [{loraRank: 8}, 'lora-rank goes with train lora; train is "all".'],
     [{loraRank: 8, train: 'middle'}, 'lora-rank goes with train lora; train is "middle".'],
     [{shardSize: 0.5}, 'shard-size is 0.5; it must be a size'],
@@ -155,7 +155,7 @@ describe('options', () => {
   it('are typed by their table', () => {
     type Given = OptionsOf<typeof TABLE>;
     expectTypeOf<Given['batchSize']>().toEqualTypeOf<number | 'auto' | undefined>();
-    expectTypeOf<Given['thresholds']>().toEqualTypeOf<number[] | undefined>();
+    expectTypeOf<Given['thresholds']>().toEqualTypeOf<readonly number[] | undefined>();
     expectTypeOf<Given['unit']>().toEqualTypeOf<'sequence' | 'token' | undefined>();
     expectTypeOf<Given['quick']>().toEqualTypeOf<boolean | undefined>();
     expectTypeOf<SettingsOf<typeof TABLE>['steps']>().toEqualTypeOf<number>();

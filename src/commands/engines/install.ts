@@ -1,6 +1,7 @@
-import {Args, Flags} from '@oclif/core';
+import {Args} from '@oclif/core';
 import type {InstallReport} from '../../setup/index.js';
-import {BaseCommand, facts, format, someText} from '../../ui/index.js';
+import {INSTALL_OPTIONS} from '../../setup/options.js';
+import {BaseCommand, facts, flagsOf, format, optionsOf} from '../../ui/index.js';
 
 /** `ztt engines install`: an engine that must be built for this machine. */
 export default class Install extends BaseCommand {
@@ -28,23 +29,7 @@ export default class Install extends BaseCommand {
     engine: Args.string({description: 'The engine.', options: ['tensorflow'], required: true}),
   };
 
-  static override flags = {
-    'from-pip': someText({
-      description: 'A Python with TensorFlow 2.x in it; python3 unless another source is given.',
-      helpValue: 'PYTHON',
-      exclusive: ['libtensorflow', 'download'],
-    }),
-    libtensorflow: someText({
-      description: 'A folder with the include and lib of libtensorflow.',
-      helpValue: 'DIR',
-      exclusive: ['from-pip', 'download'],
-    }),
-    download: Flags.boolean({
-      description: 'Download the official libtensorflow: with CUDA where there is an NVIDIA GPU, and large.',
-      exclusive: ['from-pip', 'libtensorflow'],
-    }),
-    force: Flags.boolean({description: 'Build anew what is set up already.'}),
-  };
+  static override flags = flagsOf(INSTALL_OPTIONS);
 
   override async run(): Promise<InstallReport> {
     const {flags} = await this.parse(Install);
@@ -52,10 +37,7 @@ export default class Install extends BaseCommand {
     const signal = this.interruptible('stopped; nothing was installed.');
     const progress = await this.progress({title: 'Looking for TensorFlow', amount: format.bytes});
     const report = await installTensorflow({
-      fromPip: flags['from-pip'],
-      libtensorflow: flags.libtensorflow,
-      download: flags.download,
-      force: flags.force,
+      ...optionsOf(INSTALL_OPTIONS, flags),
       signal,
       onPhase: (phase) => progress.begin(phase),
       onBytes: (done, total) => progress.update(done, total),

@@ -5,7 +5,8 @@ import {z} from 'zod';
 import {readJson} from '../../files/index.js';
 import {FileError, FormatError, UsageError} from '../../errors.js';
 import {gpt2OfSizes, parseArchitecture, type Gpt2Sizes} from '../../model/index.js';
-import {LETTER_TOKENIZER, letterTokenizer} from '../../synthetic/index.js';
+import {letterTokenizer} from '../../synthetic/index.js';
+import {LETTER_TOKENIZER} from '../../synthetic/options.js';
 import {BYTE_CHARACTERS, Tokenizer} from '../../tokenizer/index.js';
 
 /** Where the config of a new model comes from, and its tokenizer. */

@@ -23,11 +23,12 @@ import {
   type ZttConfig,
 } from '../../model/index.js';
 import {ledgerOf, type Ledger} from './ledger.js';
-import {checkOptions, type Origin, type PlanOptions} from './options.js';
+import {withDefaults} from '../../options/index.js';
+import {MODEL_OPTIONS} from '../options.js';
+import type {Origin, PlanOptions} from './options.js';
 import {planTensors, type PlannedTensor} from './tensor-plan.js';
 import {arrange} from './share.js';
 import {SourceReader} from '../source/source-reader.js';
-import {ZERO_INIT_BETA} from '../zero-tokens/zero-keys.js';
 import {zttEntry} from '../zero-tokens/ztt-entry.js';
 
 /** What a conversion gives, told in numbers. */
@@ -72,10 +73,10 @@ export interface Conversion {
  * Opens a source and decides its conversion, from its config and the headers of its weights. The reader is the
  * caller's to close.
  * @param onBytes - see `SourceReader.open`
- * @throws UsageError for options that cannot be, FileError, FormatError or UnsupportedError for the source
+ * @param options - checked by `CONVERT_OPTIONS`
+ * @throws UsageError for a layout that cannot be made of the source's layers, FileError, FormatError or UnsupportedError for the source
  */
 export async function prepare(options: PlanOptions, onBytes?: (bytes: number) => void): Promise<Conversion> {
-  checkOptions(options);
   const reader = await SourceReader.open(options.source, onBytes);
   try {
     return await decide(reader, options);
@@ -86,7 +87,7 @@ export async function prepare(options: PlanOptions, onBytes?: (bytes: number) =>
 }
 
 async function decide(reader: SourceReader, options: PlanOptions): Promise<Conversion> {
-  const {zeroInit: kind = 'normal', seed = 0, zeroInitBeta: beta = ZERO_INIT_BETA} = options;
+  const {zeroInit: kind, seed, zeroInitBeta: beta} = withDefaults(MODEL_OPTIONS, options);
   const zeroInit = {kind, seed, beta};
   const {checkpoint} = reader;
   const origin = options.origin ?? {name: nameOf(options.source), revision: null};

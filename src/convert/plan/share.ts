@@ -6,6 +6,8 @@ import {
   type Layout,
   type Share,
 } from '../../model/index.js';
+import {withDefaults} from '../../options/index.js';
+import {LAYOUT_OPTIONS} from '../options.js';
 
 /** What a user may say about the layout; the rest is filled in by `arrange`. */
 export interface ArrangeOptions {
@@ -29,7 +31,7 @@ export function arrange(
   sourceLayers: number,
   options: ArrangeOptions,
 ): {arrangement: Arrangement; share: Share} {
-  const {layout = 'ztt'} = options;
+  const {layout} = withDefaults(LAYOUT_OPTIONS, options);
   const ends = hasHeadAndTail(layout) ? 1 : 0;
   const {head = ends, tail = ends} = options;
   const whole: Arrangement = {

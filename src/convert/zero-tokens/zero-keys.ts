@@ -3,8 +3,6 @@ import {gaussian} from './gaussian.js';
 
 /** Standard deviation of `normal` keys. */
 const ZERO_INIT_STD = 0.02;
-/** The zero logit of `aligned` keys is minus this where the query is its bias, unless told otherwise. */
-export const ZERO_INIT_BETA = 4;
 
 /** How zero keys begin. */
 export interface ZeroKeyInit {

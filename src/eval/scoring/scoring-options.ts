@@ -1,4 +1,3 @@
-import {requireWhole} from '../../errors.js';
 import type {ForwardOptions, ModelConfig} from '../../model/index.js';
 import type {TaskOptions} from '../tasks/tasks.js';
 import type {DepthOptions} from './depths.js';
@@ -28,23 +27,17 @@ export interface ThresholdOptions extends TaskScoringOptions {
   slotThresholds?: ForwardOptions['slotThresholds'];
   /** Compute to choose thresholds for, as `parseBudget` reads it. */
   budgets?: readonly string[];
-  /** Rows of each task to use, from the first. Default all. */
+  /** Rows of each task to use, from the first. */
   limit?: number;
-  /** Rows of each task's calibration split that budgets are calibrated on. Default 200. */
+  /** Rows of each task's calibration split that budgets are calibrated on. */
   calibrationLimit?: number;
   /** Called with a line that a person should know. */
   onNote?: (line: string) => void;
 }
 
-export const DEFAULTS = {calibrationLimit: 200, bootstrapIterations: 1000, timedQuestions: 16};
-
-/**
- * When rows of a model exit: what is not said is as its checkpoint says.
- * @throws UsageError for what cannot be
- */
+/** When rows of a model exit: what is not said is as its checkpoint says. */
 export function exitOptions(options: ExitOptions, {ztt}: ModelConfig): ExitOptions & {exitFromCycle: number} {
   const {exitScore = ztt?.exit_score, exitGranularity, maxCycles} = options;
   const exitFromCycle = options.exitFromCycle ?? ztt?.exit_from_cycle ?? 2;
-  requireWhole('exitFromCycle', exitFromCycle, 1, Number.MAX_SAFE_INTEGER);
   return {exitFromCycle, exitScore, exitGranularity, maxCycles};
 }

@@ -3,6 +3,7 @@ import {parseWith} from '../../files/index.js';
 import {capitalise, cleanHellaswag, detokenise} from './clean-text.js';
 import {strip, stripLeft} from '../kinds/python-text.js';
 import {choices, contexts, document, lastWord, type Questions, type TaskKind} from '../kinds/questions.js';
+import type {TaskName} from '../options.js';
 
 /** A dataset repo of the Hub, and which of its rows are used. */
 export interface TaskDataset {
@@ -126,7 +127,7 @@ const arc = (config: string): NamedTask => ({
 const lambada = (dataset: TaskDataset): NamedTask => ({...FILE_TASKS.text, dataset});
 
 /** The tasks of lm-evaluation-harness 0.4.13 that ztt has, by their names there. */
-export const TASKS: Readonly<Record<string, NamedTask>> = {
+export const TASKS: Readonly<Record<TaskName, NamedTask>> = {
   lambada_openai: lambada({repo: 'EleutherAI/lambada_openai', config: 'default', split: 'test'}),
   lambada_standard: lambada({repo: 'cimec/lambada', split: 'test', calibration: 'validation'}),
   piqa: {

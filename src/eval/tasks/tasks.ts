@@ -1,10 +1,12 @@
 import {stat} from 'node:fs/promises';
 import {parse as parsePath} from 'node:path';
 import {readRows, type TableRow} from '../../data/index.js';
-import {FileError, FormatError, requireWhole, UsageError} from '../../errors.js';
+import {FileError, FormatError, UsageError} from '../../errors.js';
+import {checkOptions} from '../../options/index.js';
 import {isSynthetic, SYNTHETIC_NAMES} from '../../synthetic/index.js';
 import type {TaskKind} from '../kinds/questions.js';
 import {kindOf} from '../kinds/kinds.js';
+import {TASK_NAMES, TASK_OPTIONS, type TaskName} from '../options.js';
 import {syntheticCalibration, syntheticTask} from './synthetic-task.js';
 import type {Task} from './task.js';
 import {findTaskFiles, type TaskFileOptions} from './task-files.js';
@@ -18,9 +20,6 @@ export interface TaskOptions extends TaskFileOptions {
   limit?: number;
 }
 
-/** The names of the harness's tasks that ztt has. */
-export const TASK_NAMES: readonly string[] = Object.keys(TASKS);
-
 /**
  * Opens a task: one of the harness by its name, whose rows come from its dataset, a synthetic one by its spec, as
  * `syntheticTask`, or a file by its path. A file's first row decides its kind: `query`, `choices` and `gold`; `text`; or `page`. Other columns are ignored, and so
@@ -31,9 +30,9 @@ export const TASK_NAMES: readonly string[] = Object.keys(TASKS);
  */
 export async function openTask(spec: string, options: TaskOptions = {}): Promise<Task> {
   const {limit} = options;
-  if (limit !== undefined) requireWhole('limit', limit, 1, Number.MAX_SAFE_INTEGER);
+  checkOptions(TASK_OPTIONS, {limit});
   if (isSynthetic(spec)) return syntheticTask(spec, limit, options.split);
-  const named = Object.hasOwn(TASKS, spec) ? TASKS[spec]! : null;
+  const named = isNamed(spec) ? TASKS[spec] : null;
   const files = named ? await findTaskFiles(spec, named.dataset, options) : [await taskFile(spec)];
   const rows = await readAll(files);
   if (rows.length === 0) throw new FormatError(`${files.join(', ')} has no rows; a task has one a line.`);
@@ -61,10 +60,13 @@ export async function openTask(spec: string, options: TaskOptions = {}): Promise
   return task;
 }
 
+/** Whether a spec is the name of a task of the harness. */
+const isNamed = (spec: string): spec is TaskName => (TASK_NAMES as readonly string[]).includes(spec);
+
 /** The split that thresholds for a task are chosen on; undefined for a part of the rows that are measured. */
 export function calibrationSplit(spec: string): string | undefined {
   if (isSynthetic(spec)) return syntheticCalibration(spec);
-  return Object.hasOwn(TASKS, spec) ? TASKS[spec]!.dataset.calibration : undefined;
+  return isNamed(spec) ? TASKS[spec].dataset.calibration : undefined;
 }
 
 async function taskFile(path: string): Promise<string> {

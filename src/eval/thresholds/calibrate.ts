@@ -10,7 +10,9 @@ import {
   type TaskDepths,
 } from '../scoring/depths.js';
 import {measure} from './estimate.js';
-import {DEFAULTS, exitOptions, type TaskScoringOptions} from '../scoring/scoring-options.js';
+import {checkOptions} from '../../options/index.js';
+import {CALIBRATE_OPTIONS, CALIBRATION_ROWS} from '../options.js';
+import {exitOptions, type TaskScoringOptions} from '../scoring/scoring-options.js';
 import {openParts} from './parts.js';
 import type {TextEncoder} from '../kinds/requests.js';
 import {prepareTask, type PreparedTask, type TaskScores} from '../scoring/score-task.js';
@@ -50,7 +52,7 @@ export interface CalibrateOptions extends TaskScoringOptions {
   maxDrop?: number;
   /** Compute to meet, as `parseBudget` reads it. */
   budget?: string;
-  /** Rows of each task's calibration split to use, from the first. Default 200. */
+  /** Rows of each task's calibration split to use, from the first. */
   limit?: number;
 }
 
@@ -64,7 +66,8 @@ export async function calibrate(
   tokenizer: TextEncoder,
   options: CalibrateOptions,
 ): Promise<Calibration> {
-  const {maxDrop, budget, batchTokens, signal, limit = DEFAULTS.calibrationLimit} = options;
+  const {maxDrop, budget, batchTokens, signal, limit = CALIBRATION_ROWS} = options;
+  checkOptions(CALIBRATE_OPTIONS, options);
   if ((maxDrop === undefined) === (budget === undefined)) {
     throw new UsageError('give either a largest drop or a budget to calibrate for.');
   }

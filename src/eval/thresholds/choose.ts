@@ -3,7 +3,8 @@ import {requireExits, type ModelConfig} from '../../model/index.js';
 import {calibrationCurve} from './calibrate.js';
 import {parseBudget, pointWithin, type Budget, type CurvePoint} from './curve.js';
 import type {ExitScorer} from '../../score/index.js';
-import {DEFAULTS, type ExitOptions, type ThresholdOptions} from '../scoring/scoring-options.js';
+import {CALIBRATION_ROWS} from '../options.js';
+import type {ExitOptions, ThresholdOptions} from '../scoring/scoring-options.js';
 import {openParts, openTasks} from './parts.js';
 import type {TextEncoder} from '../kinds/requests.js';
 import {prepareTask} from '../scoring/score-task.js';
@@ -37,18 +38,13 @@ export async function planEvaluation(
   options: ThresholdOptions,
   exits: ExitOptions & {exitFromCycle: number},
 ): Promise<Plan> {
-  const {limit, calibrationLimit = DEFAULTS.calibrationLimit, batchTokens, signal} = options;
+  const {limit, calibrationLimit = CALIBRATION_ROWS, batchTokens, signal} = options;
   const budgets = (options.budgets ?? []).map((text) => ({text, budget: parseBudget(text)}));
   const taskOptions = {...options.taskData, limit};
   if (budgets.length === 0) {
     const thresholds = [...new Set(options.thresholds ?? [1])];
     if (thresholds.length === 0) throw new UsageError('there are no thresholds; give at least one.');
     return {tasks: await openTasks(options.tasks, taskOptions), thresholds, budgets: [], curve: []};
-  }
-  if (options.slotThresholds) {
-    throw new UsageError(
-      'a budget chooses one threshold for all slots; leave either the budgets or the slot thresholds out.',
-    );
   }
   requireExits(model.config, {...exits, threshold: 0.5}, `budget ${budgets[0]!.text}`);
   const stored = storedCurve(model.config, exits);

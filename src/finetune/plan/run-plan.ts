@@ -1,16 +1,11 @@
 import {ZttError} from '../../errors.js';
 import {availableMemory} from '../../engine/index.js';
 import {modelTensors, ZERO_KEYS, type ModelConfig} from '../../model/index.js';
+import {BATCH} from '../options.js';
 import {distillationSettings} from '../settings/distillation-options.js';
 import {loraSettings, newLora} from '../settings/lora-options.js';
 import {FLOAT, stepMemory, type StepMemory} from './step-memory.js';
-import {
-  DEFAULT_BATCH,
-  runSettings,
-  type FinetuneOptions,
-  type RunControls,
-  type RunSettings,
-} from '../settings/options.js';
+import {runSettings, type FinetuneOptions, type RunControls, type RunSettings} from '../settings/options.js';
 import {runFlops, stepFlops} from './step-flops.js';
 import {parseTrain, trainedParameters} from '../settings/trainable.js';
 
@@ -85,10 +80,10 @@ export function fittedSettings(
   config: ModelConfig,
   teacher?: ModelConfig,
 ): RunSettings {
-  const {batchSize = DEFAULT_BATCH, ...rest} = options;
+  const {batchSize = BATCH, ...rest} = options;
   const auto = batchSize === 'auto';
   const settings: RunSettings = {
-    ...runSettings({...rest, batchSize: auto ? DEFAULT_BATCH : batchSize}, config),
+    ...runSettings({...rest, batchSize: auto ? BATCH : batchSize}, config),
     ...loraSettings(options, config),
     ...distillationSettings(options),
   };

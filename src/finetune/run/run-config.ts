@@ -2,22 +2,17 @@ import {join} from 'node:path';
 import {parse, stringify} from 'yaml';
 import {exists, readText, writeFileWhole} from '../../files/index.js';
 import {FormatError} from '../../errors.js';
+import {keyOf} from '../../options/index.js';
+import {RUN_OPTIONS} from '../options.js';
 import type {FinetuneOptions, RunControls, RunSettings} from '../settings/options.js';
 
 const CONFIG = 'config.yaml';
 
-/** Of the options, what says nothing about the run itself. */
-const LEFT_OUT = [
-  'output',
-  'source',
-  'resume',
-  'signal',
-  'openDataset',
-  'onData',
-  'onStep',
-  'onNote',
-  'onWarning',
-];
+/** The names of the flags by those of the library, of all that config.yaml holds. */
+const FLAG_NAMES = new Map([
+  ['model', 'model'],
+  ...Object.entries(RUN_OPTIONS).map(([name, option]) => [keyOf(name, option), name] as const),
+]);
 
 /** A run's options with all defaults filled in, by the names of the command line's flags. */
 export type RunConfig = Record<string, unknown>;
@@ -28,14 +23,13 @@ export function runConfig(options: FinetuneOptions, settings: RunSettings, contr
   // The commit, wherever the cache is: a branch may have moved when the run goes on.
   const model = source ? `${source.name}@${source.revision}` : options.model;
   const effective = {...options, model, ...settings, ...controls};
-  const entries = Object.entries(effective).filter(
-    ([name, value]) => value !== undefined && value !== null && !LEFT_OUT.includes(name),
+  return Object.fromEntries(
+    Object.entries(effective).flatMap(([key, value]) => {
+      const name = FLAG_NAMES.get(key);
+      return name === undefined || value === undefined || value === null ? [] : [[name, value]];
+    }),
   );
-  return Object.fromEntries(entries.map(([name, value]) => [flagName(name), value]));
 }
-
-/** `batchSize` is `batch-size` on the command line. */
-const flagName = (option: string): string => option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /**
  * Writes a run's config.yaml, which the command line takes as --config.

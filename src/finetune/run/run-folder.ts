@@ -11,6 +11,8 @@ import {
 } from '../../checkpoint/index.js';
 import {exists, readJson, writeFolder} from '../../files/index.js';
 import {FormatError, UsageError} from '../../errors.js';
+import {renamedChoices} from '../../options/index.js';
+import {RUN_OPTIONS} from '../options.js';
 import type {RunSettings} from '../settings/options.js';
 import {recordSchema, type RunRecord} from '../records/record.js';
 
@@ -151,11 +153,12 @@ export class RunFolder {
 
   private requireSame(state: TrainerState, identity: RunIdentity): void {
     const now: Record<string, unknown> = {...identity.settings};
-    const names = [...new Set([...Object.keys(state.settings), ...Object.keys(now)])];
+    const before = renamedChoices(RUN_OPTIONS, state.settings);
+    const names = [...new Set([...Object.keys(before), ...Object.keys(now)])];
     const told = (value: unknown) => (value === undefined ? 'unset' : JSON.stringify(value));
     const changed = names
-      .filter((name) => told(state.settings[name]) !== told(now[name]))
-      .map((name) => `${name} ${told(state.settings[name])}, not ${told(now[name])}`);
+      .filter((name) => told(before[name]) !== told(now[name]))
+      .map((name) => `${name} ${told(before[name])}, not ${told(now[name])}`);
     if (changed.length > 0) {
       throw new UsageError(`${this.path} was started with ${changed.join(' and ')}; resume with the same.`);
     }

@@ -2,14 +2,7 @@ import {uniformInt} from 'pure-rand/distribution/uniformInt';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import type {RandomGenerator} from 'pure-rand/types/RandomGenerator';
 import {exitSlots, slots, type Arrangement} from '../../model/index.js';
-
-/** How many cycles the steps of a run take: all, more and more, or a number drawn for each. */
-export const CYCLE_SCHEDULES = ['full', 'curriculum', 'random'] as const;
-export type CycleSchedule = (typeof CYCLE_SCHEDULES)[number];
-
-/** How a curriculum grows: by a line, or slowly first and fast at its end. */
-export const CURRICULUM_SHAPES = ['1-sqrt', 'linear'] as const;
-export type CurriculumShape = (typeof CURRICULUM_SHAPES)[number];
+import type {CurriculumShape, CycleSchedule} from '../options.js';
 
 /** From 0 where the growth begins to 1 where it ends, by the share p of the way that is done. */
 const GROWTH: Record<CurriculumShape, (p: number) => number> = {

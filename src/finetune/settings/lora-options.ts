@@ -1,13 +1,13 @@
-import {requireWhole, UsageError} from '../../errors.js';
+import {UsageError} from '../../errors.js';
 import {
   blockLinears,
-  LORA_PER,
-  MAX_LORA_RANK,
   type Architecture,
   type LoraPer,
   type ModelConfig,
   type NewLora,
 } from '../../model/index.js';
+import {checkOptions, withDefaults} from '../../options/index.js';
+import {LORA_OPTIONS, TRAINED_OPTIONS} from '../options.js';
 import {parseTrain} from './trainable.js';
 
 /** The LoRA matrices that a run trains, where it trains any. */
@@ -17,56 +17,40 @@ export interface LoraSettings {
   loraAlpha: number;
   loraPer: LoraPer;
   /** Linear maps, by the family's names. */
-  loraTargets: string[];
+  loraTargets: readonly string[];
 }
 
 /** Names for several linear maps. */
 const GROUPS = ['all', 'attention', 'mlp'];
 
 /**
- * The LoRA matrices of a run that trains them, with defaults filled in: the model's own if it has any, else rank 8,
- * alpha twice the rank, the same in all cycles, on all linear maps of the blocks. Null for a run that trains none.
+ * The LoRA matrices of a run that trains them, with defaults filled in: the model's own if it has any. Null for a run that
+ * trains none.
  * @throws UsageError naming the option and what it may be
  */
 export function loraSettings(
   options: Partial<LoraSettings> & {train?: string},
   {arch, arrangement}: Pick<ModelConfig, 'arch' | 'arrangement'>,
 ): LoraSettings | null {
-  const {loraRank, loraAlpha, loraPer, loraTargets} = options;
-  if (!parseTrain(options.train ?? 'all').includes('lora')) {
-    const given = Object.entries({loraRank, loraAlpha, loraPer, loraTargets}).find(
-      ([, value]) => value !== undefined,
-    );
-    if (given) {
-      const flag = given[0].replace('lora', 'lora-').toLowerCase();
-      throw new UsageError(`${flag} is for LoRA matrices; use it with train lora.`);
-    }
-    return null;
-  }
-  const own = arrangement.lora;
-  const rank = loraRank ?? own?.rank ?? 8;
-  const settings = {
-    loraRank: rank,
-    loraAlpha: loraAlpha ?? own?.alpha ?? 2 * rank,
-    loraPer: loraPer ?? own?.per ?? 'shared',
-    loraTargets: resolveTargets(arch, loraTargets ?? own?.targets ?? ['all']),
+  const trainsLora = parseTrain(options.train ?? TRAINED_OPTIONS.train.default).includes('lora');
+  checkOptions({...TRAINED_OPTIONS, ...LORA_OPTIONS}, options);
+  if (!trainsLora) return null;
+  const {lora: own} = arrangement;
+  const ofModel = own && {
+    loraRank: own.rank,
+    loraAlpha: own.alpha,
+    loraPer: own.per,
+    loraTargets: own.targets,
   };
-  requireWhole('lora-rank', settings.loraRank, 1, MAX_LORA_RANK);
-  if (!(settings.loraAlpha > 0 && settings.loraAlpha < Infinity)) {
-    throw new UsageError(`lora-alpha is ${settings.loraAlpha}; it must be above 0.`);
-  }
-  if (!LORA_PER.includes(settings.loraPer)) {
-    throw new UsageError(
-      `lora-per is ${JSON.stringify(settings.loraPer)}; it must be ${LORA_PER.join(' or ')}.`,
-    );
-  }
-  return settings;
+  const settings = withDefaults(LORA_OPTIONS, options, ofModel);
+  const {loraRank, loraAlpha = 2 * loraRank, loraPer, loraTargets} = settings;
+  return {loraRank, loraAlpha, loraPer, loraTargets: resolveTargets(arch, loraTargets)};
 }
 
 /** The matrices that a run's model is to have, or undefined. */
 export function newLora(settings: Partial<LoraSettings> & {seed: number}): NewLora | undefined {
   const {loraRank: rank, loraAlpha: alpha, loraPer: per, loraTargets: targets, seed} = settings;
-  return rank && alpha && per && targets ? {rank, alpha, per, targets, seed} : undefined;
+  return rank && alpha && per && targets ? {rank, alpha, per, targets: [...targets], seed} : undefined;
 }
 
 /** Linear maps by group, by name, or, as in PEFT, by the end of their name. */

@@ -1,13 +1,6 @@
 import {UsageError} from '../../errors.js';
 import {LM_HEAD, ZERO_KEYS, type Architecture} from '../../model/index.js';
-
-/** Parts of a model whose learning rate may be another. The output is what follows the
- * tail, without an embedding that the LM head shares. */
-const LR_PARTS = ['embeddings', 'head', 'middle', 'tail', 'output', 'zero-keys', 'lora'] as const;
-export type LrPart = (typeof LR_PARTS)[number];
-
-/** A multiplier is at most this. */
-export const MOST_LR_MULT = 1e6;
+import {LR_PARTS, MOST_LR_MULT, type LrPart} from '../options.js';
 
 /**
  * Reads multipliers of the learning rate, each as `PART=X`.
@@ -20,7 +13,7 @@ export function parseLrMult(entries: readonly string[]): Map<LrPart, number> {
     const value = Number(text);
     if (!isPart(part) || !(value >= 0 && value <= MOST_LR_MULT)) {
       throw new UsageError(
-        `lr-mult has ${JSON.stringify(entry)}; it takes PART=X, with X from 0 to 1e6 and PART one of ${LR_PARTS.join(', ')}.`,
+        `lr-mult has ${JSON.stringify(entry)}; it takes PART=X, with X from 0 to ${MOST_LR_MULT} and PART one of ${LR_PARTS.join(', ')}.`,
       );
     }
     if (multipliers.has(part)) throw new UsageError(`lr-mult has ${part} twice; give it once.`);

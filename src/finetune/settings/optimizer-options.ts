@@ -1,5 +1,5 @@
-import {requireReal, requireWhole, UsageError} from '../../errors.js';
-import {LR_SCHEDULES, type LrSchedule} from './schedule.js';
+import {checkOptions, withDefaults} from '../../options/index.js';
+import {OPTIMIZER_OPTIONS, WARMUP, type LrSchedule} from '../options.js';
 
 export interface AdamWOptions {
   beta1: number;
@@ -9,8 +9,15 @@ export interface AdamWOptions {
   weightDecay: number;
 }
 
+const {beta1, beta2, epsilon, 'weight-decay': weightDecay} = OPTIMIZER_OPTIONS;
+
 /** Those of torch.optim.AdamW. */
-export const ADAMW_DEFAULTS: AdamWOptions = {beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01};
+export const ADAMW_DEFAULTS: AdamWOptions = {
+  beta1: beta1.default,
+  beta2: beta2.default,
+  epsilon: epsilon.default,
+  weightDecay: weightDecay.default,
+};
 
 /** How a step updates the weights. */
 export interface OptimizerSettings extends AdamWOptions {
@@ -26,35 +33,12 @@ export interface OptimizerSettings extends AdamWOptions {
 }
 
 /**
- * The optimiser's settings, with defaults filled in: peak 1e-4 after a warm-up over a tenth of the steps (at most
- * 100), then a cosine; AdamW as in PyTorch; clipping at norm 1; one micro-batch.
+ * The optimiser's settings, with defaults filled in.
+ * @param steps - of the run, which decide how many are warm-up
  * @throws UsageError naming the option and what it may be
  */
 export function optimizerSettings(options: Partial<OptimizerSettings>, steps: number): OptimizerSettings {
-  const settings = {
-    lr: options.lr ?? 1e-4,
-    lrSchedule: options.lrSchedule ?? 'cosine',
-    warmup: options.warmup ?? Math.min(100, Math.ceil(steps / 10)),
-    weightDecay: options.weightDecay ?? ADAMW_DEFAULTS.weightDecay,
-    beta1: options.beta1 ?? ADAMW_DEFAULTS.beta1,
-    beta2: options.beta2 ?? ADAMW_DEFAULTS.beta2,
-    epsilon: options.epsilon ?? ADAMW_DEFAULTS.epsilon,
-    clipNorm: options.clipNorm ?? 1,
-    accumulate: options.accumulate ?? 1,
-  };
-  requireWhole('warmup', settings.warmup, 0, 1e9);
-  requireWhole('accumulate', settings.accumulate, 1, 1e6);
-  if (!LR_SCHEDULES.includes(settings.lrSchedule)) {
-    throw new UsageError(
-      `lr-schedule is ${JSON.stringify(settings.lrSchedule)}; it must be ${LR_SCHEDULES.join(', ')}.`,
-    );
-  }
-  const {lr, weightDecay, beta1, beta2, epsilon, clipNorm} = settings;
-  requireReal('lr', lr, lr > 0 && lr <= 1, 'above 0 and at most 1');
-  requireReal('weight-decay', weightDecay, weightDecay >= 0 && weightDecay <= 1, 'from 0 to 1');
-  requireReal('beta1', beta1, beta1 >= 0 && beta1 < 1, 'from 0 to below 1');
-  requireReal('beta2', beta2, beta2 >= 0 && beta2 < 1, 'from 0 to below 1');
-  requireReal('epsilon', epsilon, epsilon > 0 && epsilon <= 1, 'above 0 and at most 1');
-  requireReal('clip-norm', clipNorm, clipNorm >= 0 && clipNorm < Infinity, '0 (no clipping) or above');
-  return settings;
+  checkOptions(OPTIMIZER_OPTIONS, options);
+  const warmup = Math.min(WARMUP.atMost, Math.ceil(steps / WARMUP.oneIn));
+  return withDefaults(OPTIMIZER_OPTIONS, options, {warmup});
 }

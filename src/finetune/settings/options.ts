@@ -1,7 +1,10 @@
+import type {DtypeName} from '../../checkpoint/index.js';
 import type {DataProgress, OpenDataset} from '../../data/index.js';
-import {DTYPE_NAMES, type DtypeName} from '../../checkpoint/index.js';
-import {requireWhole, UsageError} from '../../errors.js';
+import {DATA_OPTIONS} from '../../data/options.js';
+import {UsageError} from '../../errors.js';
 import type {Architecture} from '../../model/index.js';
+import {checkOption, checkOptions, withDefaults} from '../../options/index.js';
+import {BATCH, CONTROL_OPTIONS, SEQ_LEN, TRAINED_OPTIONS, TRAINING_OPTIONS} from '../options.js';
 import type {DistillationSettings} from './distillation-options.js';
 import type {LoraSettings} from './lora-options.js';
 import type {StepMetrics} from '../records/metrics.js';
@@ -37,10 +40,7 @@ export interface FinetuneOptions extends Omit<Partial<RunSettings>, 'batchSize'>
    * behind.
    */
   data: readonly string[];
-  /**
-   * The share of the data that is held out for evaluations, above 0 and below 1; a twentieth, but at most 16
-   * sequences, unless given.
-   */
+  /** The share of the data that is held out for evaluations. */
   heldOut?: number;
   /** Data that evaluations take in place of a share of `data`. */
   heldOutData?: readonly string[];
@@ -87,9 +87,6 @@ export interface RunControls {
   dtype: DtypeName;
 }
 
-/** Sequences a micro-batch unless told otherwise, and what `auto` divides. */
-export const DEFAULT_BATCH = 8;
-
 /** The model, as far as a run's settings depend on it. */
 export interface RunModel {
   arch: Pick<Architecture, 'maxPositions'>;
@@ -97,71 +94,37 @@ export interface RunModel {
 }
 
 /**
- * The settings of a run, with defaults filled in: 200 steps of 8 sequences, as long as the model takes but at
- * most 256 tokens; the optimiser's as in `optimizerSettings`, the recipe as in `recipeSettings`.
+ * The settings of a run, with defaults filled in.
  * @throws UsageError naming the option and what it may be
  */
 export function runSettings(
   options: Omit<FinetuneOptions, 'batchSize' | 'model'> & {batchSize?: number},
   {arch: {maxPositions}, arrangement}: RunModel,
 ): RunSettings {
-  const steps = options.steps ?? 200;
-  const optimizer = optimizerSettings(options, steps);
-  const settings = {
-    steps,
-    batchSize: options.batchSize ?? DEFAULT_BATCH,
-    seqLen: options.seqLen ?? Math.min(256, maxPositions),
-    seed: options.seed ?? 0,
-    train: options.train ?? 'all',
-    ...optimizer,
-    ...recipeSettings(options, arrangement, {steps, lr: optimizer.lr}),
-  };
-  requireWhole('steps', settings.steps, 1, 1e9);
-  requireWhole('batch-size', settings.batchSize, 1, 1e6);
-  requireWhole('seq-len', settings.seqLen, 2, maxPositions);
-  requireWhole('seed', settings.seed, -(2 ** 31), 2 ** 31);
-  parseTrain(settings.train);
+  const {batchSize = BATCH, seqLen = Math.min(SEQ_LEN, maxPositions)} = options;
+  checkOption('seq-len', {...TRAINING_OPTIONS['seq-len'], max: maxPositions}, seqLen);
+  checkOptions({...DATA_OPTIONS, ...TRAINING_OPTIONS}, options);
+  const training = {...withDefaults(TRAINING_OPTIONS, options, {seqLen}), batchSize};
+  const {train} = withDefaults(TRAINED_OPTIONS, options);
+  const optimizer = optimizerSettings(options, training.steps);
+  const run = {steps: training.steps, lr: optimizer.lr};
+  const settings = {...training, train, ...optimizer, ...recipeSettings(options, arrangement, run)};
+  parseTrain(train);
   if (options.data.length === 0) throw new UsageError('there is no data; name at least one file.');
-  if (options.heldOut !== undefined && (options.heldOutData ?? []).length > 0) {
-    throw new UsageError('held-out and held-out-data are both given; evaluations take one or the other.');
-  }
   return settings;
 }
 
 /**
- * The controls of a run, with defaults filled in: a checkpoint and an evaluation every 100 steps, on 16
- * sequences, the newest and the best kept, thresholds 0.2, 0.5 and 0.7, no early stopping.
+ * The controls of a run, with defaults filled in.
  * @throws UsageError naming the option and what it may be
  */
 export function runControls(options: Omit<FinetuneOptions, 'model'>): RunControls {
-  const controls = {
-    saveEvery: options.saveEvery ?? 100,
-    keep: options.keep ?? 1,
-    evalEvery: options.evalEvery ?? 100,
-    evalBlocks: options.evalBlocks ?? 16,
-    evalThresholds: options.evalThresholds ?? [0.2, 0.5, 0.7],
-    patience: options.patience ?? null,
-    tensorboard: options.tensorboard ?? false,
-    dtype: options.dtype ?? 'float32',
-  };
-  requireWhole('save-every', controls.saveEvery, 1, 1e9);
-  requireWhole('keep', controls.keep, 1, 1e9);
-  requireWhole('eval-every', controls.evalEvery, 0, 1e9);
-  requireWhole('eval-blocks', controls.evalBlocks, 1, 1e6);
-  if (controls.patience !== null) {
-    requireWhole('patience', controls.patience, 1, 1e9);
-    if (controls.evalEvery === 0) throw new UsageError('patience counts evaluations; eval-every 0 has none.');
+  const given = {...options, patience: options.patience ?? undefined};
+  checkOptions(CONTROL_OPTIONS, given);
+  const {patience = null, ...controls} = withDefaults(CONTROL_OPTIONS, given);
+  if (patience !== null && controls.evalEvery === 0) {
+    throw new UsageError('patience counts evaluations; eval-every 0 has none.');
   }
-  const dtypes: readonly string[] = Object.values(DTYPE_NAMES);
-  if (!dtypes.includes(controls.dtype)) {
-    throw new UsageError(
-      `there is no dtype ${JSON.stringify(controls.dtype)}; there are ${dtypes.join(', ')}.`,
-    );
-  }
-  for (const threshold of controls.evalThresholds) {
-    if (!(threshold > 0 && threshold <= 1)) {
-      throw new UsageError(`eval-thresholds has ${threshold}; each must be above 0 and at most 1.`);
-    }
-  }
-  return controls;
+  const {tensorboard, dtype, ...rest} = controls;
+  return {...rest, patience, tensorboard, dtype};
 }

@@ -1,6 +1,4 @@
-/** How the learning rate goes on after the warm-up. */
-export const LR_SCHEDULES = ['cosine', 'linear', 'constant'] as const;
-export type LrSchedule = (typeof LR_SCHEDULES)[number];
+import type {LrSchedule} from '../options.js';
 
 /** What a falling learning rate ends at, as a share of its peak. */
 const FINAL_SHARE = 0.1;

@@ -1,9 +1,6 @@
 import {UsageError} from '../../errors.js';
 import {normNames, ZERO_KEYS, type Architecture} from '../../model/index.js';
-
-/** Groups of parameters that a run can train. */
-const TRAIN_PARTS = ['all', 'zero-tokens', 'norms', 'middle', 'lora'] as const;
-export type TrainPart = (typeof TRAIN_PARTS)[number];
+import {TRAIN_PARTS, type TrainPart} from '../options.js';
 
 /**
  * Reads what to train: parts joined by +, as `zero-tokens+norms`.

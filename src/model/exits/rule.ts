@@ -1,7 +1,9 @@
-import {requireWhole, UsageError} from '../../errors.js';
+import {UsageError} from '../../errors.js';
+import {checkOptions} from '../../options/index.js';
 import type {ModelConfig} from '../config.js';
 import type {ForwardOptions} from '../forward.js';
 import {hasZeroTokens, slots, type Layout} from '../layout.js';
+import {EXIT_OPTIONS, GRANULARITY_OPTIONS} from '../options.js';
 import type {ExitGranularity} from './granularity.js';
 import {EXIT_SIGNALS, type ExitScore, type ExitSignal} from './signals.js';
 
@@ -89,8 +91,10 @@ export function exitRule({arrangement, ztt}: ModelConfig, options: ForwardOption
     maxCycles = Infinity,
     slotThresholds = {},
   } = options;
-  requireWhole('exitFromCycle', exitFromCycle, 1, Number.MAX_SAFE_INTEGER);
-  if (maxCycles !== Infinity) requireWhole('maxCycles', maxCycles, 1, Number.MAX_SAFE_INTEGER);
+  checkOptions(
+    {...EXIT_OPTIONS, ...GRANULARITY_OPTIONS},
+    {...options, maxCycles: maxCycles === Infinity ? undefined : maxCycles},
+  );
   const order = slots(arrangement);
   const perSlot = typeof threshold === 'number' ? order.map(() => threshold) : threshold;
   if (perSlot.length !== order.length) {

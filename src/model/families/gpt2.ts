@@ -1,5 +1,7 @@
 import {z} from 'zod';
-import {requireWhole, UsageError} from '../../errors.js';
+import {UsageError} from '../../errors.js';
+import {checkOption, checkOptions, withDefaults, type OptionsOf} from '../../options/index.js';
+import {HEAD_WIDTH, SIZE_OPTIONS} from '../options.js';
 import type {Architecture, Layer, LinearModule} from '../architecture.js';
 import {endTokenIds} from '../text-end.js';
 import {isEveryLayer, VALUE_HEAD, type Family} from './family.js';
@@ -117,27 +119,17 @@ export const gpt2: Family = {
 };
 
 /** The sizes of a GPT-2; what is not said is as in the smallest one that was published. */
-export interface Gpt2Sizes {
-  /** Layers; 12 unless given. */
-  layers?: number;
-  /** Width; 768 unless given. */
-  width?: number;
-  /** Attention heads; so many that each is about 64 wide unless given. */
-  heads?: number;
-  /** The longest input in tokens; 1024 unless given. */
-  positions?: number;
-}
+export type Gpt2Sizes = OptionsOf<typeof SIZE_OPTIONS>;
 
 /**
  * The config of a GPT-2 of these sizes, but for its vocabulary.
  * @throws UsageError naming the size that cannot be
  */
-export function gpt2OfSizes({layers = 12, width = 768, heads, positions = 1024}: Gpt2Sizes) {
-  requireWhole('layers', layers, 1, 10_000);
-  requireWhole('width', width, 1, 1_000_000);
-  const parts = heads ?? Math.max(1, Math.round(width / 64));
-  requireWhole('heads', parts, 1, width);
-  requireWhole('positions', positions, 2, 10_000_000);
+export function gpt2OfSizes(sizes: Gpt2Sizes) {
+  checkOptions(SIZE_OPTIONS, sizes);
+  const {layers, width, heads, positions} = withDefaults(SIZE_OPTIONS, sizes);
+  const parts = heads ?? Math.max(1, Math.round(width / HEAD_WIDTH));
+  checkOption('heads', {...SIZE_OPTIONS.heads, max: width}, parts);
   if (width % parts !== 0) {
     throw new UsageError(`width is ${width}; it must be a multiple of heads, which is ${parts}.`);
   }

@@ -9,8 +9,8 @@ import type {Targets} from './targets.js';
 /** Below any weight of a row: a row without targets has a cost of 0, which weighs nothing. */
 const TINY = 1e-30;
 
-/** Whose cost counts: the mean of the row, as an exit takes the whole row, or each token's own. */
-export type ExitUnit = 'row' | 'token';
+/** Whose cost counts: the mean of the sequence, as an exit takes it whole, or each token's own. */
+export type ExitUnit = 'sequence' | 'token';
 
 /**
  * Teaches zero attention to say whether an exit would cost little. The cost of an exit before a slot is the next-token
@@ -72,7 +72,7 @@ export class ExitCosts {
         const counts: tf.Tensor2D = tf.reshape(targets.weights, [B, T]);
         // A row's cost says something about all of its tokens, also about those that are no targets themselves.
         const ofRow = tf.tile(tf.mean(counts, 1, true), [1, T]);
-        return tf.clone(objective.unit === 'row' ? (ofRow as tf.Tensor2D) : counts);
+        return tf.clone(objective.unit === 'sequence' ? (ofRow as tf.Tensor2D) : counts);
       }),
     );
   }
@@ -124,7 +124,7 @@ export class ExitCosts {
     const counts = tf.reshape(this.targets.weights, [B, T]);
     const weighed = tf.mul(costs, counts);
     const ofRow = tf.div(tf.sum(weighed, 1, true), tf.maximum(tf.sum(counts, 1, true), TINY));
-    const counted = unit === 'row' ? tf.tile(ofRow, [1, T]) : costs;
+    const counted = unit === 'sequence' ? tf.tile(ofRow, [1, T]) : costs;
     const targets: tf.Tensor2D = tf.sub(1, tf.step(tf.sub(counted, margin)));
     return {targets, cost: tf.sum(weighed), harmless: tf.sum(tf.mul(targets, this.shares))};
   }

@@ -143,7 +143,7 @@ describe('a recipe', () => {
       /cycle-schedule random needs several cycles: the model is vanilla with 1 cycle/,
     ],
     [{exitLossWeight: 0.1}, /exit-loss-weight 0.1 needs several cycles/],
-    [{exitObjective: 'row'}, /exit-objective row needs zero tokens and several cycles/],
+    [{exitObjective: 'sequence'}, /exit-objective sequence needs zero tokens and several cycles/],
   ])('refuses %o for a model that cannot have it', (wrong, message) => {
     expect(() => recipeSettings(wrong, {layout: 'vanilla', cycles: 1}, RUN)).toThrow(UsageError);
     expect(() => recipeSettings(wrong, {layout: 'vanilla', cycles: 1}, RUN)).toThrow(message);
@@ -171,7 +171,7 @@ describe('training by a recipe', () => {
   /** Zero attention at the slots of cycles 2 and 3 in the last of 40 steps. */
   async function zeroAfter(exitMargin: number): Promise<number[]> {
     const loaded = await load(model, {engine: 'native'});
-    const recipe = {exitObjective: 'row', exitMargin, lrMult: ['zero-keys=200']} as const;
+    const recipe = {exitObjective: 'sequence', exitMargin, lrMult: ['zero-keys=200']} as const;
     const trainer = new Trainer(loaded, trainerSettings({steps: 40, lr: 3e-3, ...recipe}, loaded));
     const zeros = new Map<number, number>();
     for (let step = 1; step <= 40; step++) {
@@ -215,13 +215,13 @@ describe('training by a recipe', () => {
 
   it('looks at no exits in steps of fewer cycles, and where the zero keys are frozen', async () => {
     const loaded = await load(model, {engine: 'native'});
-    const recipe = {exitObjective: 'row', cycleSchedule: 'curriculum', curriculumShare: 1} as const;
+    const recipe = {exitObjective: 'sequence', cycleSchedule: 'curriculum', curriculumShare: 1} as const;
     const trainer = new Trainer(loaded, trainerSettings(recipe, loaded));
     expect(await trainer.step(1, batch(1))).toMatchObject({cycles: 1});
     expect((await trainer.step(1, batch(1))).exits).toBeUndefined();
     expect(await trainer.step(10, batch(1))).toMatchObject({exits: [{}]});
     trainer.dispose();
-    const frozen = new Trainer(loaded, trainerSettings({exitObjective: 'row', train: 'middle'}, loaded));
+    const frozen = new Trainer(loaded, trainerSettings({exitObjective: 'sequence', train: 'middle'}, loaded));
     expect((await frozen.step(1, batch(1))).exits).toBeUndefined();
     frozen.dispose();
     loaded.dispose();
@@ -240,7 +240,7 @@ describe('training by a recipe', () => {
         model: source,
         data: [join(FIXTURES, 'books_train.txt')],
         ...{steps: 4, batchSize: 2, seqLen: 16, evalEvery: 0, seed: 3, engine: 'native'},
-        ...{cycleSchedule: 'random', exitObjective: 'row'},
+        ...{cycleSchedule: 'random', exitObjective: 'sequence'},
         ...more,
       };
       const [whole, broken] = [temp.path(`whole ${name}`), temp.path(`broken ${name}`)];

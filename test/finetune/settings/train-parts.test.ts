@@ -69,10 +69,10 @@ describe('a run that trains a part', () => {
 
   it.each([
     [{train: 'heads'}, /train is "heads"; "heads" is none of/],
-    [{loraRank: 4}, /lora-rank is for LoRA matrices; use it with train lora/],
+    [{loraRank: 4}, /lora-rank goes with train lora; train is "all"/],
     [{train: 'lora', loraRank: 0}, /lora-rank is 0/],
     [{train: 'lora', loraAlpha: -1}, /lora-alpha is -1/],
-    [{train: 'lora', loraPer: 'layer' as never}, /lora-per is "layer"; it must be shared or cycle/],
+    [{train: 'lora', loraPer: 'layer' as never}, /there is no lora-per "layer"; there are shared, cycle/],
     [
       {train: 'lora', loraTargets: ['q_proj']},
       /lora-targets has "q_proj"; it takes all, attention, mlp, and of gpt2 attn/,
