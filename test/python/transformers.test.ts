@@ -16,7 +16,15 @@ import {
 import {expectClose, expectNormClose} from '../helpers/close.js';
 import {writeLoraModel} from '../helpers/lora.js';
 import {cover} from '../helpers/matrix.js';
-import {Expected, FIRST_CASES, FIXTURES, ORACLE, THRESHOLDS, VARIANTS, type Variant} from '../helpers/oracle.js';
+import {
+  Expected,
+  FIRST_CASES,
+  FIXTURES,
+  ORACLE,
+  THRESHOLDS,
+  VARIANTS,
+  type Variant,
+} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {tensorBytes} from '../helpers/tensor-bytes.js';
 import {trainerSettings} from '../helpers/training.js';
