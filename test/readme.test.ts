@@ -3,6 +3,7 @@ import {cp, mkdir, readFile, symlink, writeFile} from 'node:fs/promises';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {cliOk} from './commands/cli.js';
 import {FIXTURES} from './helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from './helpers/temp.js';
 
@@ -35,7 +36,7 @@ describe('the README', () => {
     for (const line of lines) {
       const [command, ...args] = words(line);
       expect(command).toBe('ztt');
-      const {stdout} = await run(process.execPath, [`${ROOT}bin/run.js`, ...args], {cwd: temp.path()});
+      const {stdout} = await cliOk(args, {cwd: temp.path()});
       expect(stdout.trim(), line).not.toBe('');
     }
   });

@@ -4,7 +4,8 @@ import {join} from 'node:path';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {listEngines, readMetrics, type FinetuneReport, type RunPlan} from '../../src/index.js';
+import {readMetrics, type FinetuneReport, type RunPlan} from '../../src/index.js';
+import {FASTEST} from '../helpers/engine.js';
 import {FULL} from '../helpers/matrix.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
@@ -16,15 +17,14 @@ import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 const KILLS = FULL ? 20 : 2;
 
 let temp: TempFolder;
-/** `native` where it was built: runs must be bit-identical there. */
-let engine: string;
+/** Runs must be bit-identical there. */
+const engine = FASTEST;
 let job: string[];
 /** The job, but for what is set: its sizes and steps. */
 let plainJob: string[];
 
 beforeAll(async () => {
   temp = await makeTempFolder();
-  engine = (await listEngines()).find(({name}) => name === 'native')?.reason === null ? 'native' : 'wasm';
   const text = await readFile(join(FIXTURES, 'books_train.txt'), 'utf8');
   await writeFile(temp.path('train.txt'), text.slice(0, 40_000));
   await makeTinyModel(temp.path('model'));

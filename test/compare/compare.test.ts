@@ -15,6 +15,7 @@ import {
   type Comparison,
 } from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
+import {makeTinySource} from '../helpers/tiny.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 
 const SOURCE = join(FIXTURES, 'gpt2-books');
@@ -22,12 +23,16 @@ const TASK = join(FIXTURES, 'eval', 'choices.jsonl');
 const STEPS = 3;
 
 let temp: TempFolder;
+/** A model that trains in milliseconds. */
+let source: string;
 let options: CompareOptions;
 let first: Comparison;
 beforeAll(async () => {
   temp = await makeTempFolder();
+  source = temp.path('tiny');
+  await makeTinySource(source, {n_positions: 256});
   options = {
-    source: SOURCE,
+    source,
     output: temp.path('comparison'),
     data: [join(FIXTURES, 'books_heldout.txt')],
     budget: {unit: 'steps', amount: STEPS},
@@ -50,6 +55,12 @@ const row = ({rows}: Comparison, model: string, threshold = 1) =>
   rows.find(
     (each) => each.model === model && each.threshold === threshold && each.share === null && !each.learned,
   )!;
+
+/** A row but for whether it is on the Pareto front, which depends on the other rows. */
+const withoutPareto = ({measures, ...rest}: Comparison['rows'][number]) => {
+  const own = Object.entries(measures).map(([name, measure]) => [name, {...measure, pareto: null}] as const);
+  return {...rest, measures: Object.fromEntries(own)};
+};
 
 describe('a comparison', () => {
   it('has the source, vanilla and every threshold of ztt, and says so in both files', async () => {
@@ -78,7 +89,7 @@ describe('a comparison', () => {
 
   it('is what the commands give one after the other', async () => {
     const [model, run] = [temp.path('ztt'), temp.path('run')];
-    await convert({source: SOURCE, output: model, layout: 'ztt', seed: 5});
+    await convert({source, output: model, layout: 'ztt', seed: 5});
     await finetune({
       model,
       output: run,
@@ -120,10 +131,10 @@ describe('a comparison', () => {
     const {threshold: chosen, measures: chosenMeasures} = first.rows.at(-2)!;
     const atChosen = await evaluate(loaded, tokenizer, {tasks: [TASK], limit: 12, thresholds: [chosen]});
     expect(chosenMeasures['choices']!.meanSlots).toBe(atChosen.ztt.thresholds[0]!.mean_slots);
-    // About half of the held-out sequences exit: the depth is well between that of all exits and none.
+    // About half of the held-out sequences exit, after 3 of 4 slots: the depth is well between that of all exits and none.
     const {meanSlots} = chosenMeasures['held-out text']!;
-    expect(meanSlots).toBeGreaterThan(9);
-    expect(meanSlots).toBeLessThan(13);
+    expect(meanSlots).toBeGreaterThan(3.17);
+    expect(meanSlots).toBeLessThan(3.83);
     loaded.dispose();
     for (const {threshold, results, tasks} of report.ztt.thresholds) {
       const {measures, training} = row(first, 'ztt', threshold);
@@ -172,12 +183,13 @@ describe('a comparison', () => {
     expect(late!.measures['choices']).toMatchObject({value, flopsRatio});
     const heldOut = [early, late].map((each) => each!.measures['held-out text']!.meanSlots);
     expect(heldOut[0]).toBeLessThanOrEqual(heldOut[1]!);
-    expect(row(wider, 'vanilla')).toEqual(row(first, 'vanilla'));
+    expect(withoutPareto(row(wider, 'vanilla'))).toEqual(withoutPareto(row(first, 'vanilla')));
   });
 
   it('whose model fails says which and why, keeps the others, and tries again', async () => {
     const exploding = {
       ...options,
+      source: SOURCE,
       axes: [...options.axes!.slice(0, 2), parseAxis('lr=1e-3,1')],
       layouts: [] as const,
     };

@@ -14,6 +14,7 @@ import {choiceHits} from '../../src/eval/measures/metrics.js';
 import {load, type Model, type RowScore} from '../../src/model/index.js';
 import {Tokenizer} from '../../src/tokenizer/index.js';
 import {expectClose} from '../helpers/close.js';
+import {FASTEST} from '../helpers/engine.js';
 import {expected, MODEL, OPT, TASKS} from './fixtures.js';
 import {expectLikelihoods, expectResults} from './likelihoods.js';
 
@@ -22,7 +23,7 @@ let model: Model;
 let once: Evaluated;
 let tokenizer: Tokenizer;
 beforeAll(async () => {
-  [model, tokenizer] = await Promise.all([load(MODEL, {engine: 'wasm'}), Tokenizer.load(MODEL)]);
+  [model, tokenizer] = await Promise.all([load(MODEL, {engine: FASTEST}), Tokenizer.load(MODEL)]);
   const known = new Map<string, Promise<RowScore[]>>();
   const score: Evaluated['score'] = (rows, options) => {
     const key = JSON.stringify(rows);

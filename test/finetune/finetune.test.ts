@@ -7,6 +7,7 @@ import {withLock} from '../../src/files/index.js';
 import {convert, finetune, InterruptedError, load, Tokenizer, UsageError} from '../../src/index.js';
 import {Trainer} from '../../src/finetune/step/trainer.js';
 import {trainerSettings} from '../helpers/training.js';
+import {FASTEST} from '../helpers/engine.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 
@@ -20,7 +21,7 @@ const RUN = {
   warmup: 2,
   seed: 7,
   evalEvery: 0,
-  engine: 'wasm',
+  engine: FASTEST,
 };
 
 let temp: TempFolder;
@@ -150,7 +151,7 @@ describe('a fine-tuning run', () => {
 
   it('trains a plain source as vanilla', async () => {
     const output = temp.path('plain');
-    await finetune({...RUN, model: SOURCE, output, steps: 1});
+    await finetune({...RUN, model: SOURCE, output, steps: 1, engine: 'wasm'});
     const trained = await load(output, {engine: 'wasm'});
     expect(trained.config.ztt).toMatchObject({layout: 'vanilla', source: {name: 'gpt2-books'}});
     trained.dispose();
@@ -234,7 +235,7 @@ async function heldOutRows(): Promise<number[][]> {
 }
 
 async function lossOf(folder: string, rows: number[][]): Promise<number> {
-  const loaded = await load(folder, {engine: 'wasm'});
+  const loaded = await load(folder, {engine: FASTEST});
   const loss = await loaded.loss(rows);
   loaded.dispose();
   return loss;

@@ -43,3 +43,6 @@ export function cover<C, V>(
   }
   return cells;
 }
+
+/** What only the full run tests. */
+export const onlyInFull = <T>(...cases: T[]): T[] => (FULL ? cases : []);

@@ -30,8 +30,8 @@ export async function makeTinyModel(
 }
 
 /** Makes a plain GPT-2 checkpoint of that size, as a source of conversions. */
-export async function makeTinySource(output: string): Promise<void> {
+export async function makeTinySource(output: string, config: object = {}): Promise<void> {
   const model = `${output}-vanilla`;
-  await makeTinyModel(model, {layout: 'vanilla'});
+  await makeTinyModel(model, {layout: 'vanilla'}, {...CONFIG, ...config});
   await revert({model, output});
 }

@@ -6,6 +6,7 @@ import {execFile} from 'node:child_process';
 import {promisify} from 'node:util';
 import {beforeAll, describe, expect, it} from 'vitest';
 import {buildNative} from '../../native/build.mjs';
+import {cover} from '../helpers/matrix.js';
 
 const execute = promisify(execFile);
 const SETS = {x64: ['portable', 'avx2', 'avx512'], arm64: ['portable', 'neon']}[process.arch as string] ?? [
@@ -20,8 +21,8 @@ describe.skipIf(process.platform === 'win32')('the engine below Node', () => {
     program = built.path;
   });
 
-  for (const set of SETS) {
-    for (const threads of [1, 2, 3]) {
+  for (const {case: set, variants} of cover(SETS, [1, 2, 3])) {
+    for (const threads of variants) {
       it(`multiplies, the same bits always: ${set}, ${threads} threads`, async () => {
         const env = {...process.env, ZTT_CPU: set, ZTT_TEST_THREADS: String(threads)};
         const {stdout} = await execute(program, [], {env});

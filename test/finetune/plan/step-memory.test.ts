@@ -4,6 +4,7 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {convert, finetune, listEngines, planFinetune, type FinetuneOptions} from '../../../src/index.js';
 import {availableMemory} from '../../../src/engine/index.js';
 import {fittingBatch} from '../../../src/finetune/plan/run-plan.js';
+import {onlyInFull} from '../../helpers/matrix.js';
 import {FIXTURES} from '../../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
 import {makeTinyModel, TOKENIZER} from '../../helpers/tiny.js';
@@ -73,12 +74,14 @@ describe('a plan', () => {
     );
 
     it.each<[string, Partial<FinetuneOptions>]>([
-      ['vanilla', {}],
       ['vanilla', {batchSize: 16, checkpointCycles: true}],
       ['ztt', {}],
-      ['ztt', {train: 'zero-tokens', exitObjective: 'off'}],
       ['ztt', {train: 'lora', exitObjective: 'off'}],
-      ['ztt', {teacher: TOKENIZER, exitObjective: 'off'}],
+      ...onlyInFull<[string, Partial<FinetuneOptions>]>(
+        ['vanilla', {}],
+        ['ztt', {train: 'zero-tokens', exitObjective: 'off'}],
+        ['ztt', {teacher: TOKENIZER, exitObjective: 'off'}],
+      ),
     ])('%s, %j', {timeout: 300_000}, async (layout, more) => {
       if (!native) return;
       const model = layout === 'ztt' ? temp.path('ztt') : TOKENIZER;

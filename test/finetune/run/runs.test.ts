@@ -9,6 +9,7 @@ import {measureHeldOut} from '../../../src/finetune/run/held-out.js';
 import {afterEvaluation, afterStep, exploded, NEW_RECORD} from '../../../src/finetune/records/record.js';
 import {RunFolder} from '../../../src/finetune/run/run-folder.js';
 import {expectClose, expectNormClose} from '../../helpers/close.js';
+import {FASTEST} from '../../helpers/engine.js';
 import {FIXTURES} from '../../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
 import {makeTinyModel} from '../../helpers/tiny.js';
@@ -31,7 +32,7 @@ beforeAll(async () => {
     warmup: 2,
     saveEvery: 2,
     evalEvery: 4,
-    engine: 'wasm',
+    engine: FASTEST,
   };
 });
 afterAll(() => temp.remove());
@@ -81,7 +82,7 @@ describe('the metrics of a run', () => {
   });
 
   it('agree with the loss of the model that the run gives', async () => {
-    const model = await load(temp.path('metrics'), {engine: 'wasm'});
+    const model = await load(temp.path('metrics'), {engine: FASTEST});
     const blocks = Array.from({length: 3}, (_, b) =>
       Array.from({length: 32}, (_, i) => (b * 97 + i * 31) % 4096),
     );
