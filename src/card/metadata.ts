@@ -1,5 +1,5 @@
-import {isMap, parseDocument, type Document} from 'yaml';
-import {jsonSha256} from '../files/index.js';
+import {isMap, parseDocument, visit, type Document} from 'yaml';
+import {jsonSha256, requireShortYaml, YAML_OPTIONS} from '../files/index.js';
 import {FormatError} from '../errors.js';
 
 /** A card's metadata: the Hub's keys and their values. */
@@ -17,19 +17,27 @@ export const hashOf = (value: unknown): string => jsonSha256(value ?? null).slic
  * @throws FormatError if it is none, or no map
  */
 export function parseMetadata(yaml: string, where: string): Document {
-  const document = parseDocument(yaml, {prettyErrors: false, compat: 'yaml-1.1'});
+  requireShortYaml(yaml, where);
+  const document = parseDocument(yaml, {...YAML_OPTIONS, compat: 'yaml-1.1'});
   const [error] = document.errors;
   if (error || !(document.contents === null || isMap(document.contents))) {
     throw new FormatError(
       `${where} begins with metadata that is ${error ? 'no valid YAML' : 'no map of keys'}${error ? ` (${error.message.split('\n')[0]})` : ''}; mend it by hand.`,
     );
   }
+  // Aliases multiply: two dozen lines of them can stand for a text that no memory holds.
+  visit(document, {
+    Alias: () => {
+      throw new FormatError(
+        `${where} begins with metadata that has a YAML alias (*name); write the value out in its place.`,
+      );
+    },
+  });
   return document;
 }
 
-/** The value of a YAML document. Only aliases without end are refused. */
-const valuesOf = (document: Document): Metadata =>
-  (document.toJS({maxAliasCount: 100}) as Metadata | null) ?? {};
+/** The value of a YAML document. */
+const valuesOf = (document: Document): Metadata => (document.toJS() as Metadata | null) ?? {};
 
 /** The values that a person added or changed. */
 export function ownValues(document: Document, written: Written): Metadata {

@@ -1,9 +1,7 @@
 import {basename, join} from 'node:path';
-import {parse} from 'yaml';
 import {z} from 'zod';
-import {exists, parseWith, readJson, readText} from '../files/index.js';
+import {exists, parseWith, parseYaml, readJson, readText} from '../files/index.js';
 import {splitWeight} from '../data/index.js';
-import {FormatError} from '../errors.js';
 import {readMetrics} from '../finetune/index.js';
 
 /** The file that keeps what a fine-tuning run was beside its model, so that it goes where the model goes. */
@@ -94,14 +92,6 @@ async function fromRunFolder(folder: string): Promise<RunRecord> {
             after: evaluated.at(-1)!.held_out!.loss,
           },
   };
-}
-
-function parseYaml(content: string, path: string): unknown {
-  try {
-    return parse(content, {maxAliasCount: 0});
-  } catch (error) {
-    throw new FormatError(`${path} is no valid YAML: ${(error as Error).message}.`, {cause: error});
-  }
 }
 
 /** Tells if a data source has the form of a Hub repo. A name with a file's ending is a file. */

@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto';
 import {DiskFile, reuseChunk} from '../checkpoint/index.js';
 import type {SyntheticTask} from '../synthetic/index.js';
 import type {DataFile, Part} from './parts.js';
-import {cutPieces, readPieces} from './pieces.js';
+import {cutPieces, readPieces, type Cutter} from './pieces.js';
 import {COMPLETION, PROMPT, rowParts} from './rows.js';
 
 /** What is tokenised as one: files, one after another, or the questions of a synthetic task. */
@@ -17,7 +17,7 @@ export interface OpenedContent {
   /** What tells the content from any other, whatever it is called. @param onRead - called with bytes that were read */
   identity(onRead: (bytes: number) => void): Promise<unknown>;
   /** Its documents, as `readPieces` cuts them. @param onRead - called with bytes that were read */
-  pieces(wordsApart: boolean, onRead: (bytes: number) => void): AsyncGenerator<Part>;
+  pieces(cutter: Cutter, onRead: (bytes: number) => void): AsyncGenerator<Part>;
 }
 
 /** @throws FileError for a file that cannot be read; UsageError for a synthetic task that has no questions */
@@ -34,8 +34,8 @@ async function openFiles(files: readonly DataFile[]): Promise<OpenedContent> {
       for (const {path} of files) contents.push(await sha256Of(path, onRead));
       return files.map(({path, column}, i) => [contents[i], kindOf(path), column ?? null]);
     },
-    async *pieces(wordsApart, onRead) {
-      for (const file of files) yield* readPieces({...file, onRead}, wordsApart);
+    async *pieces(cutter, onRead) {
+      for (const file of files) yield* readPieces({...file, onRead}, cutter);
     },
   };
 }
@@ -51,7 +51,7 @@ function openQuestions(task: SyntheticTask): OpenedContent {
     bytes: rows * first!.bytes,
     separated: false,
     identity: () => Promise.resolve(['synthetic', name, version, parameters, seed, rows, split]),
-    pieces: (wordsApart, onRead) => cutPieces(partsOf(task, onRead), wordsApart),
+    pieces: (cutter, onRead) => cutPieces(partsOf(task, onRead), cutter),
   };
 }
 

@@ -1,7 +1,9 @@
 import {parse as parseYaml} from 'yaml';
 import {z} from 'zod';
+import {YAML_OPTIONS} from '../files/index.js';
 import {FormatError} from '../errors.js';
 import {hasColumns} from './documents.js';
+import {GlobMatcher} from './glob.js';
 
 /** What is asked of a dataset repo: names of its own, of which `train` is the usual split. */
 export interface DatasetChoice {
@@ -54,7 +56,7 @@ export function datasetFiles(
   readme: string | null,
   words: readonly string[],
 ): string[] {
-  const configs = configsOf(names, readme);
+  const configs = configsOf(repo, names, readme);
   if (configs.length === 0) {
     throw new FormatError(
       `${repo} has no .parquet, .jsonl or .txt files; on the Hub, ${repo}@refs/convert/parquet may have them.`,
@@ -77,13 +79,15 @@ interface ConfigFiles {
   splits: Map<string, string[]>;
 }
 
-function configsOf(names: readonly string[], readme: string | null): ConfigFiles[] {
-  const said = readme === null ? [] : frontMatter(readme);
+function configsOf(repo: string, names: readonly string[], readme: string | null): ConfigFiles[] {
+  const where = `${repo}'s README.md`;
+  const said = readme === null ? [] : frontMatter(readme, where);
+  const matcher = new GlobMatcher(where);
   const data = dataFiles(names);
   const named = said.map((config) => ({
     name: config.config_name,
     default: config.default ?? config.config_name === 'default',
-    splits: splitsSaid(config, names),
+    splits: splitsSaid(config, names, matcher),
   }));
   return named.length > 0 ? named : configsByName(data);
 }
@@ -113,13 +117,16 @@ function chooseConfig(repo: string, configs: readonly ConfigFiles[], name: strin
 }
 
 /** The configs of a README's front matter; none if it has none, or none that say where their files are. */
-function frontMatter(readme: string): Config[] {
+function frontMatter(readme: string, where: string): Config[] {
   const yaml = /^---\r?\n([\s\S]*?)\r?\n---/.exec(readme)?.[1];
   if (yaml === undefined) return [];
+  const block = configsBlock(yaml);
+  if (!isBounded(block))
+    throw new FormatError(`${where}: the configs of its front matter are too long to be read.`);
   let value: unknown;
   try {
-    // Aliases could multiply a small text.
-    value = parseYaml(yaml, {maxAliasCount: 0});
+    // That keys are unique is looked at in time that grows with the square of their number.
+    value = parseYaml(block, {...YAML_OPTIONS, uniqueKeys: false});
   } catch {
     return [];
   }
@@ -129,33 +136,38 @@ function frontMatter(readme: string): Config[] {
     : [];
 }
 
+/** The lines of a front matter that say where data files are, without blanks and comments: some list thousands. */
+function configsBlock(yaml: string): string {
+  const lines = yaml.split(/\r?\n/).filter((line) => !/^\s*(#|$)/.test(line));
+  const first = lines.findIndex((line) => /^["']?configs["']?\s*:/.test(line));
+  if (first < 0) return '';
+  const length = lines.slice(first + 1).findIndex((line) => /^[^\s-]/.test(line));
+  return lines.slice(first, length < 0 ? undefined : first + 1 + length).join('\n');
+}
+
+/** What the YAML parser takes no more than a second or two for: it is slow on long lines and many flow collections. */
+const MAX_BLOCK = 2 << 20;
+const MAX_LINE = 2048;
+const MAX_FLOW_MARKS = 5000;
+
+function isBounded(block: string): boolean {
+  const marks = block.length <= MAX_BLOCK ? (block.match(/[[\]{},]/g)?.length ?? 0) : Infinity;
+  return marks <= MAX_FLOW_MARKS && block.split('\n').every((line) => line.length <= MAX_LINE);
+}
+
 function splitsSaid(
   {data_files: files, data_dir: dir}: Config,
   names: readonly string[],
+  matcher: GlobMatcher,
 ): Map<string, string[]> {
   const base = dir === undefined ? '' : `${dir.replace(/^\.?\/|\/$/g, '')}/`;
   if (!files) return bySplit(dataFiles(names.filter((name) => name.startsWith(base))), base);
   return new Map(
     files.map(({split, path}) => {
-      const patterns = path.map((pattern) => globPattern(base + pattern.replace(/^\.\//, '')));
-      return [split, names.filter((name) => patterns.some((pattern) => pattern.test(name)))];
+      const patterns = path.map((pattern) => base + pattern.replace(/^\.\//, ''));
+      return [split, [...new Set(patterns.flatMap((pattern) => matcher.filter(names, pattern)))]];
     }),
   );
-}
-
-/** More wildcards than any README needs would make matching take for ever. */
-const MAX_WILDCARDS = 4;
-
-/** A pattern of paths as a regular expression: `*` within a folder, `**` across, `?` for one character. */
-function globPattern(glob: string): RegExp {
-  const wildcards = glob.match(/\*+/g)?.length ?? 0;
-  if (wildcards > MAX_WILDCARDS || glob.length > 1024) return /^$/;
-  const source = glob.replace(/\*{2,}\/?|[*?]|[^\w/]/g, (part) => {
-    if (part.startsWith('**')) return '.*';
-    if (part === '*') return '[^/]*';
-    return part === '?' ? '[^/]' : `\\${part}`;
-  });
-  return new RegExp(`^${source}$`);
 }
 
 /** The data files among names: of parquet if there is any, else of rows, else of text. */

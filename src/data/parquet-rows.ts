@@ -6,9 +6,12 @@ import {checkPages, loadCompressors} from './parquet-pages.js';
 import type {DataFile} from './parts.js';
 import type {TableRow} from './rows.js';
 
-/** A row group is held in memory; its columns may unpack to this many bytes, and hold this many values each. */
-const MAX_GROUP_BYTES = 1 << 30;
-const MAX_COLUMN_VALUES = 1 << 24;
+/**
+ * A row group is held in memory: its columns may unpack to this many bytes, and hold this many values together, nested
+ * ones and nulls counted each.
+ */
+const MAX_GROUP_BYTES = 256 << 20;
+const MAX_GROUP_VALUES = 1 << 22;
 
 /**
  * The rows of a parquet file with all their columns, nested ones too, as JSON would have them: whole numbers are
@@ -35,14 +38,22 @@ export async function* parquetRows({path}: DataFile): AsyncGenerator<TableRow> {
 async function checkGroup(file: ByteFile, {row_groups: groups}: FileMetaData, group: number): Promise<void> {
   const place = `${file.path}, row group ${group}`;
   const rows = Number(groups[group]!.num_rows);
-  let bytes = 0;
-  for (const {meta_data: meta, file_path: elsewhere} of groups[group]!.columns) {
-    if (!meta || elsewhere) throw new FormatError(`${place} holds a column that lies in no file here.`);
-    bytes += await checkPages(file, meta, MAX_COLUMN_VALUES, place);
-  }
-  if (!(rows >= 0 && rows <= MAX_COLUMN_VALUES && bytes <= MAX_GROUP_BYTES)) {
+  const {columns} = groups[group]!;
+  const values = columns.reduce((sum, {meta_data: meta}) => sum + Number(meta?.num_values ?? 0), 0);
+  const held = Math.max(values, rows * columns.length);
+  if (!(rows >= 0 && held <= MAX_GROUP_VALUES)) {
     throw new FormatError(
-      `${place} has ${rows} rows, of ${bytes} bytes when unpacked; that is more than is held in memory.`,
+      `${place} has ${rows} rows, of ${held} values; at most ${MAX_GROUP_VALUES} values are held in memory: write it with smaller row groups.`,
+    );
+  }
+  let bytes = 0;
+  for (const {meta_data: meta, file_path: elsewhere} of columns) {
+    if (!meta || elsewhere) throw new FormatError(`${place} holds a column that lies in no file here.`);
+    bytes += await checkPages(file, meta, MAX_GROUP_VALUES, place);
+  }
+  if (bytes > MAX_GROUP_BYTES) {
+    throw new FormatError(
+      `${place} has ${bytes} bytes when unpacked; at most ${MAX_GROUP_BYTES} are held in memory: write it with smaller row groups.`,
     );
   }
 }

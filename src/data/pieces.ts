@@ -2,6 +2,14 @@ import {FormatError} from '../errors.js';
 import {readDocuments} from './documents.js';
 import type {DataFile, Part} from './parts.js';
 
+/** Where a tokenizer lets texts be cut; a `Tokenizer` says so. */
+export interface Cutter {
+  /** Whether a text can be cut before every space and new line that follows what is no white space. */
+  readonly wordsApart: boolean;
+  /** A place within a word, at or after another; null where there is none. */
+  cutWithinWord(text: string, from: number): number | null;
+}
+
 /** Characters of a piece, about. */
 const PIECE = 1 << 16;
 
@@ -17,15 +25,16 @@ const MAX_WHOLE = 1 << 24;
  * only the prompt's ids before. Empty ones are left out, with documents that have no other.
  * @throws FormatError for a word, or a document that cannot be cut, that memory may not hold; and as `readDocuments`
  */
-export function readPieces(file: DataFile, wordsApart: boolean): AsyncGenerator<Part> {
-  return cutPieces(readDocuments(file), wordsApart);
+export function readPieces(file: DataFile, cutter: Cutter): AsyncGenerator<Part> {
+  return cutPieces(readDocuments(file), cutter);
 }
 
 /** The pieces of documents that come in parts; see `readPieces`. @throws FormatError */
 export async function* cutPieces(
   parts: AsyncIterable<Part> | Iterable<Part>,
-  wordsApart: boolean,
+  cutter: Cutter,
 ): AsyncGenerator<Part> {
+  const {wordsApart} = cutter;
   /** What may still be a part of a longer word. */
   let pending: Part = {text: '', begins: false, trained: true, place: ''};
   for await (const part of parts) {
@@ -38,6 +47,10 @@ export async function* cutPieces(
     const begins = part.begins || pending.begins;
     pending = {...part, begins, text: pending.text + part.text};
     for (const text of wordsApart ? wholeWords(pending.text, searched) : []) {
+      yield {...pending, text};
+      pending = {...pending, begins: false, text: pending.text.slice(text.length)};
+    }
+    for (const text of wordsApart ? withinWords(pending.text, cutter) : []) {
       yield {...pending, text};
       pending = {...pending, begins: false, text: pending.text.slice(text.length)};
     }
@@ -59,6 +72,17 @@ function* wholeWords(text: string, from: number): Generator<string> {
   }
   const last = lastWordEnd(text, Math.max(start + 1, from));
   if (last !== null) yield text.slice(start, last);
+}
+
+/** Of a text without places where a word ends that is too long to wait for one: its pieces up to places within words. */
+function* withinWords(text: string, cutter: Cutter): Generator<string> {
+  let start = 0;
+  while (text.length - start > MAX_WORD) {
+    const end = cutter.cutWithinWord(text, start + PIECE);
+    if (end === null) return;
+    yield text.slice(start, end);
+    start = end;
+  }
 }
 
 const WHITE = /[\s\x85]/;

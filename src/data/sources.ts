@@ -1,9 +1,10 @@
-import {readdir, readFile, stat} from 'node:fs/promises';
+import {readdir, stat} from 'node:fs/promises';
 import {join, sep} from 'node:path';
-import {FileError, FormatError, UsageError} from '../errors.js';
+import {readText} from '../files/index.js';
+import {FileError, UsageError} from '../errors.js';
 import {isSynthetic, openSynthetic, type Split, type SyntheticTask} from '../synthetic/index.js';
 import {datasetFiles} from './dataset-files.js';
-import {hasColumns} from './documents.js';
+import {hasColumns, requireKnownKind} from './documents.js';
 import type {DataFile} from './parts.js';
 
 /** A dataset repo of the Hub, as far as it is needed: the hub gives it to the commands, and they to the data. */
@@ -103,6 +104,7 @@ export async function fetchDataset(
 /** The files of a path that exists, and what follows it: a column of a file, a config and a split of a folder. */
 async function filesAt(path: string, words: readonly string[]): Promise<DataFile[]> {
   if (!(await stat(path)).isDirectory()) {
+    requireKnownKind(path);
     if (words.length === 0) return [{path}];
     const column = words.join(':');
     if (column === '') throw new UsageError(`${path}: a column must follow the colon.`);
@@ -123,10 +125,7 @@ export async function datasetInFolder(folder: string, words: readonly string[]):
   return datasetFiles(folder, names, readme, words).map((name) => join(folder, name));
 }
 
-async function readReadme(path: string): Promise<string> {
-  if ((await stat(path)).size > MAX_README_BYTES) throw new FormatError(`${path} is too long for a README.`);
-  return readFile(path, 'utf8');
-}
+const readReadme = (path: string): Promise<string> => readText(path, MAX_README_BYTES);
 
 const isThere = async (path: string): Promise<boolean> =>
   stat(path).then(

@@ -109,7 +109,7 @@ async function writeTokens(
   await writeFolder(folder, async (stage) => {
     const writer = await TokenWriter.create(stage);
     try {
-      const pieces = content.pieces(tokenizer.wordsApart, onRead);
+      const pieces = content.pieces(tokenizer, onRead);
       const encoded = encodePieces(pieces, tokenizer, threadsFor(content.bytes, threads));
       await writeDocuments(encoded, writer, marksOf(tokenizer, content.separated ? separator : null));
       await writer.finish();

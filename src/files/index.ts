@@ -2,6 +2,7 @@
  * Helpers for files of any content: small JSON files that are checked as they are read, folders that are written
  * whole or not at all, and locks between processes. Knows no tensor and no model.
  */
+export {parseYaml, requireShortYaml, YAML_OPTIONS} from './yaml.js';
 export {exists} from './exists.js';
 export {jsonSha256, parseWith, readJson, readText} from './json.js';
 export {withLock} from './lock.js';

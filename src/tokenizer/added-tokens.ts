@@ -4,6 +4,9 @@ import {requireId, shortJson} from './vocabulary.js';
 
 const MAX_ADDED_TOKENS = 1 << 16;
 
+/** Characters of all added tokens together: the library that finds them takes some 320 bytes for each. */
+const MAX_ADDED_CHARACTERS = 1 << 18;
+
 /** A token that is found in the text before anything else. */
 export interface AddedToken {
   id: number;
@@ -37,6 +40,7 @@ export function addTokens(
   const taken = new Set(vocabulary.values());
   const added = new Map<string, AddedToken>();
   let last = -1;
+  let characters = 0;
   for (const {token, id: given, where} of additions) {
     const {content} = token;
     if (added.has(content)) continue;
@@ -64,6 +68,12 @@ export function addTokens(
       normalized: token.normalized ?? !special,
       special,
     });
+    characters += content.length;
+    if (characters > MAX_ADDED_CHARACTERS) {
+      throw new UnsupportedError(
+        `${where}: added tokens of more than ${MAX_ADDED_CHARACTERS} characters in all are not supported.`,
+      );
+    }
     if (added.size > MAX_ADDED_TOKENS) {
       throw new UnsupportedError(`${where}: more than ${MAX_ADDED_TOKENS} added tokens are not supported.`);
     }

@@ -1,4 +1,4 @@
-import {FormatError} from '../errors.js';
+import {FormatError, quoted} from '../errors.js';
 import type {TokenizerSpec} from './spec.js';
 
 /** Characters after which a long text is cut, at the next place. */
@@ -8,9 +8,20 @@ const PIECE = 1 << 16;
 const MAX_UNBROKEN = 1 << 20;
 
 /**
+ * Between a letter, a digit and what is neither: no word of GPT-2's goes over such a place, but for `'s` and its like.
+ * White space, of JavaScript's or Unicode's kind, is on neither side.
+ */
+const CLASS_CHANGE =
+  /(?<=\p{L})[^\s\p{L}\x85\ufeff]|(?<=\p{N})[^\s\p{N}\x85\ufeff]|(?<=[^\s\p{L}\p{N}'\x85\ufeff])[\p{L}\p{N}]/gu;
+
+/** Characters of a message that show which text is meant. */
+const SHOWN = 40;
+
+/**
  * Places where a long text can be cut without changing its tokens. No word of GPT-2's goes from a character that
  * is no white space into white space, so the token before it ends there; only added tokens and splits that hold
- * white space, or take it along, can go further.
+ * white space, or take it along, can go further. Where a text has no white space (Chinese, Thai), it is cut between
+ * letters and marks.
  */
 export class Cuts {
   /** What a place may stand in: texts with white space in them. */
@@ -18,6 +29,10 @@ export class Cuts {
   /** Tokens that take the white space after them along. */
   private readonly greedy: string[];
   private readonly place: RegExp;
+  /** Texts that are one token, or split off as one, which no cut may go through. */
+  private readonly whole: string[];
+  /** Whether a text may be cut between letters and marks. */
+  private readonly cutsWords: boolean;
   private readonly never: boolean;
   private readonly prefixSpace: boolean;
 
@@ -30,6 +45,9 @@ export class Cuts {
     // A piece that begins with a space gets no other. U+0085 is white space in Unicode, though not to \s.
     this.place = prefixSpace ? /(?<=[^\s\x85]) /g : /(?<=[^\s\x85])[ \n]/g;
     const normalized = normalForms.length > 0 && tokens.some((token) => token.normalized);
+    this.whole = texts.filter((text) => text.length > 1);
+    // A normal form could join characters, and a piece without a space in front would get one.
+    this.cutsWords = normalForms.length === 0 && !prefixSpace;
     this.never = normalized && this.crossing.length + this.greedy.length > 0;
   }
 
@@ -48,7 +66,7 @@ export class Cuts {
       const end = this.next(text, start + PIECE);
       if (end - start > MAX_UNBROKEN) {
         throw new FormatError(
-          `the text has ${end - start} characters, from character ${start} on, in which it cannot be cut: at most ${MAX_UNBROKEN} without a space or a new line are taken for text.`,
+          `the text that begins ${quoted(text.slice(start, start + SHOWN))} has ${end - start} characters without a place to cut it at; at most ${MAX_UNBROKEN} without a space or a new line are taken for text.`,
         );
       }
       yield text.slice(start, end);
@@ -57,15 +75,50 @@ export class Cuts {
     if (start < text.length) yield text.slice(start);
   }
 
+  /** A place within words of a text without white space, at or after another; null where there is none. */
+  withinWords(text: string, from: number, end = text.length): number | null {
+    if (this.never || !this.cutsWords) return null;
+    return this.find(CLASS_CHANGE, text, from, end, (place) => !this.goesThrough(text, place));
+  }
+
   /** The first place from here on, or the text's end. */
   private next(text: string, from: number): number {
     if (this.never) return text.length;
-    this.place.lastIndex = from;
-    for (let match = this.place.exec(text); match; match = this.place.exec(text)) {
-      if (this.allows(text, match.index)) return match.index;
-      if (match.index - from > MAX_UNBROKEN) break;
+    for (const width of [PIECE, MAX_UNBROKEN]) {
+      const end = Math.min(text.length, from + width);
+      const place =
+        this.find(this.place, text, from, end, (place) => this.allows(text, place)) ??
+        this.withinWords(text, from, end);
+      if (place !== null) return place;
     }
     return text.length;
+  }
+
+  /** The first match of a pattern from one place up to another that may be cut at; it looks behind itself. */
+  private find(
+    pattern: RegExp,
+    text: string,
+    from: number,
+    end: number,
+    allows: (place: number) => boolean,
+  ): number | null {
+    // Behind the end nothing is searched, and two units before the start may be one character.
+    const start = Math.max(0, from - 2);
+    const window = text.slice(start, end);
+    pattern.lastIndex = from - start;
+    for (let match = pattern.exec(window); match; match = pattern.exec(window)) {
+      // At the window's end stands perhaps half a character.
+      const last = match.index >= window.length - 1 && end < text.length;
+      if (!last && match.index > 0 && allows(start + match.index)) return start + match.index;
+    }
+    return null;
+  }
+
+  /** Whether a place is within a text that must stay whole. */
+  private goesThrough(text: string, place: number): boolean {
+    return this.whole.some((token) =>
+      text.slice(Math.max(0, place - token.length + 1), place + token.length - 1).includes(token),
+    );
   }
 
   private allows(text: string, place: number): boolean {

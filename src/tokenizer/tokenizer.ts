@@ -6,6 +6,9 @@ import {pieceEncoder, type EncodePiece} from './piece-encoder.js';
 import {readTokenizer} from './read.js';
 import type {TokenizerSpec} from './spec.js';
 
+/** Characters of a message that show a place in a text. */
+const SHOWN = 20;
+
 /** What a model must know of its tokenizer. */
 export interface Vocabulary {
   /** One more than the largest id. */
@@ -65,6 +68,14 @@ export class Tokenizer {
     return this.cuts.everywhere;
   }
 
+  /**
+   * A place within a word of a text, at or after another, where it can be cut and still has the same ids; null where
+   * there is none. For texts in which white space is seldom, as in Chinese.
+   */
+  cutWithinWord(text: string, from: number): number | null {
+    return this.cuts.withinWords(text, from);
+  }
+
   /** The sha256 of all that decides which ids a text has, in hex. */
   sha256(): string {
     const {vocabulary, addedTokens, ...rest} = this.spec;
@@ -87,8 +98,11 @@ export class Tokenizer {
   encode(text: string, specialTokens = true): number[] {
     const half = /\p{Surrogate}/u.exec(text);
     if (half) {
+      // The text may be a piece of a longer one: a place in it would mean nothing to who reads the message.
+      const code = half[0].charCodeAt(0).toString(16);
+      const before = text.slice(Math.max(0, half.index - SHOWN), half.index);
       throw new FormatError(
-        `character ${half.index + 1} of the text is half a surrogate pair, and no character.`,
+        `the text has half a surrogate pair (\\u${code}), which is no character, after ${JSON.stringify(before)}; write the whole character, or leave it out.`,
       );
     }
     const ids: number[] = [];

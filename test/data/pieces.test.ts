@@ -38,11 +38,14 @@ const collect = async <T>(items: AsyncIterable<T>): Promise<T[]> => {
 };
 
 async function idsOf(text: string, size: () => number, own = tokenizer): Promise<number[]> {
-  const pieces = await collect(cutPieces(inParts(text, size), true));
+  const pieces = await collect(cutPieces(inParts(text, size), own));
   expect(pieces.map((piece) => piece.text).join('')).toBe(text);
   expect(pieces.map(({begins}) => begins)).toEqual(pieces.map((_, i) => i === 0));
   return pieces.flatMap((piece) => own.encode(piece.text, false));
 }
+
+/** Of a tokenizer that cannot take words apart. */
+const WHOLE = {wordsApart: false, cutWithinWord: () => null};
 
 const NASTY = [
   ' ',
@@ -86,24 +89,46 @@ describe('a document in pieces', () => {
     const pieces = await collect(
       cutPieces(
         inParts('one two thr', () => 4),
-        true,
+        tokenizer,
       ),
     );
     expect(pieces.map(({text}) => text)).toEqual(['one', ' two', ' thr']);
     const long = await collect(
       cutPieces(
         inParts('word '.repeat(200_000), () => 1e6),
-        true,
+        tokenizer,
       ),
     );
     expect(Math.max(...long.map(({text}) => text.length))).toBeLessThan(70_000);
+  });
+
+  it.each([
+    ['Chinese', '那是一个漆黑的暴风雨之夜，大雨倾盆而下。'],
+    ['Thai', 'มันเป็นคืนที่มืดมิดและมีพายุ'],
+    ['words without blanks', "don't,won't!we'll<|endoftext|>1st;2nd🙂é"],
+    ['letters of two code units', '𠮷野家，𠮷𠮷！'],
+  ])('without a blank is cut within %s, to the ids of the whole', async (_, phrase) => {
+    const text = phrase.repeat(Math.ceil(1_300_000 / phrase.length));
+    const pieces = await collect(
+      cutPieces(
+        inParts(text, () => 1 << 16),
+        tokenizer,
+      ),
+    );
+    expect(pieces.length).toBeGreaterThan(3);
+    expect(pieces.map((piece) => piece.text).join('')).toBe(text);
+    const one = tokenizer.encode(phrase, false);
+    const ids = pieces.flatMap((piece) => tokenizer.encode(piece.text, false));
+    const wanted = Array.from({length: Math.ceil(1_300_000 / phrase.length)}, () => one).flat();
+    // The phrases' own ids in a row, since none of them ends within a word.
+    expect(ids).toEqual(_ === 'Thai' ? tokenizer.encode(text, false) : wanted);
   });
 
   it('is one piece where words cannot be taken apart', async () => {
     const pieces = await collect(
       cutPieces(
         inParts('one two three', () => 4),
-        false,
+        WHOLE,
       ),
     );
     expect(pieces.map(({text}) => text)).toEqual(['one two three']);
@@ -114,7 +139,7 @@ describe('a document in pieces', () => {
     const own = rows.slice(0, 2).map((row) => JSON.stringify(row));
     const texts = rows.slice(2).map((row) => JSON.stringify(row));
     const paths = [await put(temp, 'a.jsonl', own.join('\n')), await put(temp, 'b.jsonl', texts.join('\n'))];
-    const pieces = (await Promise.all(paths.map((path) => collect(readPieces({path}, true))))).flat();
+    const pieces = (await Promise.all(paths.map((path) => collect(readPieces({path}, tokenizer))))).flat();
     expect(pieces.map(({text, begins, trained}) => [text, begins, trained])).toEqual([
       ['a', true, false],
       [' b', false, false],
@@ -129,7 +154,7 @@ describe('a document in pieces', () => {
       collect(
         cutPieces(
           inParts(text, () => size),
-          wordsApart,
+          wordsApart ? tokenizer : WHOLE,
         ),
       );
     await expect(cut('x'.repeat((1 << 20) + 1), 1 << 19, true)).rejects.toThrow(
@@ -144,7 +169,7 @@ describe('a document in pieces', () => {
 
 describe('pieces encoded in threads', () => {
   const encoded = async (path: string, threads: number) => {
-    const pieces = await collect(encodePieces(readPieces({path}, true), tokenizer, threads));
+    const pieces = await collect(encodePieces(readPieces({path}, tokenizer), tokenizer, threads));
     return pieces.map(({ids, ...piece}) => ({...piece, ids: Array.from(ids)}));
   };
 

@@ -1,7 +1,6 @@
 import {join} from 'node:path';
-import {parse} from 'yaml';
 import {z} from 'zod';
-import {readText} from '../../files/index.js';
+import {parseYaml, readText} from '../../files/index.js';
 
 /** A model card's file. */
 export const README = 'README.md';
@@ -54,7 +53,7 @@ export async function readSourceCard(folder: string): Promise<SourceCard | undef
 
 function parseQuietly(yaml: string): Record<string, unknown> {
   try {
-    const value: unknown = parse(yaml, {maxAliasCount: 0});
+    const value = parseYaml(yaml, README);
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
     return {};

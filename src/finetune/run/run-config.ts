@@ -1,7 +1,6 @@
 import {join} from 'node:path';
-import {parse, stringify} from 'yaml';
-import {exists, readText, writeFileWhole} from '../../files/index.js';
-import {FormatError} from '../../errors.js';
+import {stringify} from 'yaml';
+import {exists, parseYaml, readText, writeFileWhole} from '../../files/index.js';
 import {keyOf} from '../../options/index.js';
 import {RUN_OPTIONS} from '../options.js';
 import type {FinetuneOptions, RunControls, RunSettings} from '../settings/options.js';
@@ -46,11 +45,6 @@ export async function writeRunConfig(run: string, config: RunConfig): Promise<st
 }
 
 async function readRunConfig(path: string): Promise<RunConfig> {
-  let value: unknown;
-  try {
-    value = parse(await readText(path), {maxAliasCount: 0});
-  } catch (error) {
-    throw new FormatError(`${path} is no valid YAML: ${(error as Error).message}.`, {cause: error});
-  }
+  const value = parseYaml(await readText(path), path);
   return typeof value === 'object' && value !== null ? (value as RunConfig) : {};
 }

@@ -90,6 +90,9 @@ export const listAll: Lister = (...at) => list(...at, true);
 /** Lists files of a repo at a commit. */
 export type Lister = (session: HubSession, repo: HubRepo, commit: string) => Promise<RepoFile[]>;
 
+/** No repo of models or data that is used as a whole has more files. */
+const MAX_FILES = 100_000;
+
 async function list(
   session: HubSession,
   repo: HubRepo,
@@ -97,13 +100,16 @@ async function list(
   recursive: boolean,
 ): Promise<RepoFile[]> {
   const what = `the files of ${repo.name}`;
-  const entries: unknown[] = [];
+  const files: RepoFile[] = [];
   const fetch = boundedPages(session, what);
   await asHubAnswer(session, what, async () => {
     const pages = listFiles({...access(session, fetch), repo, revision: commit, recursive});
-    for await (const entry of pages) entries.push(entry);
+    for await (const entry of pages) {
+      files.push(...parseEntry(session, what, entry));
+      if (files.length > MAX_FILES) throw noHub(session, what, `there are more than ${MAX_FILES}`);
+    }
   });
-  return entries.flatMap((entry) => parseEntry(session, what, entry));
+  return files;
 }
 
 /** How the library reaches the Hub in a session. */
