@@ -122,6 +122,11 @@ export default class Eval extends BaseCommand {
         )
       : undefined;
     if (work?.other) this.note(OTHER_WORK);
+    if (work && work.damaged > 0) {
+      this.warnOf([
+        `${work.damaged} of the lines that an interrupted evaluation left are damaged; what they held is scored again.`,
+      ]);
+    }
     if (work && work.batches > 0)
       this.note(`Going on with an interrupted evaluation: ${work.batches} batches are scored.`);
     const report = await evaluate(model, tokenizer, {...options, work}).finally(() => work?.close());

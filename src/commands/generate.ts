@@ -3,7 +3,16 @@ import {TOKEN_BUDGET_OPTIONS} from '../eval/options.js';
 import type {GeneratedToken, ModelConfig} from '../model/index.js';
 import {GENERATE_OPTIONS} from '../model/options.js';
 import {MODEL_FORMS, withDefaults, type OptionTable} from '../options/index.js';
-import {BaseCommand, DepthText, flagsOf, format, modelArg, optionsOf, showsColours} from '../ui/index.js';
+import {
+  BaseCommand,
+  DepthText,
+  flagsOf,
+  format,
+  modelArg,
+  optionsOf,
+  printable,
+  showsColours,
+} from '../ui/index.js';
 
 /** The JSON document of `ztt generate --json`. */
 export interface Generated {
@@ -108,9 +117,10 @@ export default class Generate extends BaseCommand {
     let text = '';
     const add = (more: string, cycles: number) => {
       text += more;
-      this.write(shown ? shown.piece(more, cycles) : more);
+      const seen = onTerminal(more);
+      this.write(shown ? shown.piece(seen, cycles) : seen);
     };
-    this.write(flags.prompt);
+    this.write(onTerminal(flags.prompt));
     try {
       for await (const token of generate(model, promptIds, options)) {
         tokens.push(token);
@@ -149,3 +159,6 @@ function rate(tokens: readonly GeneratedToken[], seconds: number, depth: number)
   const mean = length > 0 ? `, ${(total / length).toFixed(1)} of ${depth} slots a token` : '';
   return `${format.plural(length, 'token')} in ${format.duration(seconds)} (${(length / seconds).toFixed(1)} a second)${mean}`;
 }
+
+/** A terminal shows what would act on it; a file or a pipe gets the text as it is. */
+const onTerminal = (text: string): string => (process.stdout.isTTY ? printable(text) : text);

@@ -1,9 +1,9 @@
 import {join} from 'node:path';
-import {exists, readJson, withLock, writeFileWhole} from '../files/index.js';
+import {withLock, writeFileWhole} from '../files/index.js';
 import {InterruptedError, ZttError} from '../errors.js';
 import type {Comparison} from './comparison.js';
 import {comparisonPage} from './html-report.js';
-import {outcomeSchema, type Outcome} from './outcome.js';
+import {readOutcome, type Outcome} from './outcome.js';
 import {planComparison, type ComparisonPlan} from './plan.js';
 import {doAll, type Failure, type NamedJob} from './pool.js';
 import type {CompareOptions} from './settings.js';
@@ -108,9 +108,6 @@ async function readOutcomes({variants, runs, source}: ComparisonPlan): Promise<O
   }
   return {source: await readOutcome(source.path), variants: bySeed};
 }
-
-const readOutcome = async (path: string): Promise<Outcome | null> =>
-  (await exists(path)) ? readJson(path, outcomeSchema) : null;
 
 function failed(failures: readonly Failure[], all: number): ZttError {
   const told = failures.map(({name, message}) => `${name}: ${message}`).join('\n');

@@ -1,13 +1,13 @@
 import {mkdir, rm} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
-import {exists, writeFileWhole} from '../files/index.js';
+import {exists} from '../files/index.js';
 import {convert} from '../convert/index.js';
 import {finetune, readMetrics, type MetricsLine} from '../finetune/index.js';
 import {openDataset} from '../hub/index.js';
 import {countParameters, load, slots, type Model} from '../model/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
 import {blockExits, type BlockExits} from './block-exits.js';
-import type {Outcome} from './outcome.js';
+import {writeOutcome, type Outcome} from './outcome.js';
 import type {PlannedEvaluation, PlannedRun} from './plan.js';
 import {scoreAtExits} from './score.js';
 import {HELD_OUT_BLOCKS, type ComparisonSettings} from './settings.js';
@@ -41,7 +41,7 @@ export async function doJob(job: Job, controls: JobControls): Promise<void> {
   for (const evaluation of job.evaluations) {
     const outcome = await outcomeOf(folder, job, evaluation, controls.signal);
     await mkdir(dirname(evaluation.path), {recursive: true});
-    await writeFileWhole(evaluation.path, `${JSON.stringify(outcome)}\n`);
+    await writeOutcome(evaluation.path, outcome);
   }
 }
 

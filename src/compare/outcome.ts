@@ -1,4 +1,6 @@
 import {z} from 'zod';
+import {exists, jsonSha256, readText, writeFileWhole} from '../files/index.js';
+import {FileError} from '../errors.js';
 
 const item = z.object({value: z.number(), weight: z.number()});
 
@@ -28,21 +30,45 @@ export const outcomeSchema = z.object({
       before: z.number().nullable(),
     })
     .nullable(),
-  exits: z.array(
-    z.object({
-      /** 1 where the thresholds are learned. */
-      threshold: z.number(),
-      /** The share of the training text's sequences that the threshold was chosen by; null where it was given. */
-      share: z.number().nullable().default(null),
-      /** The thresholds of slots that were learned with a penalty, in nats a token for the compute of one source. */
-      learned: z.object({penalty: z.number(), slot_thresholds: z.record(z.string(), z.number())}).nullable(),
-      tasks: z.record(z.string(), taskSchema),
-      /** By sequence; null where no text was held out. */
-      held_out: taskSchema.nullable(),
-    }),
-  ),
+  exits: z
+    .array(
+      z.object({
+        /** 1 where the thresholds are learned. */
+        threshold: z.number(),
+        /** The share of the training text's sequences that the threshold was chosen by; null where it was given. */
+        share: z.number().nullable().default(null),
+        /** The thresholds of slots that were learned with a penalty, in nats a token for the compute of one source. */
+        learned: z
+          .object({penalty: z.number(), slot_thresholds: z.record(z.string(), z.number())})
+          .nullable(),
+        tasks: z.record(z.string(), taskSchema),
+        /** By sequence; null where no text was held out. */
+        held_out: taskSchema.nullable(),
+      }),
+    )
+    .min(1),
 });
 
 export type Outcome = z.output<typeof outcomeSchema>;
 export type TaskOutcome = z.output<typeof taskSchema>;
 export type LearnedExits = NonNullable<Outcome['exits'][number]['learned']>;
+
+/** Writes an outcome, with the sha256 of its content, by which damage is seen. @throws FileError */
+export async function writeOutcome(path: string, outcome: Outcome): Promise<void> {
+  const content = outcomeSchema.parse(outcome);
+  await writeFileWhole(path, `${JSON.stringify({...content, sha256: jsonSha256(content)})}\n`);
+}
+
+/** An outcome that was written; null where there is none, or one that is not as it was written: it is made anew. */
+export async function readOutcome(path: string): Promise<Outcome | null> {
+  if (!(await exists(path))) return null;
+  let value: unknown;
+  try {
+    value = JSON.parse(await readText(path));
+  } catch (error) {
+    if (error instanceof FileError) throw error;
+    return null;
+  }
+  const {success, data} = outcomeSchema.safeParse(value);
+  return success && (value as {sha256?: unknown}).sha256 === jsonSha256(data) ? data : null;
+}

@@ -2,6 +2,7 @@ import {stat} from 'node:fs/promises';
 import {availableParallelism} from 'node:os';
 import {join} from 'node:path';
 import {asFileError, exists, jsonSha256} from '../files/index.js';
+import {readOutcome} from './outcome.js';
 import {arrange, planConversion} from '../convert/index.js';
 import {FileError, UsageError} from '../errors.js';
 import {planFinetuneOf, type RunPlan} from '../finetune/index.js';
@@ -103,7 +104,15 @@ export async function planComparison(options: CompareOptions): Promise<Compariso
     const decided = {version: VERSION, tasks, thresholds, penalties, ...shares, exits};
     const key = jsonSha256(decided).slice(0, KEY_DIGITS);
     const path = join(folder, `outcome-${key}.json`);
-    return {variant, path, exits, thresholds, penalties, exitShares, done: await exists(path)};
+    return {
+      variant,
+      path,
+      exits,
+      thresholds,
+      penalties,
+      exitShares,
+      done: (await readOutcome(path)) !== null,
+    };
   };
   const cells = join(output, 'cells');
   const runs = new Map<string, PlannedRun>();

@@ -1,6 +1,6 @@
 import {readdir, rm, stat, statfs, utimes, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {besides, namesInUse} from '../files/index.js';
+import {besides, keepAlive, namesInUse} from '../files/index.js';
 
 /** An entry that was not used for so long goes. */
 const MAX_IDLE_MS = 30 * 24 * 3600_000;
@@ -28,7 +28,11 @@ export async function markUsed(entry: string): Promise<() => Promise<void>> {
   const now = new Date();
   await writeFile(mark, '').catch(() => {});
   await utimes(entry, now, now).catch(() => {});
-  return () => rm(mark, {force: true}).catch(() => {});
+  const release = keepAlive(mark);
+  return () => {
+    release();
+    return rm(mark, {force: true}).catch(() => {});
+  };
 }
 
 /**

@@ -3,6 +3,8 @@
  * whole or not at all, and locks between processes. Knows no tensor and no model.
  */
 export {parseYaml, requireShortYaml, YAML_OPTIONS} from './yaml.js';
+export {openRegular, ownFile} from './own-file.js';
+export {keepAlive} from './heartbeat.js';
 export {exists} from './exists.js';
 export {jsonSha256, parseWith, readJson, readText} from './json.js';
 export {withLock} from './lock.js';

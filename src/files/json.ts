@@ -1,7 +1,8 @@
 import {createHash} from 'node:crypto';
-import {open, stat, type FileHandle} from 'node:fs/promises';
+import type {FileHandle} from 'node:fs/promises';
 import type {z} from 'zod';
 import {FileError, FormatError} from '../errors.js';
+import {openRegular} from './own-file.js';
 
 /** No config, index or tokenizer file comes near this; what is larger is not read. */
 const MAX_JSON_BYTES = 256 << 20;
@@ -13,9 +14,7 @@ const MAX_JSON_BYTES = 256 << 20;
 export async function readText(path: string, maxBytes = MAX_JSON_BYTES): Promise<string> {
   let handle: FileHandle | undefined;
   try {
-    // Opening a pipe would wait for its writer, and a device has no end.
-    if (!(await stat(path)).isFile()) throw new FileError(`${path} is no file.`);
-    handle = await open(path);
+    handle = await openRegular(path);
     const {size} = await handle.stat();
     if (size > maxBytes) {
       throw new FileError(`${path} has ${size} bytes; at most ${maxBytes} are read.`);
@@ -49,9 +48,18 @@ export async function readJson<T extends z.ZodType>(
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new FormatError(`${path} is no valid JSON: ${(error as Error).message}.`, {cause: error});
+    throw new FormatError(`${path} is no valid JSON: ${whyNoJson(text, error as Error)}.`, {cause: error});
   }
   return parseWith(schema, value, path);
+}
+
+/** What stands in a git repo for a large file begins so. */
+const LFS_POINTER = 'version https://git-lfs.github.com/spec/';
+
+function whyNoJson(text: string, {message}: Error): string {
+  if (text.startsWith(LFS_POINTER)) return 'it is a pointer of Git LFS to the file; run `git lfs pull` there';
+  if (text.startsWith('\uFEFF')) return 'it begins with a byte order mark; save it as UTF-8 without one';
+  return message;
 }
 
 /** A value parsed by its schema. @throws FormatError naming `where` and the first value that does not fit. */

@@ -3,6 +3,7 @@ import {join} from 'node:path';
 import {setTimeout} from 'node:timers/promises';
 import {FileError, InterruptedError} from '../errors.js';
 import {asFileError, resolveOutput} from './output-folder.js';
+import {keepAlive} from './heartbeat.js';
 import {besides, listBesides, type Beside} from './partial.js';
 import {removeMade} from './staging.js';
 
@@ -19,8 +20,9 @@ export interface LockOptions {
 
 /**
  * Works in a folder, which is made where it is not there, while no other process does. The lock is an empty hidden
- * file in it that names its process: one that was killed holds nothing. (A lock that lives by a timer, as
- * proper-lockfile's does, would be lost during a step of training that takes longer.)
+ * file in it that names its process: one that was killed holds nothing. Its time of change is kept at now for processes
+ * of other machines and containers, which take a lock that was silent for ten minutes for abandoned. (proper-lockfile
+ * goes by time alone, also where the process can be seen: a lock would be lost in a long step of training.)
  * @throws FileError naming the process that works in it, InterruptedError after an abort; whatever `work` throws
  */
 export async function withLock<T>(
@@ -39,9 +41,11 @@ export async function withLock<T>(
     }
     throw asFileError(error, output);
   }
+  const release = keepAlive(lock);
   try {
     return await work();
   } finally {
+    release();
     await rm(lock, {force: true});
     await removeMade(folder, made);
   }

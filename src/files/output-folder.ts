@@ -1,9 +1,11 @@
+import type {Dirent} from 'node:fs';
 import {lstat, readdir, realpath, statfs} from 'node:fs/promises';
 import {homedir} from 'node:os';
-import {dirname, join, relative, resolve, sep} from 'node:path';
+import {dirname, join, resolve} from 'node:path';
 import {z} from 'zod';
 import {FileError} from '../errors.js';
-import {readJson} from './json.js';
+import {isInside} from './inside.js';
+import {readJson, readText} from './json.js';
 
 /** What may become of an output folder that is there already. */
 export interface OutputOptions {
@@ -140,10 +142,30 @@ async function requireReplaceable(
   const entries = await readdir(target, {withFileTypes: true});
   const folder = entries.find((entry) => entry.isDirectory() && !folders.includes(entry.name));
   if (folder) throw refuse(`it holds the folder ${folder.name}; remove it yourself if it may go.`);
+  const other = (names: Dirent[]) =>
+    names.find((entry) => !entry.isDirectory() && !(entry.isFile() && MODEL_FILE.test(entry.name)));
+  const inside = await Promise.all(
+    folders.map((name) => readdir(join(target, name), {withFileTypes: true}).catch((): Dirent[] => [])),
+  );
+  const foreign = other(entries) ?? other(inside.flat());
+  if (foreign) {
+    throw refuse(
+      `it holds ${foreign.name}, which is no file of a model that ztt wrote; move it away, or remove it yourself if it may go.`,
+    );
+  }
+  const readme = entries.some(({name}) => name === README) ? await readText(join(target, README)) : '';
+  if (!/^\s*$/.test(readme) && !readme.includes(GENERATED_CARD)) {
+    throw refuse(
+      `it holds a ${README} that ztt did not write; move it away, or remove it yourself if it may go.`,
+    );
+  }
 }
 
-/** Whether a real path is a folder, or lies in it. */
-function isInside(path: string, folder: string): boolean {
-  const way = relative(folder, path);
-  return way === '' || !(way === '..' || way.startsWith(`..${sep}`));
-}
+const README = 'README.md';
+
+/** What stands in every card that ztt wrote (src/card/readme.ts). */
+const GENERATED_CARD = '<!-- ztt:begin -->';
+
+/** The names of the files that a model's folder has: of ztt, of its source and of their repo. */
+const MODEL_FILE =
+  /^(\.gitattributes|\.gitignore|README\.md|LICENSE(\.(md|txt))?|(config|generation_config|preprocessor_config|ztt_certificate|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|quantize_config)\.json|(vocab|merges)\.txt|(tokenizer|spiece)\.model|chat_template\.(jinja|json)|(configuration|modeling)_ztt\.py|(model|pytorch_model)[\w.-]*\.(safetensors|bin)(\.index\.json)?|[\w.-]+\.onnx(_data(_\d+)?)?)$/;

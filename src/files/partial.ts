@@ -1,7 +1,8 @@
 import {randomBytes} from 'node:crypto';
-import {readdir, rename, rm} from 'node:fs/promises';
+import {lstat, readdir, rename, rm} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {exists} from './exists.js';
+import {SILENT_MS} from './heartbeat.js';
 import {isRunning, MACHINE} from './process-owner.js';
 
 /**
@@ -26,28 +27,35 @@ export interface Beside {
   kind: Kind;
   pid: number;
   machine: 'this machine' | 'another machine';
-  /** Whether it belonged to a process of this machine that is no more. */
+  /** Whether its process is no more: seen here, or, for another machine's or container's, by its long silence. */
   abandoned: boolean;
 }
 
 /** All that processes have put beside the targets of a folder; nothing for a folder that cannot be read. */
 export async function listBesides(folder: string): Promise<Beside[]> {
   const names = await readdir(folder).catch(() => []);
-  return names.flatMap((name) => {
+  const besides: Beside[] = [];
+  for (const name of names) {
     const [, target, owner, pid, kind] = BESIDES.exec(name) ?? [];
-    if (target === undefined) return [];
+    if (target === undefined) continue;
+    const path = join(folder, name);
     const own = owner === MACHINE;
-    return [
-      {
-        path: join(folder, name),
-        target,
-        kind: kind as Kind,
-        pid: Number(pid),
-        machine: own ? 'this machine' : 'another machine',
-        abandoned: own && !isRunning(Number(pid)),
-      },
-    ];
-  });
+    besides.push({
+      path,
+      target,
+      kind: kind as Kind,
+      pid: Number(pid),
+      machine: own ? 'this machine' : 'another machine',
+      abandoned: own ? !isRunning(Number(pid)) : await isSilent(path),
+    });
+  }
+  return besides;
+}
+
+/** Whether the process of a path gave no sign of life for long. */
+async function isSilent(path: string): Promise<boolean> {
+  const {mtimeMs = Infinity} = (await lstat(path).catch(() => null)) ?? {};
+  return Date.now() - mtimeMs > SILENT_MS;
 }
 
 /** The names in a folder that some process is reading, as far as it said so by a `used` path. */
@@ -57,7 +65,7 @@ export async function namesInUse(folder: string): Promise<Set<string>> {
 }
 
 /**
- * Tidies up after processes of this machine that were killed: what they had begun goes, and what they had moved aside
+ * Tidies up after processes that were killed: what they had begun goes, and what they had moved aside
  * without a successor comes back.
  * @param target - the name of the one to tidy up beside; all of the folder unless given
  */

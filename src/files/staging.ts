@@ -1,8 +1,9 @@
-import {mkdir, open, readdir, rename, rm, rmdir} from 'node:fs/promises';
+import {mkdir, open, readdir, rename, rm, rmdir, utimes} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {FileError} from '../errors.js';
 import {readText} from './json.js';
 import {exists} from './exists.js';
+import {keepAlive} from './heartbeat.js';
 import {asFileError, checkOutput, resolveOutput, type OutputOptions} from './output-folder.js';
 import {besides, clearAbandoned} from './partial.js';
 
@@ -50,8 +51,10 @@ async function placeFolder<T>(
 ): Promise<T> {
   const stage = besides(target, 'partial');
   let firstMade: string | undefined;
+  let release = () => {};
   try {
     firstMade = await mkdir(stage, {recursive: true});
+    release = keepAlive(stage);
     const result = await write(stage);
     await flushFolder(stage);
     await checkAgain();
@@ -63,12 +66,17 @@ async function placeFolder<T>(
     await rm(stage, {recursive: true, force: true});
     await removeMade(dirname(stage), firstMade);
     throw asFileError(error, output);
+  } finally {
+    release();
   }
 }
 
 /** Puts a new folder in the place of an old one, which is removed last: a kill in between loses neither. */
 async function replace(target: string, stage: string): Promise<void> {
   const old = besides(target, 'replaced');
+  // Its age is what others tell a living process by.
+  const now = new Date();
+  await utimes(target, now, now);
   await rename(target, old);
   try {
     await rename(stage, target);

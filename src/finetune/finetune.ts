@@ -217,7 +217,7 @@ function heldOutOf(
 }
 
 async function requireRunFolder(run: RunFolder, resume: boolean): Promise<void> {
-  if (resume) return;
+  if (resume) return run.requireRun();
   await requireFreeOutput(run.path).catch((error: unknown) => {
     const hint = error instanceof FileError ? ' Use --resume to go on with a run.' : '';
     throw new FileError(`${(error as Error).message}${hint}`, {cause: error});

@@ -5,6 +5,7 @@ import type {Tokenizer} from '../tokenizer/index.js';
 import {asUsageError, failureOf} from './failure.js';
 import {bytes} from './format.js';
 import {interruption, type Interruption} from './interrupt.js';
+import {printable, printableJson} from './printable.js';
 import {Progress, type ProgressOptions} from './progress.js';
 
 /** A model that a command runs. */
@@ -43,8 +44,9 @@ export abstract class BaseCommand extends Command {
   }
 
   private tell(line: string): void {
-    if (this.shown && !this.quiet) this.shown.note(line);
-    else process.stderr.write(`${line}\n`);
+    const text = printable(line);
+    if (this.shown && !this.quiet) this.shown.note(text);
+    else process.stderr.write(`${text}\n`);
   }
 
   /** Prints lines on stderr in every case, such as a choice between contradicting files. */
@@ -136,7 +138,12 @@ export abstract class BaseCommand extends Command {
   }
 
   protected override logJson(json: unknown): void {
-    process.stdout.write(`${JSON.stringify(json, null, 2)}\n`);
+    process.stdout.write(`${printableJson(JSON.stringify(json, null, 2))}\n`);
+  }
+
+  /** Prints a result for people; names in it come from files and repos, and may hold anything. */
+  override log(message = ''): void {
+    super.log(printable(message));
   }
 
   protected override catch(error: Error): Promise<never> {

@@ -1,6 +1,7 @@
 import {stripVTControlCharacters} from 'node:util';
 import {Errors} from '@oclif/core';
 import {UsageError, ZttError} from '../errors.js';
+import {printable} from './printable.js';
 
 /** An error as the command line tells it. */
 export interface Failure {
@@ -16,7 +17,7 @@ const MAX_MESSAGE = 2000;
 
 /** One printable line: names in a message come from files and may hold anything. */
 function oneLine(message: string): string {
-  const line = message.replace(/[\s\p{Cc}]+/gu, ' ').trim();
+  const line = printable(message.replace(/[\s\p{Cc}]+/gu, ' ').trim());
   return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}…` : line;
 }
 
@@ -30,12 +31,31 @@ export function failureOf(error: unknown): Failure {
   }
   const {name, message, code, syscall} = asError(error);
   if (code && syscall) {
-    // The system's own refusals say what and where: permissions, disks, too many open files.
-    return {name: 'SystemError', message: oneLine(message), exitCode: 1};
+    // The system's own refusals say what and where.
+    const hint = Object.hasOwn(HINTS, code) ? ` ${HINTS[code]}` : '';
+    return {name: 'SystemError', message: oneLine(message) + hint, exitCode: 1};
   }
+  const limit = error instanceof RangeError ? LIMITS.find(({words}) => words.test(message)) : undefined;
+  if (limit) return {name: 'FormatError', message: limit.meaning, exitCode: 1};
   const bug = `${oneLine(`${name}: ${message}`)} This is a bug in ztt; run again with DEBUG=1 for the stack and report it.`;
   return {name: 'InternalError', message: bug, exitCode: 1};
 }
+
+/** What to do about a refusal of the system whose words do not say so. */
+const HINTS: Readonly<Record<string, string>> = {
+  EMFILE: 'Too many files are open; raise the limit with `ulimit -n 1024`.',
+  ENFILE: 'Too many files are open on this machine; close some programs.',
+  ENOSPC: 'The disk is full; make room.',
+};
+
+/** Limits of the engine that only an input beyond all measure reaches. */
+const LIMITS = [
+  {words: /call stack/, meaning: 'a value in a file is nested too deeply to be read; write it flat.'},
+  {
+    words: /Invalid string length|Invalid (typed )?array length|allocation failed/,
+    meaning: 'a value is too large for the memory; use smaller files or options.',
+  },
+];
 
 function asError(error: unknown): NodeJS.ErrnoException {
   return error instanceof Error ? error : new Error(String(error));

@@ -4,6 +4,7 @@ export {BaseCommand} from './base-command.js';
 export {parseWithConfig, wordOf} from './config-file.js';
 export {flagsOf, modelArg, optionsOf, type FlagsOf} from './flags.js';
 export * as format from './format.js';
+export {printable} from './printable.js';
 export {layoutOf, slotsOf, type LayoutNumbers} from './layout.js';
 export {Progress, type ProgressOptions} from './progress.js';
 export {proofFacts, type Proof} from './proof.js';

@@ -13,7 +13,7 @@ const COMMANDS = fileURLToPath(new URL('../commands', import.meta.url));
  * @param entry - the URL of the script in bin/
  */
 export async function runCli(entry: string): Promise<void> {
-  stayQuietWhenNobodyReads();
+  guardStreams();
   const exitCode = await runWords(process.argv.slice(2), entry);
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   process.exit(exitCode);
@@ -78,14 +78,42 @@ function stackOf(error: unknown): string {
   return `${error.stack ?? error.message}${cause}`;
 }
 
-/** A closed pipe (`ztt … | head`) is no error: stdout's ends the command, stderr's only silences it. */
-function stayQuietWhenNobodyReads(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit();
+/**
+ * Tells a result that cannot be written, and what nobody catches, in one line. A closed pipe (`ztt … | head`) is no
+ * error: stdout's ends the command. What stderr cannot take is lost, and no reason to fail: the work is done.
+ */
+function guardStreams(): void {
+  guard(process.stdout, ({code, message}) => {
+    if (code === 'EPIPE') process.exit();
+    const why = code === 'ENOSPC' ? 'the disk is full' : (code ?? message);
+    process.stderr.write(`Error: the result cannot be written to standard output: ${why}.\n`);
+    process.exit(1);
   });
-  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+  guard(process.stderr, () => undefined);
+  for (const event of ['uncaughtException', 'unhandledRejection']) {
+    process.on(event, (error: unknown) => process.exit(report(error)));
+  }
+  // Libraries' warnings are not the user's to mend.
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => {
+    if (process.env.DEBUG) process.stderr.write(`${stackOf(warning)}\n`);
   });
+}
+
+/** Hands over a stream's errors, those too that its write throws: a file or a device is written to at once. */
+function guard(stream: NodeJS.WriteStream, onError: (error: NodeJS.ErrnoException) => void): void {
+  stream.on('error', onError);
+  const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
+  stream.write = (...args: unknown[]) => {
+    try {
+      return write(...args);
+    } catch (error) {
+      onError(error as NodeJS.ErrnoException);
+      const done = args.at(-1);
+      if (typeof done === 'function') (done as () => void)();
+      return true;
+    }
+  };
 }
 
 /** Resolves when all that was written has gone out, or cannot. */

@@ -1,8 +1,8 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdir, readdir, writeFile} from 'node:fs/promises';
+import {mkdir, readdir, stat, utimes, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, expect, it} from 'vitest';
+import {afterEach, beforeEach, expect, it, vi} from 'vitest';
 import {withLock} from '../../src/files/index.js';
 import {FileError, InterruptedError} from '../../src/index.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
@@ -43,6 +43,34 @@ it('gives back what the work gives, and lets go where it throws', async () => {
   expect(await withLock(folder(), () => Promise.resolve(7))).toBe(7);
   await expect(withLock(folder(), () => Promise.reject(new Error('no')))).rejects.toThrow('no');
   expect(await withLock(folder(), () => Promise.resolve(8), soon)).toBe(8);
+});
+
+it('of a process that cannot be seen holds while it gives signs of life, and ten minutes longer', async () => {
+  await mkdir(folder(), {recursive: true});
+  const other = join(folder(), '.lock.00000000-1-00000000.locked');
+  await writeFile(other, '');
+  const lock = () => withLock(folder(), () => Promise.resolve(7), soon);
+  await expect(lock()).rejects.toThrow(/in use by process 1 of another machine/);
+  const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000);
+  await utimes(other, minutesAgo(9), minutesAgo(9));
+  await expect(lock()).rejects.toThrow(/another machine/);
+  await utimes(other, minutesAgo(11), minutesAgo(11));
+  expect(await lock()).toBe(7);
+});
+
+it('keeps its time of change at now', async () => {
+  vi.useFakeTimers({toFake: ['setInterval', 'clearInterval']});
+  try {
+    await withLock(folder(), async () => {
+      const [name] = await readdir(folder());
+      const path = join(folder(), name!);
+      await utimes(path, new Date(0), new Date(0));
+      await vi.advanceTimersByTimeAsync(15_000);
+      await vi.waitFor(async () => expect((await stat(path)).mtimeMs).toBeGreaterThan(1e12));
+    });
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it('is for one at a time, within a process too', async () => {

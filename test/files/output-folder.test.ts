@@ -90,6 +90,33 @@ describe('an output that may be replaced', () => {
       },
       /it holds the folder \.git/,
     ],
+    [
+      'a model with a file in it that is none of a model’s',
+      async () => {
+        const output = await putModel('out');
+        await writeFile(join(output, 'thesis.tex'), 'x');
+        return output;
+      },
+      /it holds thesis\.tex, which is no file of a model that ztt wrote/,
+    ],
+    [
+      'a model with a link in it',
+      async () => {
+        const output = await putModel('out');
+        symlinkSync('elsewhere', join(output, 'vocab.txt'));
+        return output;
+      },
+      /it holds vocab\.txt, which is no file/,
+    ],
+    [
+      'a model with a card that a person wrote',
+      async () => {
+        const output = await putModel('out');
+        await writeFile(join(output, 'README.md'), '# Mine');
+        return output;
+      },
+      /README\.md that ztt did not write/,
+    ],
     ['the root', () => Promise.resolve('/'), /it is the folder you are in, or above it/],
     ['the folder we are in', () => Promise.resolve('.'), /it is the folder you are in/],
     ['the folder above', () => Promise.resolve('..'), /it is the folder you are in, or above it/],

@@ -1,6 +1,7 @@
-import {open, readdir, stat, type FileHandle} from 'node:fs/promises';
+import {readdir, type FileHandle} from 'node:fs/promises';
 import {join} from 'node:path';
 import {FileError, FormatError} from '../../errors.js';
+import {openRegular} from '../../files/index.js';
 import {CHUNK_BYTES, takeChunk, type ChunkKind} from './chunk-memory.js';
 
 /** A file that is read by ranges, on disk or behind a network. */
@@ -64,9 +65,7 @@ export class DiskFile implements ByteFile {
   /** @throws FileError if it cannot be read, or is no regular file */
   static async open(path: string): Promise<DiskFile> {
     try {
-      // Before opening: to open a pipe is to wait for its writer.
-      if (!(await stat(path)).isFile()) throw new FileError(`${path} is no file.`);
-      const handle = await open(path);
+      const handle = await openRegular(path);
       return new DiskFile(path, (await handle.stat()).size, handle);
     } catch (error) {
       if (error instanceof FileError) throw error;

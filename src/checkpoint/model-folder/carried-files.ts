@@ -1,7 +1,7 @@
 import {copyFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {z} from 'zod';
-import {exists, readJson, readText} from '../../files/index.js';
+import {exists, ownFile, readJson, readText} from '../../files/index.js';
 import {withoutTokenizerClass, withTokenizerClass} from './tokenizer-class.js';
 
 const TOKENIZER_CONFIG = 'tokenizer_config.json';
@@ -43,7 +43,8 @@ export async function carryFiles(
   config: Record<string, unknown>,
 ): Promise<Record<string, unknown>> {
   for (const file of CARRIED_FILES) {
-    if (await exists(join(from, file))) await copyFile(join(from, file), join(to, file));
+    const path = await ownFile(from, file);
+    if (path !== null) await copyFile(path, join(to, file));
   }
   const own = await optional(join(from, 'config.json'));
   const added = own?.model_type === 'ztt' ? (own.tokenizer_class ?? null) : null;
@@ -60,9 +61,11 @@ export async function carryFiles(
 
 /**
  * Tells before long work what `carryFiles` would.
- * @throws FormatError for a broken file that a ZTT model's tokenizer class depends on
+ * @throws FileError for a link that leads out of the folder, or a pipe; FormatError for a broken file that a ZTT
+ *   model's tokenizer class depends on
  */
 export async function checkCarriedFiles(from: string, config: Record<string, unknown>): Promise<void> {
+  for (const file of CARRIED_FILES) await ownFile(from, file);
   await missingClass(from, configSchema.parse(config));
 }
 

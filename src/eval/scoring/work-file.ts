@@ -1,20 +1,19 @@
 import {mkdir, open, rm, type FileHandle} from 'node:fs/promises';
 import {dirname} from 'node:path';
 import {z} from 'zod';
-import {asFileError, jsonSha256} from '../../files/index.js';
-import {FileError} from '../../errors.js';
+import {asFileError, exists, jsonSha256, openRegular} from '../../files/index.js';
 import type {Model, ScoreRow} from '../../model/index.js';
 import type {ExitScorer} from '../../score/index.js';
 import type {ThresholdOptions} from './scoring-options.js';
-import {scoresOfLine, textOfScores, type BatchScores} from './work-line.js';
+import {fitsRows, scoresOfLine, textOfScores, type BatchScores} from './work-line.js';
 
 /** Whose scores they are, in the file's first line. */
-const headSchema = z.object({version: z.literal(1), fingerprint: z.string()});
+const headSchema = z.object({version: z.literal(2), fingerprint: z.string()});
 
 /**
  * What an evaluation has scored so far: a file of JSON lines, a header and one for each batch, as it comes. An
  * evaluation that was interrupted in whatever way goes on from it with the same results to the bit, for the batches
- * are the same. A line cut short is scored again.
+ * are the same. A line that is cut short or damaged is scored again.
  */
 export class WorkFile {
   private handle: FileHandle | null = null;
@@ -26,6 +25,8 @@ export class WorkFile {
     private readonly known: Map<string, BatchScores>,
     /** Whether the file is of another evaluation, and goes once this one has something to keep. */
     readonly other: boolean,
+    /** Lines that are not as they were written: their batches are scored again. */
+    readonly damaged: number,
   ) {}
 
   /**
@@ -41,8 +42,8 @@ export class WorkFile {
   ): Promise<WorkFile> {
     const engine = {name, device, version, threads};
     const fingerprint = jsonSha256({weights, arch, arrangement, ztt, engine, ...deciding(options)});
-    const known = await read(path, fingerprint);
-    return new WorkFile(path, fingerprint, known ?? new Map<string, BatchScores>(), known === null);
+    const {known, other, damaged} = await read(path, fingerprint);
+    return new WorkFile(path, fingerprint, known, other, damaged);
   }
 
   /** Batches of before that were not asked for yet. */
@@ -83,7 +84,7 @@ export class WorkFile {
     const key = jsonSha256(what);
     const before = this.known.get(key);
     this.known.delete(key);
-    if (before?.every(({scores}) => scores.length === rows.length)) return before;
+    if (before && fitsRows(before, rows)) return before;
     const scores = await run();
     try {
       this.handle ??= await this.begin();
@@ -100,7 +101,7 @@ export class WorkFile {
     if (this.other) await rm(this.path, {force: true});
     const handle = await open(this.path, 'a');
     // A header for each time: where the last line was cut short, the first line break ends it.
-    await handle.appendFile(`\n${JSON.stringify({version: 1, fingerprint: this.fingerprint})}\n`);
+    await handle.appendFile(`\n${JSON.stringify({version: 2, fingerprint: this.fingerprint})}\n`);
     return handle;
   }
 }
@@ -124,31 +125,65 @@ const deciding = (options: ThresholdOptions) => ({
 
 type Described = Pick<Model, 'config' | 'engine'>;
 
-/** The batches in a file; none where there is no file, null where it is of another evaluation. */
-async function read(path: string, fingerprint: string): Promise<Map<string, BatchScores> | null> {
+/** What a file holds: its batches, whether it is of another evaluation, and how many of its lines are damaged. */
+async function read(
+  path: string,
+  fingerprint: string,
+): Promise<{known: Map<string, BatchScores>; other: boolean; damaged: number}> {
   const known = new Map<string, BatchScores>();
-  const handle = await open(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    throw new FileError(`${path} cannot be read: ${error.code ?? error.message}.`, {cause: error});
-  });
-  if (!handle) return known;
+  if (!(await exists(path))) return {known, other: false, damaged: 0};
+  const file = await openRegular(path);
   let own = false;
+  let damaged = 0;
   try {
-    for await (const line of handle.readLines()) {
+    for await (const line of linesOf(file)) {
       if (line === '') continue;
-      const head = headSchema.safeParse(own ? null : jsonOf(line));
-      if (!own && head.data?.fingerprint !== fingerprint) return null;
+      const value = line === null ? null : jsonOf(line);
+      const isHead = headSchema.safeParse(value).data?.fingerprint === fingerprint;
+      if (!own && !isHead) return {known, other: true, damaged: 0};
       own = true;
-      const batch = scoresOfLine(jsonOf(line));
+      if (isHead) continue;
+      const batch = scoresOfLine(value);
       if (batch) known.set(batch.key, batch.exits);
+      else damaged++;
     }
   } finally {
-    await handle.close();
+    await file.close();
   }
-  return known;
+  return {known, other: false, damaged};
 }
 
-/** A line's value; null for one that was cut short. */
+/** No batch's line comes near this. */
+const MAX_LINE_BYTES = 256 << 20;
+
+/** A file's lines; null in the place of one that is longer than any is. */
+async function* linesOf(file: FileHandle): AsyncGenerator<string | null> {
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  const line = () => {
+    const text = length > MAX_LINE_BYTES ? null : Buffer.concat(parts).toString('utf8');
+    [parts, length] = [[], 0];
+    return text;
+  };
+  for await (const chunk of file.createReadStream({autoClose: false}) as AsyncIterable<Buffer>) {
+    let start = 0;
+    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
+      keep(chunk.subarray(start, end));
+      yield line();
+      start = end + 1;
+    }
+    keep(chunk.subarray(start));
+  }
+  yield line();
+
+  function keep(part: Uint8Array): void {
+    length += part.length;
+    if (length > MAX_LINE_BYTES) parts = [];
+    else if (part.length > 0) parts.push(part);
+  }
+}
+
+/** A line's value; null for one that is no JSON. */
 function jsonOf(line: string): unknown {
   try {
     return JSON.parse(line);

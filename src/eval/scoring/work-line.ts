@@ -1,5 +1,6 @@
 import {z} from 'zod';
-import type {ExitScores} from '../../model/index.js';
+import {jsonSha256} from '../../files/index.js';
+import type {ExitScores, RowScore, ScoreRow} from '../../model/index.js';
 
 /** What a batch of rows scored at each exit that was asked for. */
 export type BatchScores = ExitScores[];
@@ -29,12 +30,34 @@ const rowSchema = z.object({
 
 const lineSchema = z.object({
   key: z.string(),
+  /** Of the line without it, by which damage is seen. */
+  sha256: z.string(),
   exits: z.array(z.object({slot: z.number().nullable(), scores: z.array(rowSchema)})).min(1),
 });
 
 /** A batch of a work file; null for what is none. */
 export function scoresOfLine(value: unknown): {key: string; exits: BatchScores} | null {
-  return lineSchema.safeParse(value).data ?? null;
+  const {success, data} = lineSchema.safeParse(value);
+  if (!success) return null;
+  const {sha256, ...content} = value as {sha256: string};
+  return sha256 === jsonSha256(content) ? {key: data.key, exits: data.exits} : null;
+}
+
+/** Whether scores are those of a batch: of each row, and of each of its tokens that is scored or read. */
+export const fitsRows = (exits: BatchScores, rows: readonly ScoreRow[]): boolean =>
+  exits.every(
+    ({scores}) => scores.length === rows.length && scores.every((row, i) => fitsRow(row, rows[i]!)),
+  );
+
+function fitsRow(score: RowScore, {ids, from}: ScoreRow): boolean {
+  const scored = ids.length - from;
+  return (
+    score.logProbabilities.length === scored &&
+    score.greedy.length === scored &&
+    score.slotsPerToken.length === ids.length - 1 &&
+    score.slots >= 0 &&
+    score.flops >= 0
+  );
 }
 
 /** A batch as a line of a work file. */
@@ -53,7 +76,7 @@ export function textOfScores(key: string, exits: BatchScores): string {
       })),
     })),
   };
-  return `${JSON.stringify(line)}\n`;
+  return `${JSON.stringify({...line, sha256: jsonSha256(line)})}\n`;
 }
 
 const base64 = ({buffer, byteOffset, byteLength}: ArrayBufferView): string =>

@@ -1,4 +1,4 @@
-import {readFile, writeFile} from 'node:fs/promises';
+import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {z} from 'zod';
 import {asFileError, exists, parseWith, readText, writeFileWhole} from '../../files/index.js';
@@ -101,7 +101,7 @@ export async function appendMetrics(run: string, line: MetricsLine): Promise<voi
 export async function truncateMetrics(run: string, step: number): Promise<void> {
   const path = join(run, METRICS);
   if (!(await exists(path))) return;
-  const text = await readFile(path, 'utf8');
+  const text = await readText(path);
   const whole = text.split('\n').slice(0, -1);
   const kept = whole.filter((line, i) => step > 0 && parseLine(line, `${path}, line ${i + 1}`).step <= step);
   await writeFileWhole(path, kept.map((line) => `${line}\n`).join(''));

@@ -5,7 +5,8 @@ import {keyOf} from '../../options/index.js';
 import {RUN_OPTIONS} from '../options.js';
 import type {FinetuneOptions, RunControls, RunSettings} from '../settings/options.js';
 
-const CONFIG = 'config.yaml';
+/** A run's effective config, which also says that a folder is a run's. */
+export const RUN_CONFIG = 'config.yaml';
 
 /** The names of the flags by those of the library, of all that config.yaml holds. */
 const FLAG_NAMES = new Map([
@@ -35,13 +36,19 @@ export function runConfig(options: FinetuneOptions, settings: RunSettings, contr
  * @returns a line for each value that was another in the config.yaml before
  */
 export async function writeRunConfig(run: string, config: RunConfig): Promise<string[]> {
-  const path = join(run, CONFIG);
+  const path = join(run, RUN_CONFIG);
   const before = (await exists(path)) ? await readRunConfig(path) : config;
   await writeFileWhole(path, stringify(config));
   const told = (value: unknown) => (value === undefined ? 'unset' : JSON.stringify(value));
   return [...new Set([...Object.keys(before), ...Object.keys(config)])]
     .filter((name) => told(before[name]) !== told(config[name]))
     .map((name) => `${name} is ${told(config[name])} now; it was ${told(before[name])}.`);
+}
+
+/** Whether a folder's config.yaml is a run's. @throws FileError or FormatError for one that cannot be read */
+export async function isRunConfig(run: string): Promise<boolean> {
+  const {model, data, steps, seed} = await readRunConfig(join(run, RUN_CONFIG));
+  return typeof model === 'string' && Array.isArray(data) && typeof steps === 'number' && seed !== undefined;
 }
 
 async function readRunConfig(path: string): Promise<RunConfig> {

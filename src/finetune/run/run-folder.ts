@@ -9,16 +9,27 @@ import {
   type ModelFolder,
   type TensorSource,
 } from '../../checkpoint/index.js';
-import {exists, readJson, writeFolder} from '../../files/index.js';
-import {FormatError, UsageError} from '../../errors.js';
+import {clearAbandoned, exists, readJson, writeFolder} from '../../files/index.js';
+import {FileError, FormatError, UsageError} from '../../errors.js';
 import {renamedChoices} from '../../options/index.js';
 import {RUN_OPTIONS} from '../options.js';
 import type {RunSettings} from '../settings/options.js';
+import {isRunConfig, RUN_CONFIG} from './run-config.js';
 import {recordSchema, type RunRecord} from '../records/record.js';
 
 const OPTIMIZER = 'optimizer.safetensors';
 const STATE = 'trainer_state.json';
 const FINAL = '.final.partial';
+/** A checkpoint that is being removed. */
+const REMOVED = /^\.step-\d+\.removed\.partial$/;
+
+/** What ztt writes into a run's folder by these names. */
+const OWN_ENTRIES = new Map<string, 'folder' | 'file'>([
+  ['checkpoints', 'folder'],
+  ['tensorboard', 'folder'],
+  ['metrics.jsonl', 'file'],
+  [RUN_CONFIG, 'file'],
+]);
 
 const stateSchema = z.object({
   version: z.literal(2, 'this version of ztt reads trainer state version 2'),
@@ -62,10 +73,36 @@ export class RunFolder {
   /** Makes the folder, and removes what a run that was killed left half written. */
   async create(): Promise<void> {
     await mkdir(this.checkpoints, {recursive: true});
-    for (const folder of [this.path, this.checkpoints]) {
-      const partial = (await readdir(folder)).filter((name) => name.endsWith('.partial'));
-      for (const name of partial) await rm(join(folder, name), {recursive: true});
+    await rm(join(this.path, FINAL), {recursive: true, force: true});
+    for (const folder of [this.path, this.checkpoints]) await clearAbandoned(folder);
+    const removed = (await readdir(this.checkpoints)).filter((name) => REMOVED.test(name));
+    for (const name of removed) await rm(join(this.checkpoints, name), {recursive: true});
+  }
+
+  /**
+   * Checks that a folder is a run to go on with, or that nothing is there yet: what lies in another's folder is not
+   * ztt's to cut, replace or remove, and links in it may lead anywhere.
+   * @throws FileError
+   */
+  async requireRun(): Promise<void> {
+    const entries = await readdir(this.path, {withFileTypes: true}).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw new FileError(`${this.path} cannot be read: ${error.code ?? error.message}.`, {cause: error});
+    });
+    const refuse = (why: string) =>
+      new FileError(`${this.path} is no run that ztt can go on with: ${why}; name the run's own folder.`);
+    for (const entry of entries) {
+      const kind = OWN_ENTRIES.get(entry.name);
+      const fits = kind === 'folder' ? entry.isDirectory() : entry.isFile();
+      if (kind && !fits) throw refuse(`${entry.name} in it is no ${kind}, or a link`);
     }
+    // Hidden ones are locks, and what was half written; a run that was killed at once has no more than checkpoints/.
+    if (entries.every(({name}) => name.startsWith('.') || name === 'checkpoints')) return;
+    const isRun = entries.some(({name}) => name === RUN_CONFIG) && (await isRunConfig(this.path));
+    if (!isRun)
+      throw refuse(
+        `it holds ${entries.find(({name}) => !name.startsWith('.'))!.name} and no ${RUN_CONFIG} of a run`,
+      );
   }
 
   /** Whether the run has ended: its model lies at the top. */

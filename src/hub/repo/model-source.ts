@@ -1,6 +1,6 @@
 import {access} from 'node:fs/promises';
 import {FileError, UsageError} from '../../errors.js';
-import {parseRepoAt} from './repo-id.js';
+import {isPage, parseRepoAt} from './repo-id.js';
 
 /** What a MODEL argument names: something on this machine, or a repo of the Hub at a revision. */
 export type ModelSource = {
@@ -29,7 +29,7 @@ export async function findModel(text: string): Promise<ModelSource> {
       'MODEL is empty; give a folder, or a repo of the Hub such as openai-community/gpt2.',
     );
   if (await isThere(text)) return {text, kind: 'local', path: text};
-  if (PATH.test(text.split('@')[0]!)) {
+  if (PATH.test(text.split('@')[0]!) && !isPage(text)) {
     throw new FileError(
       `${text} does not exist; give a folder with config.json and weights, or a repo of the Hub.`,
     );

@@ -51,8 +51,23 @@ export function isRevision(text: string): boolean {
 
 const DEFAULT_REVISION = 'main';
 
-/** A repo's name and revision from `user/repo`, `repo`, each perhaps with `@revision`; or why it is none. */
-export function parseRepoAt(text: string): {repo: string; revision: string} | {why: string} {
+/** A repo's page on the public Hub, perhaps at a revision, as it stands in a browser's address bar. */
+const PAGE =
+  /^(?:https?:\/\/)?(?:www\.)?(?:huggingface\.co|hf\.co)\/(?:datasets\/)?([^/?#]+\/[^/?#]+)(?:\/(?:tree|blob)\/([^/?#]+))?(?:[/?#].*)?$/;
+
+/** Whether a text is the address of a repo's page. */
+export const isPage = (text: string): boolean => PAGE.test(text);
+
+/** `user/repo` or `user/repo@revision` of a page's address; any other text as it is. */
+function pasted(text: string): string {
+  const [, repo, revision] = PAGE.exec(text) ?? [];
+  if (repo === undefined) return text;
+  return revision === undefined ? repo : `${repo}@${revision}`;
+}
+
+/** A repo's name and revision from `user/repo`, `repo`, each perhaps with `@revision`, or the address of its page; or why it is none. */
+export function parseRepoAt(given: string): {repo: string; revision: string} | {why: string} {
+  const text = pasted(given);
   const at = text.indexOf('@');
   const repo = at < 0 ? text : text.slice(0, at);
   const revision = at < 0 ? DEFAULT_REVISION : text.slice(at + 1);

@@ -4,29 +4,38 @@ import {StalledError} from './network-trouble.js';
 /** Milliseconds without a byte after which a connection is given up. */
 export const STALL_MS = 30_000;
 
+/** Fewer bytes than this in that time are none: a server could keep a process for ever with one now and then. */
+const LEAST_BYTES = 1024;
+
 /**
  * A response's body as it comes. Leaving the loop early closes the connection.
- * @throws StalledError if no byte came for `stallMs`; what fetch throws when the connection breaks
+ * @throws StalledError if next to nothing came for `stallMs`; what fetch throws when the connection breaks
  */
 export async function* bodyChunks(response: Response, stallMs: number): AsyncGenerator<Uint8Array> {
   if (!response.body) return;
   const reader = response.body.getReader();
   let waiting = true;
   let stalled = false;
+  let came = LEAST_BYTES;
   // One timer for all chunks; it counts only while the network is waited for, not what is done with a chunk.
   const timer = setTimeout(() => {
-    if (!waiting) return;
+    // The consumer was at work: it is the next wait that counts.
+    if (!waiting) return void (came = LEAST_BYTES);
     stalled = true;
     void reader.cancel().catch(() => {});
   }, stallMs);
   try {
     for (;;) {
       waiting = true;
-      timer.refresh();
+      if (came >= LEAST_BYTES) {
+        timer.refresh();
+        came = 0;
+      }
       const {done, value} = await reader.read();
       waiting = false;
       if (stalled) throw new StalledError(stallMs);
       if (done) return;
+      came += value.byteLength;
       yield value;
     }
   } finally {

@@ -55,7 +55,7 @@ export const backOffMs = (failures: number): number =>
 
 /**
  * A fetch for the Hub: sets the token on requests to the endpoint's origin and takes it off all others, follows
- * the redirects of a GET by the same rule, and sends a request again, with growing waits, after 408, 429, 5xx and
+ * redirects by the same rule and never from https to http, and sends a request again, with growing waits, after 408, 429, 5xx and
  * network errors. Bodies must be strings or Blobs, which can be read again.
  * It resolves with a good answer only: it rejects with HttpFailure for any other, HubError if a host cannot
  * be reached, what the body's stream throws, and the signal's reason once that aborts.
@@ -68,6 +68,7 @@ export function hubFetch(options: HubFetchOptions): typeof fetch {
   return async (input, init) => {
     const request = new URL(input instanceof Request ? input.url : input);
     const given = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined));
+    const method = init?.method ?? 'GET';
     const signals = [init?.signal, options.signal].filter((signal) => signal instanceof AbortSignal);
     const signal = AbortSignal.any(signals);
 
@@ -81,6 +82,7 @@ export function hubFetch(options: HubFetchOptions): typeof fetch {
         for (let hops = 1; isRedirect(response); hops++) {
           if (hops > MAX_REDIRECTS) throw new HubError(`${request.host} redirects without end.`);
           await response.body?.cancel();
+          requireSameMethod(response, method, url);
           url = target(response, url);
           response = await send(url);
         }
@@ -114,10 +116,9 @@ export function hubFetch(options: HubFetchOptions): typeof fetch {
       headers.delete('authorization');
       if (options.token && url.origin === origin) headers.set('authorization', `Bearer ${options.token}`);
       const limited = answerLimit(options.answerMs, signal);
-      // What sends something is left to fetch to redirect, which drops the token where that leads elsewhere.
-      const redirect = (init?.method ?? 'GET') === 'GET' ? {redirect: 'manual' as const} : {};
+      // Every redirect is looked at here: fetch itself would go on to http with what is sent.
       try {
-        return await options.fetch(url, {...init, ...redirect, headers, signal: limited.signal});
+        return await options.fetch(url, {...init, redirect: 'manual', headers, signal: limited.signal});
       } finally {
         limited.release();
       }
@@ -139,10 +140,21 @@ function answerLimit(
 const isRedirect = ({status, headers}: Response): boolean =>
   [301, 302, 303, 307, 308].includes(status) && headers.has('location');
 
-/** Where a redirect leads. @throws HubError if that is no address, or would leave https */
+/** @throws HubError for a redirect that would not send again what is sent */
+function requireSameMethod({status}: Response, method: string, from: URL): void {
+  if (['GET', 'HEAD'].includes(method) || status === 307 || status === 308) return;
+  throw new HubError(
+    `${from.host} redirects a ${method} with status ${status}, with which nothing would be sent.`,
+  );
+}
+
+/** Where a redirect leads. @throws HubError if that is no address, has a user in it, or would leave https */
 function target(response: Response, from: URL): URL {
   const location = response.headers.get('location')!;
   const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
+  if (to?.username || to?.password) {
+    throw new HubError(`${from.host} redirects to an address with a user's name or password in it.`);
+  }
   if (to?.protocol === 'https:' || (to?.protocol === 'http:' && from.protocol === 'http:')) return to;
   throw new HubError(`${from.host} redirects to no https address.`);
 }

@@ -6,6 +6,7 @@ import {evaluate, WorkFile, type EvalOptions, type EvalReport} from '../../../sr
 import {textOfScores, scoresOfLine} from '../../../src/eval/scoring/work-line.js';
 import {type Model} from '../../../src/model/index.js';
 import type {Tokenizer} from '../../../src/tokenizer/index.js';
+import {jsonSha256} from '../../../src/files/index.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
 import {loadZtt, TASKS} from '../fixtures.js';
 
@@ -68,6 +69,23 @@ async function goOn(path: string, changed: Partial<EvalOptions> = {}, files = we
 const linesOf = async (path: string) =>
   (await readFile(path, 'utf8')).split('\n').filter((line) => line.includes('"key"'));
 
+interface Line {
+  sha256?: string;
+  exits: {scores: {logProbabilities: string}[]}[];
+}
+
+/** A work file's text with its batches edited, each with the hash of what it says then. */
+function edited(text: string, edit: (line: Line) => void): string {
+  const lines = text.split('\n').map((line) => {
+    if (!line.includes('"key"')) return line;
+    const {sha256, ...content} = JSON.parse(line) as Line;
+    expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+    edit(content);
+    return JSON.stringify({...content, sha256: jsonSha256(content)});
+  });
+  return lines.join('\n');
+}
+
 /** Without what no two runs have in common. */
 const lasting = (report: EvalReport) => ({...report, date: 0, total_evaluation_time_seconds: ''});
 
@@ -87,11 +105,25 @@ describe('an evaluation that was stopped', () => {
     expect(lasting(again.report)).toEqual(lasting(whole));
   });
 
-  it('takes the numbers that lie there, so they must be the right ones', async () => {
-    const path = await workAt('changed');
-    const changed = (await readFile(path, 'utf8')).replace(/"flops":\d+/g, '"flops":1');
-    await writeFile(path, changed);
-    expect(lasting((await goOn(path)).report)).not.toEqual(lasting(whole));
+  it.each<[string, (text: string) => string]>([
+    ['a number changed', (text) => text.replace(/"flops":\d+/g, '"flops":1')],
+    [
+      'log-probabilities missing',
+      (text) => text.replace(/"logProbabilities":"[^"]*"/g, '"logProbabilities":""'),
+    ],
+    [
+      'a score missing, and a hash that fits',
+      (text) =>
+        edited(text, (line) => line.exits[0]!.scores.forEach((row) => (row.logProbabilities = 'AAAA'))),
+    ],
+    [
+      'a row missing, and a hash that fits',
+      (text) => edited(text, (line) => void line.exits[0]!.scores.pop()),
+    ],
+  ])('scores again what has %s', async (name, damage) => {
+    const path = await workAt(name);
+    await writeFile(path, damage(await readFile(path, 'utf8')));
+    expect(lasting((await goOn(path)).report)).toEqual(lasting(whole));
   });
 
   it.each([1, 40, 500])('scores a last line again that was cut short by %i bytes', async (bytes) => {

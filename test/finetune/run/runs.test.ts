@@ -1,10 +1,19 @@
-import {appendFile, mkdir, readdir, readFile, writeFile} from 'node:fs/promises';
+import {appendFile, mkdir, readdir, readFile, rm, symlink, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {parse} from 'yaml';
-import {finetune, InterruptedError, load, readMetrics, UsageError, ZttError} from '../../../src/index.js';
+import {
+  FileError,
+  finetune,
+  InterruptedError,
+  load,
+  readMetrics,
+  UsageError,
+  ZttError,
+} from '../../../src/index.js';
 import type {FinetuneOptions} from '../../../src/index.js';
 import {SafetensorsFile} from '../../../src/checkpoint/index.js';
+import {MACHINE} from '../../../src/files/index.js';
 import {measureHeldOut} from '../../../src/finetune/run/held-out.js';
 import {afterEvaluation, afterStep, exploded, NEW_RECORD} from '../../../src/finetune/records/record.js';
 import {RunFolder} from '../../../src/finetune/run/run-folder.js';
@@ -137,14 +146,52 @@ describe('checkpoints', () => {
     const output = temp.path('cleared');
     await interruptAfter(5, {...base, output});
     const run = new RunFolder(output);
-    await writeFile(join(output, '.metrics.jsonl.00.partial'), '');
-    await mkdir(join(output, 'checkpoints/.step-6.00.partial'));
-    await writeFile(join(output, 'checkpoints/.step-6.00.partial/model.safetensors'), 'half');
+    const dead = `${MACHINE}-4194305-00000000.partial`;
+    await writeFile(join(output, `.metrics.jsonl.${dead}`), '');
+    await writeFile(join(output, 'book.partial'), 'not ztt’s');
+    await mkdir(join(output, `checkpoints/.step-6.${dead}`));
+    await writeFile(join(output, `checkpoints/.step-6.${dead}/model.safetensors`), 'half');
+    await mkdir(join(output, 'checkpoints/.step-2.removed.partial'));
     await finetune({...base, output, resume: true});
-    for (const folder of [run.path, join(run.path, 'checkpoints')]) {
-      expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
-    }
+    const left = (folder: string) =>
+      readdir(folder).then((names) => names.filter((name) => name.includes('partial')));
+    expect(await left(run.path)).toEqual(['book.partial']);
+    expect(await left(join(run.path, 'checkpoints'))).toEqual([]);
   });
+
+  it('are not looked for in a folder that is no run', async () => {
+    const mine = temp.path('mine');
+    await mkdir(join(mine, 'data.partial'), {recursive: true});
+    const files = {
+      'thesis.partial': 'thesis',
+      'metrics.jsonl': '{"my":"log"}',
+      'model.safetensors': 'weights',
+    };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(mine, name), text);
+    const resumed = finetune({...base, output: mine, resume: true});
+    await expect(resumed).rejects.toThrow(FileError);
+    await expect(resumed).rejects.toThrow(
+      /is no run that ztt can go on with: it holds .* no config\.yaml of a run/,
+    );
+    for (const [name, text] of Object.entries(files)) {
+      expect(await readFile(join(mine, name), 'utf8')).toBe(text);
+    }
+    expect((await readdir(mine)).sort()).toEqual(['data.partial', ...Object.keys(files)].sort());
+  });
+
+  it.each(['checkpoints', 'tensorboard', 'metrics.jsonl', 'config.yaml'])(
+    'are not followed out of a run by a link: %s',
+    async (name) => {
+      const output = temp.path(`linked-${name}`);
+      await interruptAfter(2, {...base, output});
+      await rm(join(output, name), {recursive: true, force: true});
+      await symlink(temp.path('elsewhere'), join(output, name));
+      await expect(finetune({...base, output, resume: true})).rejects.toThrow(
+        new RegExp(`${name} in it is no .*, or a link`),
+      );
+      expect(await readdir(temp.path())).not.toContain('elsewhere');
+    },
+  );
 
   it('are not resumed from where their files are broken, which is said', async () => {
     const output = temp.path('torn');
