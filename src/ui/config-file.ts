@@ -1,10 +1,11 @@
+import {constants} from 'node:fs';
 import {open} from 'node:fs/promises';
 import {parse} from 'yaml';
 import {FileError, UsageError} from '../errors.js';
 import {asUsageError} from './failure.js';
 
 /** No config comes near this; what is larger is not read. */
-const MAX_BYTES = 1 << 20;
+const MAX_BYTES = 64 << 10;
 
 /** The part of oclif's flags that this file uses. */
 export interface FlagShape {
@@ -140,7 +141,7 @@ async function readMapping(path: string): Promise<Record<string, unknown>> {
   let value: unknown;
   const text = await readSmall(path);
   try {
-    value = parse(text, {maxAliasCount: 0});
+    value = parse(text, {maxAliasCount: 0, logLevel: 'error'});
   } catch (error) {
     throw new UsageError(`${path} is no valid YAML: ${(error as Error).message}`, {cause: error});
   }
@@ -152,9 +153,12 @@ async function readMapping(path: string): Promise<Record<string, unknown>> {
 
 async function readSmall(path: string): Promise<string> {
   try {
-    const handle = await open(path);
+    // A named pipe would be waited for.
+    const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
-      const {size} = await handle.stat();
+      const stats = await handle.stat();
+      if (!stats.isFile()) throw new FileError(`${path} is no file.`);
+      const {size} = stats;
       if (size > MAX_BYTES) throw new FileError(`${path} has ${size} bytes; this is no file of flags.`);
       return await handle.readFile('utf8');
     } finally {
