@@ -1,6 +1,5 @@
 /** Rows of tokens scored in batches, and what they cost: below all that measures a model. */
 export {
-  inBatches,
   logLikelihood,
   scoreGroups,
   type BatchingOptions,
