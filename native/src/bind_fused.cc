@@ -5,13 +5,16 @@
 namespace ztt {
 namespace {
 
-#define ATTENTION batch, tokens, heads, size, stride, q, k, v, zeroKey, scale
+#define ATTENTION batch, tokens, heads, size, stride, q, k, v, zeroLogits, scale
+#define ZERO_LOGITS batch, tokens, heads, size, stride, q, zeroKey, scale
 
 namespace calls {
 ZTT_ARGUMENTS(layerNorm, rows, n, x, weight, bias, epsilon, y, stats);
 ZTT_ARGUMENTS(layerNormGrad, rows, n, x, stats, weight, dy, dx, weightGrad, biasGrad);
 ZTT_ARGUMENTS(activationGrad, activation, z, dy, dz);
 ZTT_ARGUMENTS(adamW, parameter, mean, square, gradient, options);
+ZTT_ARGUMENTS(zeroLogits, ZERO_LOGITS, logits);
+ZTT_ARGUMENTS(zeroLogitsGrad, ZERO_LOGITS, logitsGrad, qGrad, zeroGrad);
 ZTT_ARGUMENTS(attention, ATTENTION, out, lse, zero);
 ZTT_ARGUMENTS(attentionGrad, ATTENTION, out, lse, outGrad, qGrad, kGrad, vGrad, zeroGrad);
 ZTT_ARGUMENTS(headLoss, rows, width, vocabulary, chunk, state, weight, targets, rowWeights, logits, stateGrad,
@@ -64,7 +67,42 @@ struct Reach {
   int64_t strided, dense, rows;
 };
 
-// The arguments of ATTENTION. The zero key may be null.
+// The arguments of ZERO_LOGITS.
+ZeroLogits zero_logits_shape(const Call& call, int64_t& strided) {
+  using A = calls::zeroLogits;
+  ZeroLogits s{};
+  s.batch = call.size(A::batch, INT32_MAX);
+  s.tokens = call.size(A::tokens, INT32_MAX);
+  s.heads = call.size(A::heads, INT32_MAX);
+  s.size = call.size(A::size, INT32_MAX);
+  s.stride = call.size(A::stride, INT32_MAX);
+  const int64_t width = times(s.heads, s.size);
+  if (s.batch == 0 || s.tokens == 0 || width == 0) throw Refusal{"logits of nothing", A::batch};
+  if (s.stride < width) throw Refusal{"tokens that overlap", A::stride};
+  strided = times(times(s.batch, s.tokens) - 1, s.stride) + width;
+  s.q = call.floats(A::q, strided);
+  s.zero = call.floats(A::zeroKey, width);
+  s.scale = call.number(A::scale);
+  return s;
+}
+
+napi_value zero(const Call& call) {
+  int64_t strided;
+  const ZeroLogits s = zero_logits_shape(call, strided);
+  zero_logits(s, call.floats(calls::zeroLogits::logits, times(s.batch, s.tokens, s.heads)));
+  return nullptr;
+}
+
+napi_value zero_grad(const Call& call) {
+  using A = calls::zeroLogitsGrad;
+  int64_t strided;
+  const ZeroLogits s = zero_logits_shape(call, strided);
+  zero_logits_grad(s, call.floats(A::logitsGrad, times(s.batch, s.tokens, s.heads)), call.floats(A::qGrad, strided),
+                   call.floats(A::zeroGrad, times(s.heads, s.size)));
+  return nullptr;
+}
+
+// The arguments of ATTENTION. The zero logits may be null.
 Attention attention_shape(const Call& call, Reach& reach) {
   using A = calls::attention;
   Attention s{};
@@ -82,7 +120,7 @@ Attention attention_shape(const Call& call, Reach& reach) {
   s.q = call.floats(A::q, reach.strided);
   s.k = call.floats(A::k, reach.strided);
   s.v = call.floats(A::v, reach.strided);
-  s.zero = call.maybe_floats(A::zeroKey, width);
+  s.zero_logits = call.maybe_floats(A::zeroLogits, reach.rows);
   s.scale = call.number(A::scale);
   return s;
 }
@@ -101,8 +139,10 @@ napi_value attend_grad(const Call& call) {
   using A = calls::attentionGrad;
   Reach reach;
   const Attention s = attention_shape(call, reach);
-  float* zero_grad = call.maybe_floats(A::zeroGrad, times(s.heads, s.size));
-  if ((s.zero == nullptr) != (zero_grad == nullptr)) throw Refusal{"a zero key without a gradient, or one for none", A::zeroGrad};
+  float* zero_grad = call.maybe_floats(A::zeroGrad, reach.rows);
+  if ((s.zero_logits == nullptr) != (zero_grad == nullptr)) {
+    throw Refusal{"zero logits without a gradient, or one for none", A::zeroGrad};
+  }
   attention_grad(s, call.floats(A::out, reach.dense), call.floats(A::lse, reach.rows), call.floats(A::outGrad, reach.dense),
                  call.floats(A::qGrad, reach.strided), call.floats(A::kGrad, reach.strided), call.floats(A::vGrad, reach.strided),
                  zero_grad);
@@ -135,7 +175,7 @@ napi_value head(const Call& call) {
 const Entry kEntries[] = {
     entry<calls::layerNorm>(norm),   entry<calls::layerNormGrad>(norm_grad),   entry<calls::activationGrad>(slopes),
     entry<calls::adamW>(adamw_),     entry<calls::attention>(attend),          entry<calls::attentionGrad>(attend_grad),
-    entry<calls::headLoss>(head),
+    entry<calls::headLoss>(head),    entry<calls::zeroLogits>(zero),           entry<calls::zeroLogitsGrad>(zero_grad),
 };
 
 }  // namespace

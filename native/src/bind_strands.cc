@@ -6,7 +6,7 @@ namespace ztt {
 namespace {
 
 #define STRANDS queries, heads, size, scale, strands, ranges, seen
-#define SCORES STRANDS, keyRows, qStride, q, kStride, k, zeroKey
+#define SCORES STRANDS, keyRows, qStride, q, kStride, k, zeroLogits
 
 namespace calls {
 ZTT_ARGUMENTS(strandAttention, SCORES, vStride, v, out, inverse, zero);
@@ -61,7 +61,7 @@ Strands strands_of(const Call& call) {
   return s;
 }
 
-// The arguments of SCORES that follow. The zero key may be null. Returns the rows of k and v.
+// The arguments of SCORES that follow. The zero logits may be null. Returns the rows of k and v.
 int64_t take_scores(const Call& call, Strands& s) {
   using A = calls::strandWeights;
   const int64_t width = times(s.heads, s.size), rows = call.size(A::keyRows, INT32_MAX);
@@ -69,7 +69,7 @@ int64_t take_scores(const Call& call, Strands& s) {
   s.k_stride = call.size(A::kStride, INT32_MAX);
   s.q = call.floats(A::q, reach(s.queries, s.q_stride, width));
   s.k = call.floats(A::k, reach(rows, s.k_stride, width));
-  s.zero = call.maybe_floats(A::zeroKey, width);
+  s.zero_logits = call.maybe_floats(A::zeroLogits, times(s.queries, s.heads));
   check_ranges(call, s, rows, nullptr);
   return rows;
 }

@@ -97,29 +97,44 @@ export interface Kernels<T> {
     outputs: [dx: T, dWeight?: T, dBias?: T];
   };
   /**
-   * Causal attention: out [B, T, D], each query's log-sum-exp [B, H, T], and with a zero key [H, d] the zero attention
-   * [B, H, T].
+   * The zero logits of queries: the product of q, in its columns from `at` on, and the zero key [H, d], times the
+   * scale. Of q [B, T, ...] they are [B, H, T], of q [N, ...] they are [N, H].
+   */
+  ZttZeroLogits: {
+    inputs: {q: T; zeroKey: T};
+    attributes: {scale: number; at: number};
+    outputs: [logits: T];
+  };
+  /** Their gradients, for q [B, T, ...] from its first column on: dq is added to in place, dKey [H, d] is returned. */
+  ZttZeroLogitsGradient: {
+    inputs: {q: T; zeroKey: T; dLogits: T; dq: T};
+    attributes: {scale: number};
+    outputs: [dKey: T];
+  };
+  /**
+   * Causal attention: out [B, T, D], each query's log-sum-exp [B, H, T], and with zero logits [B, H, T] the zero
+   * attention [B, H, T].
    */
   ZttAttention: {
-    inputs: Projected<T> & {zeroKey?: T};
+    inputs: Projected<T> & {zeroLogits?: T};
     attributes: AttentionAttributes;
     outputs: [out: T, lse: T, zero?: T];
   };
-  /** The gradients by qkv, or by q, k and v; then the one by the zero key, if there is one. */
+  /** The gradients by qkv, or by q, k and v; then the one by the zero logits, if there are any. */
   ZttAttentionGradient: {
-    inputs: Projected<T> & {zeroKey?: T; out: T; lse: T; dy: T};
+    inputs: Projected<T> & {zeroLogits?: T; out: T; lse: T; dy: T};
     attributes: AttentionAttributes;
     outputs: T[];
   };
-  /** Attention over strands: [N, D], and with a zero key [H, d] the zero attention [N, H]. */
+  /** Attention over strands: [N, D], and with zero logits [N, H] the zero attention [N, H]. */
   ZttStrandAttention: {
-    inputs: {q: T; k: T; v: T; zeroKey?: T};
+    inputs: {q: T; k: T; v: T; zeroLogits?: T};
     attributes: StrandScoreAttributes & {vAt: number};
     outputs: [mixed: T, zero?: T];
   };
   /** The first half of it. The engine alone knows what `weights` and `sums` hold. */
   ZttStrandWeights: {
-    inputs: {q: T; k: T; zeroKey?: T};
+    inputs: {q: T; k: T; zeroLogits?: T};
     attributes: StrandScoreAttributes;
     outputs: [weights: T, sums: T, zero?: T];
   };
@@ -176,6 +191,8 @@ const ALL = [
   'ZttColumnSums',
   'ZttLayerNorm',
   'ZttLayerNormGradient',
+  'ZttZeroLogits',
+  'ZttZeroLogitsGradient',
   'ZttAttention',
   'ZttAttentionGradient',
   'ZttStrandAttention',

@@ -11,6 +11,7 @@ import {
   reshape,
   rmsNorm,
   rotate,
+  rowZeroLogits,
   separateHeads,
   splitHeads,
   weightedValues,
@@ -18,6 +19,7 @@ import {
   zeroAttentionByKey,
   zeroAttentionOfKey,
   zeroLogits,
+  zeroLogitsOf,
   type Columns,
   type Projections,
 } from '../ops/index.js';
@@ -120,12 +122,14 @@ export class Blocks {
   ): tf.Tensor3D {
     const {heads} = this.arch;
     const mask = view.mask!;
-    const [scale, zeroKey] = [attentionScale(run.layer.attention), run.zeroKey];
+    const [scale, {zeroKey}] = [attentionScale(run.layer.attention), run];
+    const options = {heads, scale, zero: zeroKey && {key: zeroKey}, mask};
     const projections = this.projections(input, run);
-    observe?.(() => zeroAttentionOfKey(projections, {heads, scale, zeroKey, mask}));
-    if (!hook) return causalAttention(projections, {heads, scale, zeroKey, mask});
+    observe?.(() => zeroAttentionOfKey(projections, zeroKey!, options));
+    if (!hook) return causalAttention(projections, options);
     const [q, k, v] = separateHeads(projections, heads) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
-    return mergeHeads(weightedValues(hook(attentionWeights(q, k, zeroKey, scale, mask)), v));
+    const logits = zeroLogitsOf(projections, options);
+    return mergeHeads(weightedValues(hook(attentionWeights(q, k, logits, scale, mask)), v));
   }
 
   /** Any attention, as `plain`. */
@@ -211,7 +215,8 @@ export class Blocks {
   ): Partial<ProjectedRows<'qkv'>> {
     const widths = qkvWidths(this.arch);
     const met = q && this.normed(columnsOf(q, widths.q), run, 'q');
-    const zero = met && run.zeroKey && this.zeroLogitsOfRows(met, run);
+    const scale = attentionScale(run.layer.attention);
+    const zero = met && run.zeroKey && rowZeroLogits({rows: met, at: 0}, run.zeroKey, scale);
     const keys = k && this.normed(columnsOf(k, widths.k), run, 'k');
     return {
       ...rest,
@@ -219,12 +224,6 @@ export class Blocks {
       ...(keys && {k: {rows: this.rotated(keys, run, places), at: 0}}),
       ...(zero && {zeroLogits: zero}),
     };
-  }
-
-  /** The zero token's logits [N, H] for queries [N, H d]. */
-  private zeroLogitsOfRows(q: tf.Tensor2D, run: BlockRun): tf.Tensor2D {
-    const logits = zeroLogits(tf.expandDims(q, 0), run.zeroKey!, attentionScale(run.layer.attention));
-    return tf.transpose(tf.squeeze<tf.Tensor2D>(logits, [0]));
   }
 
   /** Neighbours among q, k and v out of a map that has them side by side. */

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {customOp} from './custom.js';
 
-// Shapes: B batch, H heads, T tokens, d head size. Z is 1 with a zero token and 0 without: the zero token is
-// key 0 with the zero vector as its value, so that scores, softmax and weighted values are one product each.
+// Shapes: B batch, H heads, T tokens, Q queries, d head size. Z is 1 with a zero token and 0 without: the zero token is
+// column 0 of the weights, with the zero vector as its value.
 
 /** Far below any logit, and finite: its exponential is exactly zero. */
 export const MASKED = -1e9;
@@ -23,46 +23,57 @@ export function causalMask(tokens: number, zeroTokens: 0 | 1, window: number | n
   return tf.tensor2d(mask, [tokens, columns]);
 }
 
-function withZeroKey(k: tf.Tensor, zeroKey: tf.Tensor | undefined): tf.Tensor {
-  if (!zeroKey) return k;
+/**
+ * Queries and keys of d + 1 numbers: the last is a query's zero logit, which only the zero token's key 0, (0, ..., 0, 1),
+ * takes up. So logits stay one product, and no larger tensor is copied.
+ */
+function withZeroLogits(q: tf.Tensor, k: tf.Tensor, logits: tf.Tensor): [q: tf.Tensor, k: tf.Tensor] {
   const [B, H, , d] = k.shape as [number, number, number, number];
-  return tf.concat([tf.tile(tf.reshape(zeroKey, [1, H, 1, d]), [B, 1, 1, 1]), k], 2);
+  const zero = tf.concat([tf.zeros([B, H, 1, d]), tf.ones([B, H, 1, 1])], 3);
+  const keys = tf.pad(k, [
+    [0, 0],
+    [0, 0],
+    [0, 0],
+    [0, 1],
+  ]);
+  return [tf.concat([q, tf.expandDims(logits, 3)], 3), tf.concat([zero, keys], 2)];
 }
 
 /**
- * softmax(q [k_zero, k]^T scale + mask), over the zero token and the keys.
+ * softmax([l, q k^T scale] + mask), over the zero token and the keys.
  * @param q - [B, H, Q, d]
  * @param k - [B, H, T, d]
- * @param zeroKey - [H, d], or undefined for no zero token
+ * @param zeroLogits - l [B, H, Q], or undefined for no zero token
  * @param mask - `causalMask(T, Z)`, or what else is added to the logits
  * @returns [B, H, Q, Z + T]; with a zero token, column 0 is the zero attention
  */
 export function attentionWeights(
   q: tf.Tensor4D,
   k: tf.Tensor4D,
-  zeroKey: tf.Tensor | undefined,
+  zeroLogits: tf.Tensor | undefined,
   scale: number,
   mask: tf.Tensor,
 ): tf.Tensor4D {
-  const [, H, , d] = q.shape;
+  const [, , Q, d] = q.shape;
   const T = k.shape[2];
-  return customOp(zeroKey ? [q, k, zeroKey] : [q, k], (q, k, zeroKey) => {
-    const keys = withZeroKey(k, zeroKey);
+  return customOp(zeroLogits ? [q, k, zeroLogits] : [q, k], (q, k, logits) => {
     const scaled = tf.mul(q, scale);
-    const p = tf.softmax(tf.add(tf.matMul(scaled, keys, false, true), mask));
+    const [left, right] = logits ? withZeroLogits(scaled, k, logits) : [scaled, k];
+    const p = tf.softmax(tf.add(tf.matMul(left, right, false, true), mask));
     return {
       value: p,
-      saved: [scaled, keys, p],
+      saved: [left, right, p],
       gradient: (dp, saved) => {
-        const [scaled, keys, p] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
+        const [left, right, p] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
         const weighted = tf.mul(dp, p);
-        const dLogits = tf.sub(weighted, tf.mul(p, tf.sum(weighted, -1, true)));
-        const dq = tf.mul(tf.matMul(dLogits, keys), scale);
-        const dKeys = tf.matMul(dLogits, scaled, true);
-        if (!zeroKey) return [dq, dKeys];
-        const dk = tf.slice(dKeys, [0, 0, 1, 0], [-1, -1, T, -1]);
-        const dZero = tf.sum(tf.slice(dKeys, [0, 0, 0, 0], [-1, -1, 1, -1]), 0);
-        return [dq, dk, tf.reshape(dZero, [H, d])];
+        const dProduct = tf.sub(weighted, tf.mul(p, tf.sum(weighted, -1, true)));
+        const dLeft = tf.matMul(dProduct, right);
+        const dRight = tf.matMul(dProduct, left, true);
+        if (!logits) return [tf.mul(dLeft, scale), dRight];
+        const part = (x: tf.Tensor, row: number, column: number, rows: number, columns: number) =>
+          tf.slice(x, [0, 0, row, column], [-1, -1, rows, columns]);
+        const dLogits = tf.reshape(part(dLeft, 0, d, Q, 1), logits.shape);
+        return [tf.mul(part(dLeft, 0, 0, Q, d), scale), part(dRight, 1, 0, T, d), dLogits];
       },
     };
   }) as tf.Tensor4D;

@@ -9,6 +9,7 @@ export {
   causalAttention,
   causalAttentionWithZero,
   separateHeads,
+  zeroLogitsOf,
   zeroAttentionByKey,
   zeroAttentionOfKey,
   type AttentionOptions,
@@ -39,6 +40,6 @@ export type {
 } from './strands.js';
 export {add, mergeHeads, multiply, reshape, splitHeads, takeRows, withGradient} from './structure.js';
 export {tokenScores} from './token-scores.js';
-export {zeroLogits} from './zero-logits.js';
+export {rowZeroLogits, zeroLogits, type ZeroToken} from './zero-logits.js';
 export {zeroCrossEntropy} from './zero-cross-entropy.js';
 export {selectTokens} from './select-tokens.js';

@@ -3,25 +3,28 @@ import type {StrandScoreAttributes, StrandView} from '../engine/index.js';
 import {hasKernel, runKernel} from './fused.js';
 import {composedAttention, composedValues, composedWeights} from './strand-composed.js';
 import type {Columns, Strand, StrandScores, StrandWeights} from './strands.js';
+import {rowZeroLogits} from './zero-logits.js';
 
 // Shapes as in strands.ts.
 
 /** Attention over strands, heads merged: [N, D], and the zero attention [N, H] if there is a zero token. */
 export function strandAttention(scores: StrandScores, v: Columns): {mixed: tf.Tensor2D; zero?: tf.Tensor2D} {
-  if (scores.grouped || !hasKernel('ZttStrandAttention')) return composedAttention(scores, v);
-  const {q, k, zeroKey} = scores;
-  const inputs = {q: q.rows, k: k.rows, v: v.rows, zeroKey};
-  const [mixed, zero] = runKernel('ZttStrandAttention', inputs, {...scoreAttributes(scores), vAt: v.at});
-  return {mixed: mixed as tf.Tensor2D, zero: zero as tf.Tensor2D | undefined};
+  return withZeroLogits(scores, (zeroLogits) => {
+    if (scores.grouped || !hasKernel('ZttStrandAttention')) return composedAttention(scores, zeroLogits, v);
+    const inputs = {q: scores.q.rows, k: scores.k.rows, v: v.rows, zeroLogits};
+    const [mixed, zero] = runKernel('ZttStrandAttention', inputs, {...scoreAttributes(scores), vAt: v.at});
+    return {mixed: mixed as tf.Tensor2D, zero: zero as tf.Tensor2D | undefined};
+  });
 }
 
 /** The first half of `strandAttention`, which is all that an exit check needs. */
 export function strandWeights(scores: StrandScores): {weights: StrandWeights; zero?: tf.Tensor2D} {
-  if (scores.grouped || !hasKernel('ZttStrandWeights')) return composedWeights(scores);
-  const {q, k, zeroKey} = scores;
-  const inputs = {q: q.rows, k: k.rows, zeroKey};
-  const [weights, sums, zero] = runKernel('ZttStrandWeights', inputs, scoreAttributes(scores));
-  return {weights: {tensors: [weights, sums], scores}, zero: zero as tf.Tensor2D | undefined};
+  return withZeroLogits(scores, (zeroLogits) => {
+    if (scores.grouped || !hasKernel('ZttStrandWeights')) return composedWeights(scores, zeroLogits);
+    const inputs = {q: scores.q.rows, k: scores.k.rows, zeroLogits};
+    const [weights, sums, zero] = runKernel('ZttStrandWeights', inputs, scoreAttributes(scores));
+    return {weights: {tensors: [weights, sums], scores}, zero: zero as tf.Tensor2D | undefined};
+  });
 }
 
 /**
@@ -44,6 +47,17 @@ export function strandValues(
   const attributes = viewAttributes({view: {strands, seen: view.seen}, heads, width});
   const inputs = {v: v.rows, weights: exponentials, sums};
   return runKernel('ZttStrandValues', inputs, {...attributes, vAt: v.at, kept})[0] as tf.Tensor2D;
+}
+
+/** Runs with the zero token's logits [N, H], if there is one; those of a key are there for so long only. */
+function withZeroLogits<T>({zero, q, scale}: StrandScores, run: (logits: tf.Tensor | undefined) => T): T {
+  if (!zero || 'logits' in zero) return run(zero?.logits);
+  const logits = rowZeroLogits(q, zero.key, scale);
+  try {
+    return run(logits);
+  } finally {
+    logits.dispose();
+  }
 }
 
 const scoreAttributes = (scores: StrandScores): StrandScoreAttributes => ({

@@ -9,28 +9,32 @@ import {mergeHeads, splitHeads} from './structure.js';
 
 export function composedAttention(
   scores: StrandScores,
+  zeroLogits: tf.Tensor | undefined,
   v: Columns,
 ): {mixed: tf.Tensor2D; zero?: tf.Tensor2D} {
-  const {weights, zero} = composedWeights(scores);
+  const {weights, zero} = composedWeights(scores, zeroLogits);
   const everyone = new Int32Array(scores.view.seen.length).fill(1);
   const mixed = composedValues(weights, v, everyone, scores.view.strands);
   tf.dispose(weights.tensors);
   return {mixed, zero};
 }
 
-export function composedWeights(scores: StrandScores): {weights: StrandWeights; zero?: tf.Tensor2D} {
-  const {q, k, view, heads, width, scale, zeroKey, grouped} = scores;
+export function composedWeights(
+  scores: StrandScores,
+  zeroLogits: tf.Tensor | undefined,
+): {weights: StrandWeights; zero?: tf.Tensor2D} {
+  const {q, k, view, heads, width, scale, grouped} = scores;
   const {strands} = view;
-  const hasZero = grouped ? grouped.zeroLogits !== undefined : zeroKey !== undefined;
   const result = tf.tidy(() => {
     const queries = splitHeads(gatherStrands(q, width, rowsOfQueries(view), mostQueries(view)), heads);
     const kvHeads = grouped?.kvHeads ?? heads;
     const keyWidth = (width / heads) * kvHeads;
     const keys = splitHeads(gatherStrands(k, keyWidth, strands.map(rowsOfKeys), mostKeys(strands)), kvHeads);
+    const zero = zeroLogits && padLogits(zeroLogits as tf.Tensor2D, view);
     const weights = grouped
-      ? groupedWeights(queries, keys, zeroLogitsOf(scores), scale, maskOf(view, 0, grouped.window))
-      : attentionWeights(queries, keys, zeroKey, scale, maskOf(view, zeroKey ? 1 : 0, null));
-    if (!hasZero) return {weights};
+      ? groupedWeights(queries, keys, zero ?? null, scale, maskOf(view, 0, grouped.window))
+      : attentionWeights(queries, keys, zero, scale, maskOf(view, zero ? 1 : 0, null));
+    if (!zero) return {weights};
     const perToken: tf.Tensor3D = tf.transpose(zeroAttention(weights), [0, 2, 1]);
     return {
       weights,
@@ -40,11 +44,11 @@ export function composedWeights(scores: StrandScores): {weights: StrandWeights; 
   return {weights: {tensors: [result.weights], scores}, zero: result.zero};
 }
 
-/** The zero token's logits of the padded queries, [S, H, most of one strand]; null for no zero token. */
-function zeroLogitsOf({view, heads, grouped}: StrandScores): tf.Tensor3D | null {
-  if (!grouped?.zeroLogits) return null;
-  const columns = {rows: grouped.zeroLogits, at: 0};
-  return tf.transpose(gatherStrands(columns, heads, rowsOfQueries(view), mostQueries(view)), [0, 2, 1]);
+/** Zero logits [N, H] as those of the padded queries, [S, H, most of one strand]. */
+function padLogits(logits: tf.Tensor2D, view: KeyView): tf.Tensor3D {
+  const columns = {rows: logits, at: 0};
+  const padded = gatherStrands(columns, logits.shape[1], rowsOfQueries(view), mostQueries(view));
+  return tf.transpose(padded, [0, 2, 1]);
 }
 
 export function composedValues(

@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import type {ZeroToken} from './zero-logits.js';
 
 // Shapes: N queries, D width, H heads. Tokens of many sequences lie below each other as rows, without padding.
 
@@ -38,20 +39,18 @@ export interface StrandScores {
   /** D */
   width: number;
   scale: number;
-  /** [H, D/H], or undefined for no zero token. */
-  zeroKey?: tf.Tensor;
-  /** For attention that is not plain; `zeroKey` is then not looked at. */
+  /** The zero token, if there is one; its logits [N, H]. */
+  zero?: ZeroToken;
+  /** For attention that is not plain. */
   grouped?: GroupedStrands;
 }
 
-/** What attention of strands needs where heads share keys, or see a window of them, or meet the zero token otherwise. */
+/** What attention of strands needs where heads share keys, or see a window of them. */
 export interface GroupedStrands {
   /** G: keys and values have G d columns. */
   kvHeads: number;
   /** The last of its keys that a query sees, its own among them; null for all. */
   window: number | null;
-  /** The zero token's logits [N, H], or undefined for no zero token. */
-  zeroLogits?: tf.Tensor2D;
 }
 
 /** The attention weights of strands, before there are values. Its tensors are the caller's to dispose of. */

@@ -20,6 +20,8 @@ const EVERY_KERNEL = [
   'ZttStrandWeights',
   'ZttSumSquares',
   'ZttTokenScores',
+  'ZttZeroLogits',
+  'ZttZeroLogitsGradient',
 ];
 
 describe("an engine's kernels", () => {

@@ -16,8 +16,10 @@ import {
   strandValues,
   strandWeights,
   tokenScores,
+  zeroLogits,
   type ActivationName,
   type KeyView,
+  type ZeroToken,
 } from '../../src/ops/index.js';
 import {AdamW, normOf, sumsOfSquares} from '../../src/finetune/step/adamw.js';
 import {ADAMW_DEFAULTS} from '../../src/finetune/settings/optimizer-options.js';
@@ -128,23 +130,47 @@ export function describeFusedOperations(
 
     it.each(attention)(
       'attention over %d tokens of heads of %d',
-      of(['ZttAttention', 'ZttAttentionGradient'], async (T, d) => {
+      of(['ZttAttention', 'ZttAttentionGradient', 'ZttZeroLogits', 'ZttZeroLogitsGradient'], async (T, d) => {
         const [B, H] = [2, 3];
         const options = {heads: H, scale: 1 / Math.sqrt(d)};
         const shape = [B, T, H * d];
-        const packed: Op = (qkv, zeroKey) =>
-          causalAttention({qkv: qkv as tf.Tensor3D}, {...options, zeroKey, mask: causalMask(T, 1)});
-        await expectAsComposed(packed, [
+        const withKey: Op = (qkv, key) =>
+          causalAttention({qkv: qkv as tf.Tensor3D}, {...options, zero: {key: key}, mask: causalMask(T, 1)});
+        await expectAsComposed(withKey, [
           [B, T, 3 * H * d],
           [H, d],
         ]);
         const apart: Op = (...tensors) => {
-          const [q, k, v] = tensors as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
-          return causalAttention({q, k, v}, {...options, mask: causalMask(T, 0)});
+          const [q, k, v, logits] = tensors as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D, tf.Tensor?];
+          const zero = logits && {logits};
+          return causalAttention({q, k, v}, {...options, zero, mask: causalMask(T, zero ? 1 : 0)});
         };
         await expectAsComposed(apart, [shape, shape, shape]);
+        await expectAsComposed(apart, [shape, shape, shape, [B, H, T]]);
+        const logits: Op = (q, key) => zeroLogits(q as tf.Tensor3D, key, options.scale);
+        await expectAsComposed(logits, [shape, [H, d]]);
       }),
     );
+
+    it('attention whose zero logits are made by zeroLogits is as with the zero key', async () => {
+      const [B, T, H, d] = [2, 7, 3, 4];
+      const options = {heads: H, scale: 0.4, mask: causalMask(T, 1)};
+      const attend = (zeroOf: (q: tf.Tensor3D, key: tf.Tensor) => ZeroToken) => {
+        const op: Op = (...tensors) => {
+          const [q, k, v, key] = tensors as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D, tf.Tensor];
+          return causalAttention({q, k, v}, {...options, zero: zeroOf(q, key)});
+        };
+        return expectAsComposed(op, [
+          [B, T, H * d],
+          [B, T, H * d],
+          [B, T, H * d],
+          [H, d],
+        ]);
+      };
+      const byKey = await attend((_q, key) => ({key}));
+      const byLogits = await attend((q, key) => ({logits: zeroLogits(q, key, options.scale)}));
+      for (const [i, expected] of byKey.entries()) expectNormClose(byLogits[i]!, expected, 1e-6, 0);
+    });
 
     it.each(head)(
       'the head over %d rows of a vocabulary of %d',
@@ -302,16 +328,18 @@ export async function expectStrandsAsComposed(engine: EngineOptions, d: number):
       ];
       const scores = {q: {rows: q, at: width}, k, view, heads, width, scale: 1 / Math.sqrt(d)};
       const zeroKey = tensor([heads, d], 3);
-      const whole = strandAttention({...scores, zeroKey}, v);
+      const zero = {key: zeroKey};
+      const whole = strandAttention({...scores, zero}, v);
+      const logits = strandAttention({...scores, zero: {logits: tensor([queries, heads], 4)}}, v);
       const without = strandAttention(scores, v);
-      const half = strandWeights({...scores, zeroKey});
+      const half = strandWeights({...scores, zero});
       // The last strand's values are not looked at.
       const kept = view.seen.map((_, i) => (i === queries - 1 || i % 3 === 1 ? 0 : 1));
       const strands = view.strands.map((strand, i) =>
         i === view.strands.length - 1 ? {...strand, ranges: [{start: 0, count: 38}]} : strand,
       );
       const values = strandValues(half.weights, v, kept, strands);
-      return [whole.mixed, whole.zero!, without.mixed, half.zero!, values];
+      return [whole.mixed, whole.zero!, logits.mixed, logits.zero!, without.mixed, half.zero!, values];
     });
     const read = await Promise.all(found.map((tensor) => tensor.data()));
     tf.dispose(found);

@@ -175,7 +175,7 @@ describe('the addon refuses, without touching memory,', () => {
   const f = (n: number) => new Float32Array(n);
   const i = (...values: number[]) => Int32Array.from(values);
   const strands = {queries: 1, heads: 1, size: 4, scale: 1, strands: i(1, 1), ranges: i(0, 2), seen: i(2)};
-  const scores = {...strands, keyRows: 4, qStride: 4, q: f(4), kStride: 4, k: f(16), zeroKey: null};
+  const scores = {...strands, keyRows: 4, qStride: 4, q: f(4), kStride: 4, k: f(16), zeroLogits: null};
   const head = {rows: 1, width: 2, vocabulary: 4, chunk: 1, state: f(2), weight: f(8), rowWeights: f(1)};
   const linear = {transposeW: false, m: 4, n: 4, k: 4, w: f(16), strideW: 4, bias: null, y: f(16)};
   const ids = {n: 1, rows: 4, size: 2};
@@ -304,7 +304,7 @@ describe('the addon refuses, without touching memory,', () => {
           q: f(64),
           k: f(64),
           v: f(64),
-          zeroKey: null,
+          zeroLogits: null,
           scale: 1,
           out: f(64),
           lse: f(64),

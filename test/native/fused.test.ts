@@ -16,7 +16,10 @@ describe('the same bits', () => {
   const [B, T, H, d] = [3, 50, 2, 20];
   const layer: Op = (x, wq, zeroKey, up, g) => {
     const qkv = linear(layerNorm(x as Tensor3D, {weight: g, bias: g}, 1e-5), wq, null, 'io');
-    const mixed = causalAttention({qkv}, {heads: H, scale: 0.2, zeroKey, mask: causalMask(x.shape[1]!, 1)});
+    const mixed = causalAttention(
+      {qkv},
+      {heads: H, scale: 0.2, zero: {key: zeroKey}, mask: causalMask(x.shape[1]!, 1)},
+    );
     return linear(mixed, up, null, 'io', 'gelu_new');
   };
   const shapes = [[B, T, H * d], [H * d, 3 * H * d], [H, d], [H * d, 77], [H * d]];

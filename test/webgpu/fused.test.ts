@@ -54,7 +54,10 @@ describe.skipIf(!hasSwiftShader)(`on SwiftShader${WITHOUT_SWIFTSHADER}`, () => {
     // The last product's inner dimension is one that tfjs would split.
     const layer: Op = (table, weight, zeroKey, down) => {
       const qkv = linear(layerNorm(embedding(table, ids), null, 1e-5), weight, null, 'io', 'gelu');
-      const mixed = causalAttention({qkv}, {heads: H, scale: 0.2, zeroKey, mask: causalMask(T, 1)});
+      const mixed = causalAttention(
+        {qkv},
+        {heads: H, scale: 0.2, zero: {key: zeroKey}, mask: causalMask(T, 1)},
+      );
       return linear(reshape(mixed, [1, -1]), down, null, 'io');
     };
     const shapes = [

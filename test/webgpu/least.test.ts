@@ -40,7 +40,10 @@ describe.runIf(hasSwiftShader)(
     ])('attention over heads of %d', async (d, T) => {
       const op: Op = (...tensors) => {
         const [q, k, v, zeroKey] = tensors as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D, tf.Tensor2D];
-        return causalAttention({q, k, v}, {heads: 2, scale: 0.1, zeroKey, mask: causalMask(T, 1)});
+        return causalAttention(
+          {q, k, v},
+          {heads: 2, scale: 0.1, zero: {key: zeroKey}, mask: causalMask(T, 1)},
+        );
       };
       const shape = [1, T, 2 * d];
       await expectAsComposed(ENGINE, op, [shape, shape, shape, [2, d]]);

@@ -1,8 +1,8 @@
-// Causal attention of one head, with or without a zero token, in blocks of queries: no T x T matrix is kept.
-// Included by each kernels_*.cc; see simd_body.h.
+// What attention is made of, the zero logits, and the gradient of causal attention, of one head: in blocks of queries, so
+// that no T x T matrix is kept. Included by each kernels_*.cc; see simd_body.h.
 //
-// Shapes: T tokens, d head size; p(x) is x rounded up to whole vectors. The zero token has a key and the zero
-// vector as its value, and every query sees it. Masked weights are exact zeros, so that a row's sums are the same
+// Shapes: T tokens, d head size; p(x) is x rounded up to whole vectors. The zero token has a logit for each query, which
+// sees it, and the zero vector as its value. Masked weights are exact zeros, so that a row's sums are the same
 // bits whatever tokens follow it.
 
 #if LANES == 8 || (LANES == 4 && !defined(__aarch64__))
@@ -87,17 +87,23 @@ static void clear(float* x, int64_t n) {
   for (int64_t i = 0; i < n; i++) x[i] = 0;
 }
 
-// x [T, d] to its transpose [d, p(T)]
-static void pack_columns(const float* x, int64_t stride, int64_t tokens, int64_t size, float* y) {
-  const int64_t width = padded(tokens);
-  for (int64_t block = 0; block < width; block += LANES) {
+// x [T, d] to columns `at` to `at + T` of its transpose [d, wide].
+static void pack_columns_at(const float* x, int64_t stride, int64_t tokens, int64_t size, float* y, int64_t wide,
+                            int64_t at) {
+  for (int64_t block = 0; block < tokens; block += LANES) {
     const int64_t end = block + LANES < tokens ? block + LANES : tokens;
     for (int64_t c = 0; c < size; c++) {
-      float* to = y + c * width;
+      float* to = y + c * wide + at;
       for (int64_t t = block; t < end; t++) to[t] = x[t * stride + c];
-      for (int64_t t = end; t < block + LANES; t++) to[t] = 0;
     }
   }
+}
+
+// x [T, d] to its transpose [d, p(T)]
+static void pack_columns(const float* x, int64_t stride, int64_t tokens, int64_t size, float* y) {
+  const int64_t wide = padded(tokens);
+  pack_columns_at(x, stride, tokens, size, y, wide, 0);
+  for (int64_t c = 0; c < size; c++) clear(y + c * wide + tokens, wide - tokens);
 }
 
 // x [T, d] to [T, p(d)]
@@ -109,46 +115,24 @@ static void pack_rows(const float* x, int64_t stride, int64_t tokens, int64_t si
   }
 }
 
-static int64_t attention_scratch(int64_t tokens, int64_t size, bool gradient) {
-  const int64_t columns = size * padded(tokens), rows = tokens * padded(size);
-  const int64_t logits = kQueryBlock * padded(tokens), block = kQueryBlock * padded(size);
-  return gradient ? 2 * columns + 5 * rows + 2 * logits + block : columns + rows + logits + block;
+static void zero_logits(const ZeroLogitsHead& h) {
+  for (int64_t t = 0; t < h.tokens; t++) {
+    h.logits[t * h.logit_stride] = dot(h.q + t * h.stride, h.zero, h.size) * h.scale;
+  }
 }
 
-static void attention(const AttentionHead& h, float* scratch) {
-  const int64_t T = h.tokens, d = h.size, wide = padded(T), deep = padded(d);
-  float* keys = scratch;               // [d, p(T)]
-  float* values = keys + d * wide;     // [T, p(d)]
-  float* weights = values + T * deep;  // [block, p(T)]
-  float* mixed = weights + kQueryBlock * wide;
-  pack_columns(h.k, h.stride, T, d, keys);
-  pack_rows(h.v, h.stride, T, d, values);
-  for (int64_t start = 0; start < T; start += kQueryBlock) {
-    const int64_t end = start + kQueryBlock < T ? start + kQueryBlock : T;
-    const int64_t rows = end - start;
-    product(rows, padded(end), d, h.q + start * h.stride, h.stride, 1, keys, wide, weights, wide, false);
-    float inverse[kQueryBlock];
-    for (int64_t r = 0; r < rows; r++) {
-      const int64_t i = start + r, seen = i + 1;
-      float* row = weights + r * wide;
-      const float zero = h.zero ? dot(h.q + i * h.stride, h.zero, d) * h.scale : 0;
-      float most = h.scale * max(row, seen);
-      if (h.zero && zero > most) most = zero;
-      float total = exponentials(row, row, h.scale, most, seen);
-      clear(row + seen, end - seen);
-      // One lane of the same exponential as the others'.
-      const float at_zero = h.zero ? exponential(splat(zero - most))[0] : 0;
-      total += at_zero;
-      inverse[r] = 1 / total;
-      h.lse[i] = most + __builtin_logf(total);
-      if (h.zero_part) h.zero_part[i] = at_zero * inverse[r];
-    }
-    product(rows, deep, end, weights, wide, 1, values, deep, mixed, deep, false);
-    for (int64_t r = 0; r < rows; r++) {
-      float* out = h.out + (start + r) * h.out_stride;
-      for (int64_t c = 0; c < d; c++) out[c] = mixed[r * deep + c] * inverse[r];
-    }
+static void zero_logits_grad(const ZeroLogitsHead& h, float* q_grad, float* zero_grad) {
+  clear(zero_grad, h.size);
+  for (int64_t t = 0; t < h.tokens; t++) {
+    const float slope = h.logits[t * h.logit_stride] * h.scale;
+    add_scaled(slope, h.q + t * h.stride, zero_grad, h.size);
+    add_scaled(slope, h.zero, q_grad + t * h.stride, h.size);
   }
+}
+
+static int64_t attention_grad_scratch(int64_t tokens, int64_t size) {
+  const int64_t columns = size * padded(tokens), rows = tokens * padded(size);
+  return 2 * columns + 5 * rows + kQueryBlock * (2 * padded(tokens) + padded(size));
 }
 
 // The weights are made again from the logits and their log-sum. With D = out . out_grad of a row, a logit's gradient
@@ -171,7 +155,6 @@ static void attention_grad(const AttentionHead& h, float* scratch) {
   pack_rows(h.q, h.stride, T, d, queries);
   pack_rows(h.out_grad, h.out_stride, T, d, out_grad);
   clear(k_grad, 2 * T * deep);
-  if (h.zero) clear(h.zero_grad, d);
   for (int64_t start = 0; start < T; start += kQueryBlock) {
     const int64_t end = start + kQueryBlock < T ? start + kQueryBlock : T;
     const int64_t rows = end - start;
@@ -179,7 +162,6 @@ static void attention_grad(const AttentionHead& h, float* scratch) {
     const float* dy = out_grad + start * deep;
     product(rows, padded(end), d, q, deep, 1, key_columns, wide, weights, wide, false);
     product(rows, padded(end), d, dy, deep, 1, value_columns, wide, slopes, wide, false);
-    float zero_slope[kQueryBlock];
     for (int64_t r = 0; r < rows; r++) {
       const int64_t t = start + r, n = t + 1;
       float* weight = weights + r * wide;
@@ -192,10 +174,7 @@ static void attention_grad(const AttentionHead& h, float* scratch) {
                   store_part(slope_row + i,
                              load_part(weight + i, rest, 0) * (load_part(slope_row + i, rest, 0) - along) * h.scale,
                              rest));
-      if (!h.zero) continue;
-      const float logit = dot(q + r * deep, h.zero, d) * h.scale;
-      zero_slope[r] = -exponential(splat(logit - h.lse[t]))[0] * along * h.scale;
-      add_scaled(zero_slope[r], q + r * deep, h.zero_grad, d);
+      if (h.zero_logits) h.zero_grad[t] = -exponential(splat(h.zero_logits[t] - h.lse[t]))[0] * along;
     }
     product(end, deep, rows, weights, 1, wide, dy, deep, v_grad, deep, true);
     product(end, deep, rows, slopes, 1, wide, q, deep, k_grad, deep, true);
@@ -203,7 +182,6 @@ static void attention_grad(const AttentionHead& h, float* scratch) {
     for (int64_t r = 0; r < rows; r++) {
       float* to = h.q_grad + (start + r) * h.stride;
       for (int64_t c = 0; c < d; c++) to[c] = q_grad[r * deep + c];
-      if (h.zero) add_scaled(zero_slope[r], h.zero, to, d);
     }
   }
   for (int64_t t = 0; t < T; t++) {

@@ -97,7 +97,8 @@ static inline vf slope(Activation activation, vf x) {
     }
     case Activation::relu: return x > vf{} ? splat(1.0f) : vf{};
     case Activation::silu: return sigmoid_product_slope(x, sigmoid(x), splat(1.0f));
-    case Activation::none: break;
+    case Activation::none:
+    case Activation::count: break;
   }
   return splat(1.0f);
 }

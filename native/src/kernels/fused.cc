@@ -14,24 +14,26 @@ namespace {
 // Columns that one piece adds up: whole cache lines.
 constexpr int64_t kColumns = 64;
 
-// So many products over the causal keys, and over the zero token where there is one.
-int64_t attention_flops(const Attention& s, int64_t over_keys, int64_t over_zero) {
-  const int64_t keys = s.tokens * (s.tokens + 1) / 2;
-  return 2 * s.batch * s.heads * s.size * (over_keys * keys + (s.zero ? over_zero * s.tokens : 0));
+// So many products over the causal keys.
+int64_t attention_flops(const Attention& s, int64_t products) {
+  return products * s.batch * s.heads * s.size * s.tokens * (s.tokens + 1);
 }
 
-AttentionHead head_of(const Attention& s, int64_t batch, int64_t head) {
-  const int64_t at = batch * s.tokens * s.stride + head * s.size;
-  AttentionHead h{};
+// Where a head's queries begin among those of all tokens.
+template <typename Shape>
+int64_t head_start(const Shape& s, int64_t batch, int64_t head) {
+  return batch * s.tokens * s.stride + head * s.size;
+}
+
+ZeroLogitsHead head_of(const ZeroLogits& s, int64_t batch, int64_t head) {
+  ZeroLogitsHead h{};
   h.tokens = s.tokens;
   h.size = s.size;
   h.stride = s.stride;
-  h.out_stride = s.heads * s.size;
-  h.q = s.q + at;
-  h.k = s.k + at;
-  h.v = s.v + at;
-  h.zero = s.zero ? s.zero + head * s.size : nullptr;
+  h.q = s.q + head_start(s, batch, head);
+  h.zero = s.zero + head * s.size;
   h.scale = s.scale;
+  h.logit_stride = 1;
   return h;
 }
 
@@ -72,22 +74,61 @@ void adamw(const AdamW& options, int64_t n, float* parameter, float* mean, float
   });
 }
 
+void zero_logits(const ZeroLogits& s, float* logits) {
+  count_flops(2 * s.batch * s.tokens * s.heads * s.size);
+  parallel(s.batch * s.heads, row_grain(s.tokens * s.size), [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; i++) {
+      ZeroLogitsHead h = head_of(s, i / s.heads, i % s.heads);
+      h.logits = logits + i * s.tokens;
+      kernels().zero_logits(h);
+    }
+  });
+}
+
+void zero_logits_grad(const ZeroLogits& s, const float* logits_grad, float* q_grad, float* zero_grad) {
+  count_flops(4 * s.batch * s.tokens * s.heads * s.size);
+  // The zero keys' gradients of each row of the batch, added up in order afterwards.
+  std::vector<float> parts(static_cast<size_t>(s.batch * s.heads * s.size));
+  parallel(s.batch * s.heads, row_grain(s.tokens * s.size), [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; i++) {
+      ZeroLogitsHead h = head_of(s, i / s.heads, i % s.heads);
+      h.logits = const_cast<float*>(logits_grad) + i * s.tokens;
+      kernels().zero_logits_grad(h, q_grad + head_start(s, i / s.heads, i % s.heads), parts.data() + i * s.size);
+    }
+  });
+  kernels().column_sums(parts.data(), s.batch, s.heads * s.size, s.heads * s.size, zero_grad);
+}
+
+// Each sequence is a strand of all its tokens.
 void attention(const Attention& s, float* out, float* lse, float* zero_part) {
-  count_flops(attention_flops(s, 2, 1));  // scores, values
-  const int64_t need = kernels().attention_scratch(s.tokens, s.size, false);
+  count_flops(attention_flops(s, 2));  // scores, values
+  const int64_t need = kernels().strand_scratch(s.tokens, s.size);
+  const int32_t range[2] = {0, static_cast<int32_t>(s.tokens)};
   std::atomic<bool> short_of_memory{false};
   parallel(s.batch * s.heads, 1, [&, need](int64_t begin, int64_t end, int thread) {
     for (int64_t i = begin; i < end; i++) {
-      const int64_t batch = i / s.heads, head = i % s.heads;
-      AttentionHead h = head_of(s, batch, head);
-      h.out = out + batch * s.tokens * h.out_stride + head * s.size;
+      const int64_t batch = i / s.heads, head = i % s.heads, at = head_start(s, batch, head);
+      float* room = scratch(thread, need + s.tokens);
+      if (!room) {
+        short_of_memory = true;
+        continue;
+      }
+      StrandHead h{};
+      h.queries = h.keys = s.tokens;
+      h.size = s.size;
+      h.q = s.q + at, h.k = s.k + at, h.v = s.v + at;
+      h.q_stride = h.k_stride = h.v_stride = s.stride;
+      h.ranges = range;
+      h.range_count = 1;
+      h.zero_logits = s.zero_logits ? s.zero_logits + i * s.tokens : nullptr;
+      h.scale = s.scale;
+      h.inverse = room + need;
+      h.inverse_stride = 1;
       h.lse = lse + i * s.tokens;
       h.zero_part = zero_part ? zero_part + i * s.tokens : nullptr;
-      if (float* room = scratch(thread, need)) {
-        kernels().attention(h, room);
-      } else {
-        short_of_memory = true;
-      }
+      h.out_stride = s.heads * s.size;
+      h.out = out + batch * s.tokens * h.out_stride + head * s.size;
+      kernels().strand_attention(h, room);
     }
   });
   if (short_of_memory) throw std::bad_alloc();
@@ -95,33 +136,35 @@ void attention(const Attention& s, float* out, float* lse, float* zero_part) {
 
 void attention_grad(const Attention& s, const float* out, const float* lse, const float* out_grad, float* q_grad,
                     float* k_grad, float* v_grad, float* zero_grad) {
-  count_flops(attention_flops(s, 5, 3));  // scores, and the gradients of q, k, v and the weights
-  const int64_t need = kernels().attention_scratch(s.tokens, s.size, true);
-  // The zero keys' gradients of each row of the batch, added up in order afterwards.
-  std::vector<float> parts(s.zero ? static_cast<size_t>(s.batch * s.heads * s.size) : 0);
+  count_flops(attention_flops(s, 5));  // scores, and the gradients of q, k, v and the weights
+  const int64_t need = kernels().attention_grad_scratch(s.tokens, s.size);
   std::atomic<bool> short_of_memory{false};
   parallel(s.batch * s.heads, 1, [&, need](int64_t begin, int64_t end, int thread) {
     for (int64_t i = begin; i < end; i++) {
-      const int64_t batch = i / s.heads, head = i % s.heads;
-      const int64_t at = batch * s.tokens * s.stride + head * s.size;
-      AttentionHead h = head_of(s, batch, head);
-      const int64_t out_at = batch * s.tokens * h.out_stride + head * s.size;
-      h.out = const_cast<float*>(out) + out_at;
-      h.lse = const_cast<float*>(lse) + i * s.tokens;
-      h.out_grad = out_grad + out_at;
-      h.q_grad = q_grad + at;
-      h.k_grad = k_grad + at;
-      h.v_grad = v_grad + at;
-      h.zero_grad = parts.data() + i * s.size;
-      if (float* room = scratch(thread, need)) {
-        kernels().attention_grad(h, room);
-      } else {
+      const int64_t batch = i / s.heads, head = i % s.heads, at = head_start(s, batch, head);
+      float* room = scratch(thread, need);
+      if (!room) {
         short_of_memory = true;
+        continue;
       }
+      AttentionHead h{};
+      h.tokens = s.tokens;
+      h.size = s.size;
+      h.stride = s.stride;
+      h.out_stride = s.heads * s.size;
+      h.q = s.q + at, h.k = s.k + at, h.v = s.v + at;
+      h.zero_logits = s.zero_logits ? s.zero_logits + i * s.tokens : nullptr;
+      h.scale = s.scale;
+      const int64_t out_at = batch * s.tokens * h.out_stride + head * s.size;
+      h.out = out + out_at;
+      h.lse = lse + i * s.tokens;
+      h.out_grad = out_grad + out_at;
+      h.q_grad = q_grad + at, h.k_grad = k_grad + at, h.v_grad = v_grad + at;
+      h.zero_grad = zero_grad ? zero_grad + i * s.tokens : nullptr;
+      kernels().attention_grad(h, room);
     }
   });
   if (short_of_memory) throw std::bad_alloc();
-  if (s.zero) kernels().column_sums(parts.data(), s.batch, s.heads * s.size, s.heads * s.size, zero_grad);
 }
 
 double head_loss(const HeadLoss& h) {

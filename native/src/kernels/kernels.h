@@ -14,20 +14,28 @@ struct AdamW {
   float scale, rate, beta1, beta2, epsilon, square_correction, decay;
 };
 
-// One head's attention: row t of q, k and v is at t * stride, rows of the outputs at t * out_stride.
+// The gradient of one head's causal attention: row t of q, k, v and their gradients is at t * stride, rows of out and
+// its gradient at t * out_stride.
 struct AttentionHead {
   int64_t tokens, size;
   int64_t stride, out_stride;
   const float *q, *k, *v;
-  const float* zero;  // the zero key, [size], or null
+  const float* zero_logits;  // [tokens], or null for no zero token
   float scale;
-  float* out;        // [tokens, size]
-  float* lse;        // [tokens]: log of the sum of the exponentials of the scaled logits
-  float* zero_part;  // [tokens]: the zero attention; null if it is not wanted
-  // For the gradient; out and lse are then inputs.
-  const float* out_grad;
+  const float *out, *out_grad;  // [tokens, size]
+  const float* lse;             // [tokens]: log of the sum of the exponentials of the logits
   float *q_grad, *k_grad, *v_grad;
-  float* zero_grad;  // [size]
+  float* zero_grad;  // [tokens]: by the zero logits
+};
+
+// One head's zero logits: row t of q is at t * stride.
+struct ZeroLogitsHead {
+  int64_t tokens, size, stride;
+  const float* q;
+  const float* zero;  // the zero key, [size]
+  float scale;
+  float* logits;         // [tokens]
+  int64_t logit_stride;
 };
 
 // One head's attention over one strand: queries that each see the first so many of its keys. Row r of x is at
@@ -39,14 +47,15 @@ struct StrandHead {
   int64_t q_stride, k_stride, v_stride;
   const int32_t* ranges;  // [range_count, 2]: the first row of k and v, and how many
   int64_t range_count;
-  const int32_t* seen;  // [queries]
-  const float* zero;    // the zero key, [size], or null
+  const int32_t* seen;  // [queries]; query i sees i + 1 keys where it is null
+  const float* zero_logits;  // [queries], or null for no zero token
   float scale;
   float* weights;  // [queries, keys]: the exponentials, 0 for what is not seen
   int64_t weights_stride;
   float* inverse;    // [queries]: 1 / the sum of the exponentials
   float* zero_part;  // [queries]: the zero attention; null if it is not wanted
-  int64_t inverse_stride;  // of both
+  int64_t inverse_stride;  // of both, and of zero_logits
+  float* lse;              // [queries]: log of the sum of the exponentials of the logits; null if it is not wanted
   float* out;              // [queries, size]
   int64_t out_stride;
 };
@@ -75,8 +84,10 @@ struct Kernels {
   float (*cross_entropy)(float* logits, int64_t n, int64_t target, const float* weight);
   // The sum of e^(x - offset).
   float (*sum_exponentials)(const float* x, float offset, int64_t n);
-  int64_t (*attention_scratch)(int64_t tokens, int64_t size, bool gradient);  // in floats
-  void (*attention)(const AttentionHead& head, float* scratch);
+  void (*zero_logits)(const ZeroLogitsHead& head);
+  // `logits` are their gradients here; adds to q_grad, whose rows lie as those of q, and sets zero_grad [size].
+  void (*zero_logits_grad)(const ZeroLogitsHead& head, float* q_grad, float* zero_grad);
+  int64_t (*attention_grad_scratch)(int64_t tokens, int64_t size);  // in floats
   void (*attention_grad)(const AttentionHead& head, float* scratch);
   int64_t (*strand_scratch)(int64_t keys, int64_t size);  // in floats, for each of the next three
   void (*strand_attention)(const StrandHead& head, float* scratch);  // `weights` is not used

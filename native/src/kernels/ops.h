@@ -55,13 +55,24 @@ void activation_grad(Activation activation, int64_t n, const float* z, const flo
 
 void adamw(const AdamW& options, int64_t n, float* parameter, float* mean, float* square, const float* gradient);
 
+// The zero logits of q [batch, tokens, heads * size], with tokens `stride` apart: [batch, heads, tokens].
+struct ZeroLogits {
+  int64_t batch, tokens, heads, size, stride;
+  const float *q, *zero;  // zero: [heads, size]
+  float scale;
+};
+void zero_logits(const ZeroLogits& shape, float* logits);
+// Adds to q_grad, which lies as q does; zero_grad [heads, size].
+void zero_logits_grad(const ZeroLogits& shape, const float* logits_grad, float* q_grad, float* zero_grad);
+
 // q, k and v are [batch, tokens, heads * size] with tokens `stride` apart, and their gradients too; out is dense.
 struct Attention {
   int64_t batch, tokens, heads, size, stride;
-  const float *q, *k, *v, *zero;  // zero: [heads, size], or null
+  const float *q, *k, *v;
+  const float* zero_logits;  // [batch, heads, tokens], or null for no zero token
   float scale;
 };
-// lse and zero_part: [batch, heads, tokens]; zero_part may be null.
+// lse and zero_part: [batch, heads, tokens]; zero_part may be null. So zero_grad, which is by the zero logits.
 void attention(const Attention& shape, float* out, float* lse, float* zero_part);
 void attention_grad(const Attention& shape, const float* out, const float* lse, const float* out_grad, float* q_grad,
                     float* k_grad, float* v_grad, float* zero_grad);
@@ -72,7 +83,7 @@ struct Strands {
   int64_t queries, heads, size, count;
   const float *q, *k, *v;
   int64_t q_stride, k_stride, v_stride;
-  const float* zero;  // [heads, size], or null
+  const float* zero_logits;  // [queries, heads], or null for no zero token
   float scale;
   const int32_t* strands;  // [count, 2]: queries, ranges
   const int32_t* ranges;   // of all strands in turn

@@ -1,4 +1,4 @@
-// Attention of one head over one strand: each query sees the first so many of the strand's keys, which lie in ranges of
+// Attention of one head over one strand, and so over a sequence, which is a strand of all its tokens: each query sees the first so many of the strand's keys, which lie in ranges of
 // rows anywhere. Included by each kernels_*.cc, after attention_body.h, whose words it uses.
 //
 // A query's result is the same bits whatever other queries there are, and however its keys are cut into ranges.
@@ -11,44 +11,41 @@ static void pack_key_ranges(const StrandHead& h, float* keys) {
   const int64_t wide = padded(h.keys);
   int64_t at = 0;
   for (int64_t r = 0; r < h.range_count; r++) {
-    const float* from = h.k + h.ranges[2 * r] * h.k_stride;
     const int64_t count = h.ranges[2 * r + 1];
-    for (int64_t block = 0; block < count; block += LANES) {
-      const int64_t end = block + LANES < count ? block + LANES : count;
-      for (int64_t c = 0; c < h.size; c++) {
-        float* to = keys + c * wide + at;
-        for (int64_t t = block; t < end; t++) to[t] = from[t * h.k_stride + c];
-      }
-    }
+    pack_columns_at(h.k + h.ranges[2 * r] * h.k_stride, h.k_stride, count, h.size, keys, wide, at);
     at += count;
   }
   for (int64_t c = 0; c < h.size; c++) clear(keys + c * wide + at, wide - at);
 }
 
+static inline int64_t seen_by(const StrandHead& h, int64_t query) { return h.seen ? h.seen[query] : query + 1; }
+
 // How many keys some of the queries see, the one that sees most.
 static int64_t most_seen(const StrandHead& h, int64_t start, int64_t rows) {
   int64_t most = 0;
-  for (int64_t r = start; r < start + rows; r++) most = h.seen[r] > most ? h.seen[r] : most;
+  for (int64_t r = start; r < start + rows; r++) most = seen_by(h, r) > most ? seen_by(h, r) : most;
   return most;
 }
 
-// Weights of queries `start` to `start + rows`, as exponentials, in `weights` [rows, at a distance of `stride`].
+// Weights of queries `start` to `start + rows`, as exponentials, in `weights` [rows, at a distance of `stride`]; those of
+// `clean` keys and more are not set.
 static void strand_weight_block(const StrandHead& h, int64_t start, int64_t rows, const float* keys, float* weights,
-                                int64_t stride) {
-  const int64_t d = h.size;
-  product(rows, padded(most_seen(h, start, rows)), d, h.q + start * h.q_stride, h.q_stride, 1, keys, padded(h.keys), weights, stride, false);
+                                int64_t stride, int64_t clean) {
+  const int64_t d = h.size, columns = padded(most_seen(h, start, rows));
+  product(rows, columns, d, h.q + start * h.q_stride, h.q_stride, 1, keys, padded(h.keys), weights, stride, false);
   for (int64_t r = 0; r < rows; r++) {
-    const int64_t i = start + r, seen = h.seen[i];
+    const int64_t i = start + r, seen = seen_by(h, i);
     float* row = weights + r * stride;
-    const float zero = h.zero ? dot(h.q + i * h.q_stride, h.zero, d) * h.scale : 0;
+    const float zero = h.zero_logits ? h.zero_logits[i * h.inverse_stride] : 0;
     float most = h.scale * max(row, seen);
-    if (h.zero && zero > most) most = zero;
+    if (h.zero_logits && zero > most) most = zero;
     float total = exponentials(row, row, h.scale, most, seen);
-    clear(row + seen, padded(h.keys) - seen);
+    clear(row + seen, clean - seen);
     // One lane of the same exponential as the others'.
-    const float at_zero = h.zero ? exponential(splat(zero - most))[0] : 0;
+    const float at_zero = h.zero_logits ? exponential(splat(zero - most))[0] : 0;
     total += at_zero;
     h.inverse[i * h.inverse_stride] = 1 / total;
+    if (h.lse) h.lse[i] = most + __builtin_logf(total);
     if (h.zero_part) h.zero_part[i * h.inverse_stride] = at_zero / total;
   }
 }
@@ -101,7 +98,7 @@ static void strand_attention(const StrandHead& h, float* scratch) {
   const float* values = pack_value_ranges(h, packed);
   for (int64_t start = 0; start < h.queries; start += kQueryBlock) {
     const int64_t rows = start + kQueryBlock < h.queries ? kQueryBlock : h.queries - start;
-    strand_weight_block(h, start, rows, keys, weights, wide);
+    strand_weight_block(h, start, rows, keys, weights, wide, most_seen(h, start, rows));
     strand_value_block(h, start, rows, values, weights, wide, mixed);
   }
 }
@@ -110,7 +107,8 @@ static void strand_weights(const StrandHead& h, float* keys) {
   pack_key_ranges(h, keys);
   for (int64_t start = 0; start < h.queries; start += kQueryBlock) {
     const int64_t rows = start + kQueryBlock < h.queries ? kQueryBlock : h.queries - start;
-    strand_weight_block(h, start, rows, keys, h.weights + start * h.weights_stride, h.weights_stride);
+    // Runs of queries that are kept read a row as far as the last of them sees.
+    strand_weight_block(h, start, rows, keys, h.weights + start * h.weights_stride, h.weights_stride, padded(h.keys));
   }
 }
 

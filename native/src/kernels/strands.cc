@@ -47,7 +47,7 @@ StrandHead head_of(const Strands& s, const Place& place, int64_t strand, int64_t
   h.ranges = s.ranges + 2 * place.range;
   h.range_count = s.strands[2 * strand + 1];
   h.seen = s.seen + place.query;
-  h.zero = s.zero ? s.zero + head * s.size : nullptr;
+  h.zero_logits = s.zero_logits ? s.zero_logits + place.query * s.heads + head : nullptr;
   h.scale = s.scale;
   h.inverse_stride = s.heads;
   h.out_stride = s.heads * s.size;
@@ -81,7 +81,7 @@ int64_t all_seen(const int32_t* seen, int64_t queries, const int32_t* kept) {
 }
 
 void count_scores(const Strands& s) {
-  const int64_t keys = all_seen(s.seen, s.queries, nullptr) + (s.zero ? s.queries : 0);
+  const int64_t keys = all_seen(s.seen, s.queries, nullptr);
   count_flops(2 * s.heads * s.size * keys);
 }
 

@@ -51,7 +51,19 @@ const ATTENTION = {
   q: 'floats',
   k: 'floats',
   v: 'floats',
-  zeroKey: 'floats?',
+  zeroLogits: 'floats?',
+  scale: 'number',
+} as const;
+
+/** The zero key [heads, size] meets q [batch, tokens, heads * size], with tokens `stride` elements apart. */
+const ZERO_LOGITS = {
+  batch: 'size',
+  tokens: 'size',
+  heads: 'size',
+  size: 'size',
+  stride: 'size',
+  q: 'floats',
+  zeroKey: 'floats',
   scale: 'number',
 } as const;
 
@@ -73,7 +85,7 @@ const SCORES = {
   q: 'floats',
   kStride: 'size',
   k: 'floats',
-  zeroKey: 'floats?',
+  zeroLogits: 'floats?',
 } as const;
 
 /** Every function's arguments: their names in order, and their kinds. Outputs come last, and are written. */
@@ -167,6 +179,9 @@ export const CALLS = {
   activationGrad: {activation: 'Activation', z: 'floats', dy: 'floats', dz: 'floats'},
   /** `options`: gradient scale, rate, beta1, beta2, epsilon, square correction, decay. */
   adamW: {parameter: 'floats', mean: 'floats', square: 'floats', gradient: 'floats', options: 'floats'},
+  /** `logits` and their gradient: [batch, heads, tokens]. The gradient is added to qGrad. */
+  zeroLogits: {...ZERO_LOGITS, logits: 'floats'},
+  zeroLogitsGrad: {...ZERO_LOGITS, logitsGrad: 'floats', qGrad: 'floats', zeroGrad: 'floats'},
   attention: {...ATTENTION, out: 'floats', lse: 'floats', zero: 'floats?'},
   attentionGrad: {
     ...ATTENTION,

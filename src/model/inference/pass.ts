@@ -112,8 +112,9 @@ export abstract class Pass {
     const {arch} = this.network.config;
     const {heads, headSize, kvHeads} = arch;
     const common = {q, k, view, heads, width: heads * headSize, scale: attentionScale(attention)};
-    if (isPlainAttention(arch, attention)) return {...common, zeroKey};
-    return {...common, grouped: {kvHeads, window: attention.window, zeroLogits}};
+    if (isPlainAttention(arch, attention)) return {...common, zero: zeroKey && {key: zeroKey}};
+    const zero = zeroLogits && {logits: zeroLogits};
+    return {...common, zero, grouped: {kvHeads, window: attention.window}};
   }
 
   /** The places in their sequences of the rows of these strands: the same object where the strands are. */

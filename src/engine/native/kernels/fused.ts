@@ -91,7 +91,7 @@ interface Attended {
 }
 
 function attended(
-  inputs: Projected<Info> & {zeroKey?: Info},
+  inputs: Projected<Info> & {zeroLogits?: Info},
   {heads, scale}: AttentionAttributes,
   backend: NativeBackend,
 ): Attended {
@@ -100,8 +100,8 @@ function attended(
   const width = parts.length === 1 ? stride / 3 : stride;
   require(width % heads === 0, `[${parts[0]!.shape.join()}] in ${heads} heads`);
   const [q, k, v] = thirds(parts, width, backend);
-  const zeroKey = maybe(backend, inputs.zeroKey);
-  const shared = {batch, tokens, heads, size: width / heads, stride, q: q!, k: k!, v: v!, zeroKey, scale};
+  const zeroLogits = maybe(backend, inputs.zeroLogits);
+  const shared = {batch, tokens, heads, size: width / heads, stride, q: q!, k: k!, v: v!, zeroLogits, scale};
   return {parts, batch, heads, tokens, shared};
 }
 
@@ -112,12 +112,48 @@ function thirds(parts: Info[], width: number, backend: NativeBackend): Float32Ar
   return [all, all.subarray(width), all.subarray(2 * width)];
 }
 
+/** The sizes of zero logits: those of rows are those of sequences of one token. */
+function zeroSizes(q: Info, zeroKey: Info, at: number, scale: number) {
+  const [heads, size] = zeroKey.shape as [number, number];
+  const stride = q.shape.at(-1)!;
+  require(at >= 0 && at + heads * size <= stride, `columns ${at} to ${at + heads * size} of ${stride}`);
+  const [batch, tokens] = q.shape.length === 3 ? (q.shape as [number, number]) : [q.shape[0]!, 1];
+  return {batch, tokens, heads, size, stride, scale};
+}
+
+const zeroLogits: FusedKernel<'ZttZeroLogits'> = ({q, zeroKey}, {scale, at}, backend) => {
+  const sizes = zeroSizes(q, zeroKey, at, scale);
+  const {batch, heads, tokens} = sizes;
+  const logits = backend.output(q.shape.length === 3 ? [batch, heads, tokens] : [batch, heads]);
+  backend.binding.zeroLogits({
+    ...sizes,
+    q: backend.floats(q).subarray(at),
+    zeroKey: backend.floats(zeroKey),
+    logits: backend.floats(logits),
+  });
+  return [logits];
+};
+
+const zeroLogitsGradient: FusedKernel<'ZttZeroLogitsGradient'> = (inputs, {scale}, backend) => {
+  const {q, zeroKey, dLogits, dq} = inputs;
+  const dKey = backend.output(zeroKey.shape);
+  backend.binding.zeroLogitsGrad({
+    ...zeroSizes(q, zeroKey, 0, scale),
+    q: backend.floats(q),
+    zeroKey: backend.floats(zeroKey),
+    logitsGrad: backend.floats(dLogits),
+    qGrad: backend.floatsInPlace(dq),
+    zeroGrad: backend.floats(dKey),
+  });
+  return [dKey];
+};
+
 const attention: FusedKernel<'ZttAttention'> = (inputs, attributes, backend) => {
   const {parts, batch, heads, tokens, shared} = attended(inputs, attributes, backend);
   const width = heads * shared.size;
   const out = backend.output([batch, tokens, width]);
   const lse = backend.output([batch, heads, tokens]);
-  const zero = inputs.zeroKey && backend.output([batch, heads, tokens]);
+  const zero = inputs.zeroLogits && backend.output([batch, heads, tokens]);
   require(parts.every(({shape}) => shape.join() === parts[0]!.shape.join()), 'q, k and v');
   backend.binding.attention({
     ...shared,
@@ -130,10 +166,10 @@ const attention: FusedKernel<'ZttAttention'> = (inputs, attributes, backend) => 
 
 const attentionGradient: FusedKernel<'ZttAttentionGradient'> = (inputs, attributes, backend) => {
   const {parts, shared} = attended(inputs, attributes, backend);
-  const {zeroKey, out, lse, dy} = inputs;
+  const {zeroLogits, out, lse, dy} = inputs;
   const grads = parts.map(({shape}) => backend.output(shape));
   const [dq, dk, dv] = thirds(grads, shared.heads * shared.size, backend);
-  const dZero = zeroKey ? [backend.output(zeroKey.shape)] : [];
+  const dZero = zeroLogits ? [backend.output(zeroLogits.shape)] : [];
   backend.binding.attentionGrad({
     ...shared,
     out: backend.floats(out),
@@ -216,6 +252,8 @@ export const FUSED = {
   },
   ZttLayerNorm: layerNorm,
   ZttLayerNormGradient: layerNormGradient,
+  ZttZeroLogits: zeroLogits,
+  ZttZeroLogitsGradient: zeroLogitsGradient,
   ZttAttention: attention,
   ZttAttentionGradient: attentionGradient,
   ZttHeadLoss: headLoss,

@@ -22,7 +22,7 @@ function strandsOf(view: StrandView, scale = 1) {
 }
 
 function scoresOf(
-  inputs: {q: Info; k: Info; zeroKey?: Info},
+  inputs: {q: Info; k: Info; zeroLogits?: Info},
   attributes: StrandScoreAttributes,
   backend: NativeBackend,
 ): Omit<Arguments<'strandWeights'>, 'weights' | 'inverse' | 'zero'> {
@@ -36,7 +36,7 @@ function scoresOf(
     q: q.memory,
     kStride: k.stride,
     k: k.memory,
-    zeroKey: maybe(backend, inputs.zeroKey),
+    zeroLogits: maybe(backend, inputs.zeroLogits),
   };
 }
 
@@ -44,7 +44,7 @@ const attention: FusedKernel<'ZttStrandAttention'> = (inputs, attributes, backen
   const {heads, vAt, width, seen} = attributes;
   const out = backend.output([seen.length, width]);
   const inverse = backend.output([seen.length, heads]);
-  const zero = inputs.zeroKey && backend.output([seen.length, heads]);
+  const zero = inputs.zeroLogits && backend.output([seen.length, heads]);
   const v = columns(inputs.v, vAt, width, backend);
   backend.binding.strandAttention({
     ...scoresOf(inputs, attributes, backend),
@@ -62,7 +62,7 @@ const weights: FusedKernel<'ZttStrandWeights'> = (inputs, attributes, backend) =
   const {heads, seen} = attributes;
   const out = backend.output([weightsSize(attributes)]);
   const inverse = backend.output([seen.length, heads]);
-  const zero = inputs.zeroKey && backend.output([seen.length, heads]);
+  const zero = inputs.zeroLogits && backend.output([seen.length, heads]);
   backend.binding.strandWeights({
     ...scoresOf(inputs, attributes, backend),
     weights: backend.floats(out),

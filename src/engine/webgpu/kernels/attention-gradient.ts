@@ -1,5 +1,4 @@
-import {attended, readers, tokenStart, WHERE, type AttentionConstants} from './attention.js';
-import {columnSums} from './column-sums.js';
+import {attended, readers, tokenStart, WHERE, zeroLogits, type AttentionConstants} from './attention.js';
 import {output, reads, run, withScratch, writes, type Info, type Shader} from './program.js';
 import type {Kernel, Kernels} from './register.js';
 import {
@@ -20,8 +19,6 @@ import {
   setWeights,
   sums,
   THREADS,
-  timesVector,
-  weightedSumOfLeft,
   writer,
 } from './tiles.js';
 
@@ -52,7 +49,7 @@ fn main(group: u32, thread: u32) {
 }`,
 };
 
-/** dq, and each tile's share of the zero key's gradient as [B tiles, H, d]. */
+/** dq, and the gradient by the zero logits [B, H, T]. */
 const byQueries: Shader<AttentionConstants> = {
   name: 'attention gradient by queries',
   threads: THREADS,
@@ -61,7 +58,6 @@ ${memory(constants)}
 ${readers(constants)}
 ${reader(constants, 'dy')}
 ${writer(constants, 'dq', constants.packed ? 'dqkv' : 'dq')}
-${constants.zero ? `${reader(constants, 'zeroKey')}\n${writer(constants, 'dZero')}` : ''}
 fn main(group: u32, thread: u32) {
   ${PLACE}
   ${WHERE}
@@ -100,7 +96,7 @@ fn main(group: u32, thread: u32) {
     workgroupBarrier();
     ${addWeighted(constants, 'dq')}
   }
-  ${constants.zero ? zeroKeyShare(constants) : ''}
+  ${constants.zero ? zeroLogitSlopes(constants) : ''}
   ${eachQuad(
     constants,
     (r, q) => `
@@ -111,25 +107,15 @@ fn main(group: u32, thread: u32) {
 }`,
 };
 
-/** The zero token, whose value is zero: dy . v is 0, and the gradient by its logit -z delta. `left` has the queries. */
-const zeroKeyShare = (constants: AttentionConstants): string => `
-  ${timesVector(constants, 'z', 'zeroKey', 'column')}
-  workgroupBarrier();
+/** The zero token, whose value is zero: dy . v is 0, and the gradient by its logit -z delta. */
+const zeroLogitSlopes = (constants: AttentionConstants): string => `
+  ${zeroLogits(constants)}
   ${eachRow(
     constants,
     (r) => `
-  let slope_${r} = select(0.0, -exp(min(z_${r} * u.scale - lse_${r}, 0.0)) * delta_${r} * u.scale, there_${r});
-  if (across == 0u) { weights[${rowOf(r)} * ${constants.columns + 1}u] = slope_${r}; }`,
-  )}
-  ${eachQuad(
-    constants,
-    (r, q) => `
-  if (${hasQuad(constants, q)}) { dq_${r}_${q} += slope_${r} * read_zeroKey(column, ${quadOf(q)}); }`,
-  )}
-  workgroupBarrier();
-  ${weightedSumOfLeft(
-    constants,
-    `write_dZero(((batch * tiles + tile) * u.heads + head) * ${constants.d}u, quad, four);`,
+  if (there_${r} && across == 0u) {
+    dZero[lane + first + ${rowOf(r)}] = -exp(min(z_${r} - lse_${r}, 0.0)) * delta_${r};
+  }`,
   )}`;
 
 /** dk and dv: here a tile's rows are keys, and its columns the queries that see them. */
@@ -197,13 +183,13 @@ fn main(group: u32, thread: u32) {
 };
 
 const gradient: Kernel<'ZttAttentionGradient'> = (inputs, attributes, backend) => {
-  const {zeroKey, out, lse, dy} = inputs;
+  const {out, lse, dy} = inputs;
   const all = attended(inputs, attributes, backend);
-  const {constants, parts, batch, heads, tokens, width, tiles, whole, real} = all;
+  const {constants, parts, batch, heads, tokens, tiles, whole, real} = all;
   const {element} = constants;
-  const {zeroKey: zeroBuffer, ...qkv} = all.buffers;
+  const {zeroLogits: zeroBuffer, ...qkv} = all.buffers;
   const grads = parts.map(({shape}) => output(backend, shape));
-  const dZero = zeroKey ? [output(backend, zeroKey.shape)] : [];
+  const dZero = inputs.zeroLogits ? [output(backend, inputs.zeroLogits.shape)] : [];
   const given = (rows: Info) => ({...qkv, dy: reads(dy, element), rows: reads(rows)});
   const to = (...names: string[]) =>
     Object.fromEntries(
@@ -225,19 +211,16 @@ const gradient: Kernel<'ZttAttentionGradient'> = (inputs, attributes, backend) =
       whole: {size, heads, tokens},
       groups: Math.ceil(size / THREADS),
     });
-    withScratch(backend, [zeroKey ? batch * tiles : 0, width], (shares) => {
-      run(backend, byQueries, {
-        constants,
-        buffers: {
-          ...given(rows),
-          ...to('dq'),
-          ...(zeroBuffer && {zeroKey: zeroBuffer, dZero: writes(shares, element)}),
-        },
-        whole,
-        real,
-        groups,
-      });
-      if (dZero[0]) columnSums(backend, shares, batch * tiles, width, dZero[0]);
+    run(backend, byQueries, {
+      constants,
+      buffers: {
+        ...given(rows),
+        ...to('dq'),
+        ...(zeroBuffer && {zeroLogits: zeroBuffer, dZero: writes(dZero[0]!)}),
+      },
+      whole,
+      real,
+      groups,
     });
     run(backend, byKeys, {
       constants: {...constants, zero: false},

@@ -22,7 +22,6 @@ import {
   sums,
   THREADS,
   tileFor,
-  timesVector,
   writer,
   type Tile,
 } from './tiles.js';
@@ -54,6 +53,10 @@ let batch = group / (tiles * u.heads);
 let row0 = batch * u.tokens;
 let lane = (batch * u.heads + head) * u.tokens;`;
 
+/** Each of a thread's rows' zero logit, z_r. */
+export const zeroLogits = (tile: Tile): string =>
+  eachRow(tile, (r) => `let z_${r} = zeroLogits[lane + min(first + ${rowOf(r)}, u.tokens - 1u)];`);
+
 const shader: Shader<AttentionConstants> = {
   name: 'attention',
   threads: THREADS,
@@ -62,7 +65,6 @@ ${memory(constants)}
 ${softmaxMemory(constants)}
 ${readers(constants)}
 ${writer(constants, 'out')}
-${constants.zero ? reader(constants, 'zeroKey') : ''}
 fn main(group: u32, thread: u32) {
   ${PLACE}
   ${WHERE}
@@ -71,8 +73,8 @@ fn main(group: u32, thread: u32) {
   let first = (tiles - 1u - group % tiles) * ${constants.rows}u;
   ${fill(constants, 'left', 'q', 'first + row < u.tokens', tokenStart(constants, 'q', 'first + row'))}
   workgroupBarrier();
-  ${constants.zero ? timesVector(constants, 'z', 'zeroKey', 'column') : ''}
-  ${softmaxStart(constants, constants.zero ? (r) => `z_${r} * u.scale` : undefined)}
+  ${constants.zero ? zeroLogits(constants) : ''}
+  ${softmaxStart(constants, constants.zero ? (r) => `z_${r}` : undefined)}
   ${sums(constants, 'o')}
   for (var start = 0u; start < min(first + ${constants.rows}u, u.tokens); start += ${constants.columns}u) {
     workgroupBarrier();
@@ -95,7 +97,7 @@ fn main(group: u32, thread: u32) {
     let logSum = m_${r} + log(l_${r});
     if (across == 0u) {
       lse[lane + token] = logSum;
-      ${constants.zero ? `zero[lane + token] = exp(z_${r} * u.scale - logSum);` : ''}
+      ${constants.zero ? `zero[lane + token] = exp(z_${r} - logSum);` : ''}
     }
   }`,
   )}
@@ -112,7 +114,7 @@ fn main(group: u32, thread: u32) {
 /** q, k and v of their own, or as the thirds of qkv's last axis. */
 export interface Attended {
   constants: AttentionConstants;
-  /** What is read: q, k, v or qkv, and the zero key. */
+  /** What is read: q, k, v or qkv, and the zero logits. */
   buffers: Record<string, Bound>;
   parts: Info[];
   batch: number;
@@ -126,12 +128,12 @@ export interface Attended {
 }
 
 export function attended(
-  inputs: Projected<Info> & {zeroKey?: Info},
+  inputs: Projected<Info> & {zeroLogits?: Info},
   {heads, scale}: AttentionAttributes,
   backend: WebGPUBackend,
 ): Attended {
   const packed = 'qkv' in inputs;
-  const {zeroKey} = inputs;
+  const {zeroLogits} = inputs;
   const named: Record<string, Info> = packed ? {qkv: inputs.qkv} : {q: inputs.q, k: inputs.k, v: inputs.v};
   const parts = Object.values(named);
   const [batch, tokens, stride] = parts[0]!.shape as [number, number, number];
@@ -139,10 +141,10 @@ export function attended(
   const tile = tileFor(backend, width / heads, tokens, SQUARE, elementOf(width / heads));
   const {element} = tile;
   const tiles = Math.ceil(tokens / tile.rows);
-  const given: Record<string, Info> = {...named, ...(zeroKey && {zeroKey})};
+  const qkv = Object.fromEntries(Object.entries(named).map(([name, info]) => [name, reads(info, element)]));
   return {
-    constants: {...tile, packed, zero: zeroKey !== undefined},
-    buffers: Object.fromEntries(Object.entries(given).map(([name, info]) => [name, reads(info, element)])),
+    constants: {...tile, packed, zero: zeroLogits !== undefined},
+    buffers: {...qkv, ...(zeroLogits && {zeroLogits: reads(zeroLogits)})},
     parts,
     batch,
     heads,

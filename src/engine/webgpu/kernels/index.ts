@@ -15,6 +15,7 @@ import {ROWS} from './rows.js';
 import {makeScatterDeterministic} from './scatter.js';
 import {STRANDS} from './strands.js';
 import {TOKEN_SCORES} from './token-scores.js';
+import {ZERO_LOGITS} from './zero-logits.js';
 
 /** Registers the kernels of the contract under a tfjs backend's name. */
 export function registerFusedKernels(backendName: string): void {
@@ -32,6 +33,7 @@ export function registerFusedKernels(backendName: string): void {
     ...ROWS,
     ...STRANDS,
     ...TOKEN_SCORES,
+    ...ZERO_LOGITS,
   };
   registerKernels(backendName, kernels);
 }

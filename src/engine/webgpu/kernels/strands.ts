@@ -23,7 +23,6 @@ import {
   sums,
   THREADS,
   tileFor,
-  timesVector,
   WIDE,
   writer,
   type Tile,
@@ -75,15 +74,14 @@ ${softmaxMemory(constants)}
 ${reader(constants, 'q')}
 ${reader(constants, 'k')}
 ${constants.values ? `${reader(constants, 'v')}\n${writer(constants, 'out')}` : ''}
-${constants.zero ? reader(constants, 'zeroKey') : ''}
 fn main(group: u32, thread: u32) {
   ${PLACE}
   ${WHERE}
   ${queriesOf(constants)}
   ${fill(constants, 'left', 'q', 'row < count', `(first + row) * u.qStride + u.qAt + head * ${constants.d}u`)}
   workgroupBarrier();
-  ${constants.zero ? timesVector(constants, 'z', 'zeroKey', `head * ${constants.d}u`) : ''}
-  ${softmaxStart(constants, constants.zero ? (r) => `z_${r} * u.scale` : undefined)}
+  ${constants.zero ? eachRow(constants, (r) => `let z_${r} = zeroLogits[query_${r} * u.heads + head];`) : ''}
+  ${softmaxStart(constants, constants.zero ? (r) => `z_${r}` : undefined)}
   ${constants.values ? sums(constants, 'o') : ''}
   for (var start = 0u; start < keys; start += ${constants.columns}u) {
     workgroupBarrier();
@@ -104,7 +102,7 @@ fn main(group: u32, thread: u32) {
     (r) => `
   if (there_${r} && across == 0u) {
     ${constants.values ? '' : `lse[query_${r} * u.heads + head] = m_${r} + log(l_${r});`}
-    ${constants.zero ? `zero[query_${r} * u.heads + head] = exp(z_${r} * u.scale - m_${r}) / l_${r};` : ''}
+    ${constants.zero ? `zero[query_${r} * u.heads + head] = exp(z_${r} - m_${r}) / l_${r};` : ''}
   }`,
   )}
   ${constants.values ? writeRows(constants, (r, q) => `o_${r}_${q} / l_${r}`) : ''}
@@ -183,7 +181,7 @@ function layoutOf(columns: Record<string, Columns>, {width, heads}: {width: numb
 /** Attention over strands: with values their sums [N, D]; else the logits, and their log-sum-exps [N, H]. */
 function attendTo(
   columns: {q: Columns; k: Columns; v?: Columns},
-  zeroKey: Info | undefined,
+  zeroLogits: Info | undefined,
   attributes: StrandScoreAttributes,
   backend: WebGPUBackend,
 ) {
@@ -194,16 +192,16 @@ function attendTo(
   const N = seen.length;
   const {plan, tiles, whole: places} = planOf(backend, attributes, tile.rows);
   const {rowAt, ...always} = places;
-  const zero = zeroKey && output(backend, [N, heads]);
+  const zero = zeroLogits && output(backend, [N, heads]);
   const attended = values
     ? ([output(backend, [N, width])] as const)
     : ([output(backend, [logitCount(attributes)]), output(backend, [N, heads])] as const);
   const [first, lse] = attended;
   run(backend, attend, {
-    constants: {...tile, zero: zeroKey !== undefined, values},
+    constants: {...tile, zero: zeroLogits !== undefined, values},
     buffers: {
       ...Object.fromEntries(Object.entries(columns).map(([name, {rows}]) => [name, reads(rows, element)])),
-      ...(zeroKey && {zeroKey: reads(zeroKey, element)}),
+      ...(zeroLogits && {zeroLogits: reads(zeroLogits)}),
       plan: reads(plan, 'i32'),
       ...(lse ? {logits: writes(first), lse: writes(lse)} : {out: writes(first, element)}),
       ...(zero && {zero: writes(zero)}),
@@ -247,12 +245,12 @@ const scored = ({q, k}: {q: Info; k: Info}, {qAt, kAt}: StrandScoreAttributes) =
 export const STRANDS = {
   ZttStrandAttention: (inputs, attributes, backend) => {
     const columns = {...scored(inputs, attributes), v: {rows: inputs.v, at: attributes.vAt}};
-    const {first, zero} = attendTo(columns, inputs.zeroKey, attributes, backend);
+    const {first, zero} = attendTo(columns, inputs.zeroLogits, attributes, backend);
     return present(first, zero);
   },
   ZttStrandWeights: (inputs, attributes, backend) => {
     const columns = scored(inputs, attributes);
-    const {first, lse, zero} = attendTo(columns, inputs.zeroKey, attributes, backend);
+    const {first, lse, zero} = attendTo(columns, inputs.zeroLogits, attributes, backend);
     return present(first, lse!, zero);
   },
   ZttStrandValues: values,

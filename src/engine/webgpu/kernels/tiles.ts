@@ -177,21 +177,3 @@ for (var k = 0u; k < ${tile.columns}u; k++) {
   ${unrolled(ownQuads(tile), (q) => `let v${q} = right[k * ${pitch(tile)}u + ${quadOf(q)}];`)}
   ${eachQuad(tile, (r, q) => `${name}_${r}_${q} += w${r} * v${q};`)}
 }`;
-
-/** NAME_r: `left`'s rows times a vector that is read. */
-export const timesVector = (tile: Tile, name: string, read: string, start: string): string => `
-${eachRow(tile, (r) => `var ${name}_${r} = 0.0;`)}
-for (var quad = 0u; quad < ${quads(tile)}u; quad++) {
-  let vector = read_${read}(${start}, quad);
-  ${eachRow(tile, (r) => `${name}_${r} += dot(left[${rowOf(r)} * ${pitch(tile)}u + quad], vector);`)}
-}`;
-
-/** The sum over all rows of `left`, weighted by the first column of `weights`, handed on as `four` of a `quad`. */
-export const weightedSumOfLeft = (tile: Tile, use: string): string => `
-for (var quad = thread; quad < ${quads(tile)}u; quad += ${THREADS}u) {
-  var four = vec4f();
-  for (var row = 0u; row < ${tile.rows}u; row++) {
-    four += weights[row * ${tile.columns + 1}u] * left[row * ${pitch(tile)}u + quad];
-  }
-  ${use}
-}`;
