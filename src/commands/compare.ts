@@ -70,6 +70,8 @@ export default class Compare extends BaseCommand {
     },
   ];
 
+  static override elsewhere = Object.fromEntries(AXIS_NAMES.map((name) => [name, `axis ${name}=`]));
+
   static override args = {
     source: modelArg({
       description: `A source checkpoint, as GPT-2's or Llama's: ${MODEL_FORMS}.`,

@@ -3,7 +3,15 @@ import {MODEL_OPTIONS} from '../convert/options.js';
 import {RUN_OPTIONS} from '../finetune/options.js';
 import {hasHeadAndTail, hasZeroTokens, type Layout} from '../model/index.js';
 import {EXIT_OPTIONS, GRANULARITY_OPTIONS} from '../model/options.js';
-import {keyOf, parseValue, type AxisNeeds, type Option, type OptionTable} from '../options/index.js';
+import {
+  didYouMean,
+  keyOf,
+  meant,
+  parseValue,
+  type AxisNeeds,
+  type Option,
+  type OptionTable,
+} from '../options/index.js';
 
 /** Where an option belongs: to a conversion, to training, or to when rows exit as they are scored. */
 export type Stage = 'convert' | 'train' | 'exits';
@@ -43,7 +51,8 @@ export function parseAxis(text: string): Axis {
     throw new UsageError(`axis ${JSON.stringify(text)} must be NAME=VALUE,VALUE, as cycles=1,2,3.`);
   }
   if (!Object.hasOwn(AXES, name)) {
-    throw new UsageError(`there is no axis ${name}; there are ${AXIS_NAMES.join(', ')}.`);
+    const question = didYouMean(meant(name, AXIS_NAMES));
+    throw new UsageError(`there is no axis ${name}${question || ';'} there are ${AXIS_NAMES.join(', ')}.`);
   }
   const values = list.split(',').map((value) => value.trim());
   for (const [i, value] of values.entries()) {

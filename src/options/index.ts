@@ -13,3 +13,4 @@ export {
 export {parseValue, thresholdsBySlot} from './parse.js';
 export {defaultOf, helpOf, placeholderOf, requirement} from './words.js';
 export {FORCE, MODEL_FORMS, OUTPUT} from './shared.js';
+export {didYouMean, meant} from './meant.js';

@@ -2,6 +2,7 @@ import {Command, Errors, Flags} from '@oclif/core';
 import type {FetchedModel, HubDataset, ModelSource, ModelWeights} from '../hub/index.js';
 import type {LoadOptions, Model} from '../model/index.js';
 import type {Tokenizer} from '../tokenizer/index.js';
+import {flagsMeant} from './did-you-mean.js';
 import {asUsageError, failureOf} from './failure.js';
 import {bytes} from './format.js';
 import {interruption, type Interruption} from './interrupt.js';
@@ -26,6 +27,8 @@ export interface LoadedModel {
  */
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
+  /** Flags of other commands, and what takes their place in this one, behind `--`. */
+  static elsewhere: Readonly<Record<string, string>> = {};
   static override baseFlags = {
     json: Flags.boolean({description: 'Print the result as one JSON document.', helpGroup: 'GLOBAL'}),
   };
@@ -148,7 +151,10 @@ export abstract class BaseCommand extends Command {
 
   protected override catch(error: Error): Promise<never> {
     this.release();
-    const told = asUsageError(error, `${this.config.bin} ${this.id}`);
+    const {elsewhere} = this.ctor as typeof BaseCommand;
+    const told = asUsageError(error, `${this.config.bin} ${this.id}`, (refusal) =>
+      flagsMeant(refusal, elsewhere),
+    );
     if (this.jsonEnabled() && !(told instanceof Errors.ExitError)) this.logJson({error: failureOf(told)});
     return Promise.reject(told);
   }

@@ -62,14 +62,22 @@ function asError(error: unknown): NodeJS.ErrnoException {
 }
 
 /** The parser's errors, worded like ours: one line that names the flag and where to read on. */
-export function asUsageError<E>(error: E, command: string): E | UsageError {
+export function asUsageError<E>(
+  error: E,
+  command: string,
+  meant: (error: unknown) => string = () => '',
+): E | UsageError {
   if (error instanceof UsageError) {
     const message = unwrapped(error.message);
     return message === error.message ? error : new UsageError(message, {cause: error});
   }
   if (!(error instanceof Errors.CLIError) || error instanceof Errors.ExitError) return error;
   const text = reworded(error, unwrapped(error.message));
-  return new UsageError(`${text}; see \`${command} --help\`.`, {cause: error});
+  const question = meant(error);
+  const where = `see \`${command} --help\`.`;
+  return new UsageError(question ? `${text}${question} See ${where.slice(4)}` : `${text}; ${where}`, {
+    cause: error,
+  });
 }
 
 /** Without what oclif puts around the message of a flag's parser, and around every message; it may be coloured. */

@@ -1,7 +1,9 @@
 import {readdir, readFile} from 'node:fs/promises';
-import {dirname, parse, relative} from 'node:path';
+import {dirname, relative} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {Config, Errors, run, settings, type Interfaces} from '@oclif/core';
+import {UsageError} from '../errors.js';
+import {commandMeant} from './did-you-mean.js';
 import {asUsageError, failureOf} from './failure.js';
 
 /** The commands beside this file: the built ones, or the sources where those run. */
@@ -45,11 +47,19 @@ async function runCommand(argv: string[], entry: string): Promise<void> {
 
 /**
  * The files, as globs, that hold the command or topic of this name: to load the others would be half of a command's
- * start. All where there is none.
+ * start. All where no command is named.
+ * @throws UsageError for a command that there is not
  */
 async function commandFiles(name: string | undefined): Promise<string[]> {
-  const found = (await readdir(COMMANDS)).find((file) => parse(file).name === name);
-  return [found === undefined ? '**/*.{js,ts}' : `${name}{.js,.ts,/**/*.{js,ts}}`, '!**/*.d.ts'];
+  if (name === undefined || name.startsWith('-')) return ['**/*.{js,ts}', '!**/*.d.ts'];
+  const known = [...new Set((await readdir(COMMANDS)).map((file) => file.split('.')[0]!))];
+  if (!known.includes(name)) {
+    const question = commandMeant(name, known);
+    throw new UsageError(
+      `there is no command ${name}${question ? `${question} See` : '; see'} \`ztt --help\`.`,
+    );
+  }
+  return [`${name}{.js,.ts,/**/*.{js,ts}}`, '!**/*.d.ts'];
 }
 
 /** `ztt help convert` and `ztt convert -h` mean `ztt convert --help`. */

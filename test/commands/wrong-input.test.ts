@@ -171,6 +171,21 @@ describe('the command line', () => {
   const generate = ['generate', BOOKS, '--prompt', 'x'];
   const wrongUse: [args: string[], message: RegExp][] = [
     [['frobnicate'], /there is no command frobnicate; see `ztt --help`/],
+    [['train', GPT2], /there is no command train; did you mean finetune\? See `ztt --help`/],
+    [['convret', GPT2], /there is no command convret; did you mean convert\?/],
+    [
+      ['convert', GPT2, '-o', 'OUT', '--cylces', '2'],
+      /there is no flag --cylces; did you mean --cycles\? See/,
+    ],
+    [['finetune', GPT2, '-o', 'OUT', '--data', 'a', '--iters', '5'], /--iters; did you mean --steps\?/],
+    [
+      ['compare', GPT2, '-o', 'OUT', '--data', 'a', '--steps', '5', '--lr', '1'],
+      /--lr; did you mean --axis lr=\?/,
+    ],
+    [
+      ['compare', GPT2, '-o', 'OUT', '--data', 'a', '--steps', '5', '--axis', 'cycle=1'],
+      /axis cycle; did you mean cycles\?/,
+    ],
     [['convert'], /SOURCE is missing; see `ztt convert --help`/],
     [['convert', GPT2], /flag --output is missing; see `ztt convert --help`/],
     [['convert', GPT2, '-o', 'OUT', '--spin'], /there is no flag --spin/],

@@ -2,7 +2,7 @@ import {stat} from 'node:fs/promises';
 import {parse as parsePath} from 'node:path';
 import {readRows, type TableRow} from '../../data/index.js';
 import {FileError, FormatError, UsageError} from '../../errors.js';
-import {checkOptions} from '../../options/index.js';
+import {checkOptions, didYouMean, meant} from '../../options/index.js';
 import {isSynthetic, SYNTHETIC_NAMES} from '../../synthetic/index.js';
 import type {TaskKind} from '../kinds/questions.js';
 import {kindOf} from '../kinds/kinds.js';
@@ -75,9 +75,10 @@ async function taskFile(path: string): Promise<string> {
     if (found.code !== 'ENOENT' && found.code !== 'ENOTDIR') {
       throw new FileError(`${path} cannot be read: ${found.code}.`, {cause: found});
     }
+    const question = didYouMean(meant(path, TASK_NAMES));
     const synthetic = SYNTHETIC_NAMES.map((name) => `synthetic:${name}`);
     throw new UsageError(
-      `there is no task ${path}: no such file, and not one of ${[...TASK_NAMES, ...synthetic].join(', ')}. A file has rows with "query", "choices" and "gold", or "text", or "page".`,
+      `there is no task ${path}${question || ':'} no such file, and not one of ${[...TASK_NAMES, ...synthetic].join(', ')}. A file has rows with "query", "choices" and "gold", or "text", or "page".`,
       {cause: found},
     );
   }
