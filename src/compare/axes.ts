@@ -52,7 +52,9 @@ export function parseAxis(text: string): Axis {
   }
   if (!Object.hasOwn(AXES, name)) {
     const question = didYouMean(meant(name, AXIS_NAMES));
-    throw new UsageError(`there is no axis ${name}${question || ';'} there are ${AXIS_NAMES.join(', ')}.`);
+    throw new UsageError(
+      `there is no axis ${name}${question ? `${question} There` : '; there'} are ${AXIS_NAMES.join(', ')}.`,
+    );
   }
   const values = list.split(',').map((value) => value.trim());
   for (const [i, value] of values.entries()) {

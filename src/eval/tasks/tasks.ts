@@ -78,7 +78,7 @@ async function taskFile(path: string): Promise<string> {
     const question = didYouMean(meant(path, TASK_NAMES));
     const synthetic = SYNTHETIC_NAMES.map((name) => `synthetic:${name}`);
     throw new UsageError(
-      `there is no task ${path}${question || ':'} no such file, and not one of ${[...TASK_NAMES, ...synthetic].join(', ')}. A file has rows with "query", "choices" and "gold", or "text", or "page".`,
+      `there is no task ${path}${question ? `${question} It is no file` : ': no such file'}, and not one of ${[...TASK_NAMES, ...synthetic].join(', ')}. A file has rows with "query", "choices" and "gold", or "text", or "page".`,
       {cause: found},
     );
   }
