@@ -15,6 +15,7 @@ import {DATA_OPTIONS} from '../src/data/options.js';
 import {THREADED_ENGINE_OPTIONS} from '../src/engine/options.js';
 import {CALIBRATE_OPTIONS, EVAL_OPTIONS, TOKEN_BUDGET_OPTIONS} from '../src/eval/options.js';
 import {EXPORT_OPTIONS} from '../src/export/options.js';
+import {FIT_OPTIONS} from '../src/fit/options.js';
 import {
   CONTROL_OPTIONS,
   DISTILLATION_OPTIONS,
@@ -44,6 +45,7 @@ export const TABLES: Readonly<Record<string, OptionTable>> = {
   engine: THREADED_ENGINE_OPTIONS,
   eval: EVAL_OPTIONS,
   export: EXPORT_OPTIONS,
+  fit: FIT_OPTIONS,
   finetune: RUN_OPTIONS,
   folder: FOLDER_OPTIONS,
   generate: GENERATE_OPTIONS,

@@ -2,9 +2,12 @@ import {basename, resolve} from 'node:path';
 import {Checkpoint, modelFolder, readSourceCard} from '../checkpoint/index.js';
 import {openTrainingData, type HeldOut, type TrainingData} from '../data/index.js';
 import {HELD_OUT} from '../data/options.js';
-import {FileError} from '../errors.js';
+import {FileError, UsageError} from '../errors.js';
+import {FEWEST_ROWS} from '../fit/index.js';
 import {requireFreeOutput, withLock} from '../files/index.js';
 import {
+  exitSlots,
+  hasZeroTokens,
   load,
   modelConfigJson,
   readCheckpointConfig,
@@ -67,6 +70,7 @@ async function finetuneIn(run: RunFolder, options: FinetuneOptions): Promise<Fin
   const given = from > 0 ? await withBatchOf(run, from, options) : options;
   const settings = fittedSettings(given, config, await teacherConfig(options));
   const controls = runControls(options);
+  if (controls.fitExits) requireFittable(config, settings);
   const started = performance.now();
   const report = {
     output: options.output,
@@ -122,6 +126,22 @@ async function finetuneIn(run: RunFolder, options: FinetuneOptions): Promise<Fin
     };
   } finally {
     await data.close();
+  }
+}
+
+/** Refuses at the start what could not be fitted at the end. @throws UsageError */
+function requireFittable({arrangement, ztt}: ModelConfig, settings: RunSettings): void {
+  const {layout, cycles} = arrangement;
+  if (!hasZeroTokens(layout) || exitSlots(arrangement, ztt?.exit_from_cycle ?? 2).length === 0) {
+    throw new UsageError(
+      `fit-exits needs zero tokens and several cycles: the model is ${layout} with ${cycles} ${cycles === 1 ? 'cycle' : 'cycles'}.`,
+    );
+  }
+  const rows = settings.steps * settings.batchSize * settings.accumulate;
+  if (rows < FEWEST_ROWS) {
+    throw new UsageError(
+      `fit-exits needs ${FEWEST_ROWS} rows of text; the run has ${rows}: take more steps.`,
+    );
   }
 }
 

@@ -40,7 +40,7 @@ export interface FittedExit {
 
 const DEFAULTS = {tokensPerRow: 48, batchTokens: 8192};
 /** The fewest rows that anything can be learnt from; the study used 384. */
-const FEWEST_ROWS = 16;
+export const FEWEST_ROWS = 16;
 /**
  * What half of a key's squared length costs, as a share of the mean square of a logit that a key of length 1 gives. On
  * gpt2-books any value from 0 to 0.03 ranks texts alike; without a ridge keys grow long and zero attention is all or

@@ -1,14 +1,10 @@
 import {setImmediate} from 'node:timers/promises';
-import {
-  Checkpoint,
-  dtypeNamed,
-  rounded,
-  type ModelFolder,
-  type TensorSource,
-} from '../../checkpoint/index.js';
+import * as tf from '@tensorflow/tfjs-core';
+import {Checkpoint, dtypeNamed, rounded, type ModelFolder} from '../../checkpoint/index.js';
 import type {Batch} from '../../data/index.js';
 import {FileError, InterruptedError, ZttError} from '../../errors.js';
-import {hasZeroTokens, ZERO_KEYS, type Model} from '../../model/index.js';
+import {assignKeys, exitFitOf, fitExits} from '../../fit/index.js';
+import {hasZeroTokens, ZERO_KEYS, type ExitFit, type Model} from '../../model/index.js';
 import {EventFile} from '../records/event-file.js';
 import {measureHeldOut} from './held-out.js';
 import {
@@ -60,33 +56,65 @@ export interface RunEnd {
  */
 export async function runToEnd(
   run: Run,
-  options: Pick<FinetuneOptions, 'onStep' | 'signal'>,
+  options: Pick<FinetuneOptions, 'onStep' | 'onNote' | 'signal'>,
 ): Promise<RunEnd> {
   await truncateMetrics(run.folder.path, run.from);
   return naming(run, async () => {
     const end = await trainOn(run, options);
-    await finish(run, end);
+    await finish(run, end, options);
     return end;
   });
 }
 
 /** Puts the finished model in its place: the last step's, or the best where early stopping is on. */
-async function finish({folder, controls, model, output}: Run, {step, record}: RunEnd): Promise<void> {
+async function finish(run: Run, {step, record}: RunEnd, options: FitExitsHooks): Promise<void> {
+  const {folder, controls, model, output} = run;
   const {patience, dtype: name} = controls;
   const dtype = dtypeNamed(name);
-  const write = (tensors: readonly TensorSource[]) =>
-    folder.finish({
-      ...output,
-      config: {...output.config, torch_dtype: name},
-      tensors: tensors.map((tensor) => (tensor.name === ZERO_KEYS ? tensor : rounded(tensor, dtype))),
-    });
   const best = patience === null ? null : record.best;
-  if (!best || best.step === step) return write(tensorSources(model.parameters()));
-  const checkpoint = await Checkpoint.open(folder.checkpoint(best.step));
-  const stored = [...checkpoint.tensors.values()].map(({name, dtype, shape}) => {
-    return {name, dtype, shape, chunks: () => checkpoint.chunks(name)};
+  if (best && best.step !== step) await restoreWeights(model, folder.checkpoint(best.step));
+  const fitted = controls.fitExits ? {exit_fit: await fitExitsOf(run, options)} : {};
+  const config = {...output.config, ztt: {...(output.config.ztt as object), ...fitted}, torch_dtype: name};
+  const tensors = tensorSources(model.parameters());
+  await folder.finish({
+    ...output,
+    config,
+    tensors: tensors.map((tensor) => (tensor.name === ZERO_KEYS ? tensor : rounded(tensor, dtype))),
   });
-  await write(stored).finally(() => checkpoint.close());
+}
+
+/** Gives a model the weights of one of its checkpoints. */
+async function restoreWeights(model: Model, folder: string): Promise<void> {
+  const checkpoint = await Checkpoint.open(folder);
+  try {
+    for (const [name, variable] of model.parameters()) {
+      const values = tf.tensor(await checkpoint.readFloat32(name), variable.shape);
+      variable.assign(values);
+      values.dispose();
+    }
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+type FitExitsHooks = Pick<FinetuneOptions, 'onNote' | 'signal'>;
+
+/** Rows of the training data that exits are fitted on, at most. */
+const FIT_ROWS = 384;
+
+/** Fits the exits of a trained model on rows of its training data. @returns the record for its config.json */
+async function fitExitsOf({model, identity, batch}: Run, {onNote, signal}: FitExitsHooks): Promise<ExitFit> {
+  const {steps, seqLen} = identity.settings;
+  onNote?.('fitting the exits on the trained model.');
+  const rows: number[][] = [];
+  for (let i = 0; i < steps && rows.length < FIT_ROWS; i++) rows.push(...(await batch(i)).ids);
+  rows.length = Math.min(rows.length, FIT_ROWS);
+  const exits = await fitExits(model, {
+    rows,
+    signal,
+  });
+  await assignKeys(model, exits);
+  return exitFitOf(exits, {rows: rows.length, seqLen, dataSha256: identity.dataSha256});
 }
 
 async function trainOn(

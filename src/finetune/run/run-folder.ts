@@ -11,8 +11,8 @@ import {
 } from '../../checkpoint/index.js';
 import {clearAbandoned, exists, readJson, writeFolder} from '../../files/index.js';
 import {FileError, FormatError, UsageError} from '../../errors.js';
-import {renamedChoices} from '../../options/index.js';
-import {RUN_OPTIONS} from '../options.js';
+import {renamedChoices, withDefaults} from '../../options/index.js';
+import {RECIPE_OPTIONS, RUN_OPTIONS} from '../options.js';
 import type {RunSettings} from '../settings/options.js';
 import {isRunConfig, RUN_CONFIG} from './run-config.js';
 import {recordSchema, type RunRecord} from '../records/record.js';
@@ -190,7 +190,11 @@ export class RunFolder {
 
   private requireSame(state: TrainerState, identity: RunIdentity): void {
     const now: Record<string, unknown> = {...identity.settings};
-    const before = renamedChoices(RUN_OPTIONS, state.settings);
+    // A run that began before there was an option ran with its default.
+    const before: Record<string, unknown> = {
+      ...withDefaults(RECIPE_OPTIONS, {}),
+      ...renamedChoices(RUN_OPTIONS, state.settings),
+    };
     const names = [...new Set([...Object.keys(before), ...Object.keys(now)])];
     const told = (value: unknown) => (value === undefined ? 'unset' : JSON.stringify(value));
     const changed = names

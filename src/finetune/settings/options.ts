@@ -81,6 +81,8 @@ export interface RunControls {
   evalThresholds: readonly number[];
   /** Evaluations without a better held-out loss after which the run ends; null for never. */
   patience: number | null;
+  /** Fit the zero keys of the exits when the last step is done (see `fitExits`). */
+  fitExits: boolean;
   /** Write the metrics as TensorBoard's event files as well. */
   tensorboard: boolean;
   /** What the model at the end is cast to; checkpoints and zero keys are always float32. */

@@ -27,6 +27,10 @@ export interface RecipeSettings {
   exitMargin: number;
   /** The share of the steps over which the objective's weight grows from 0, along a line. */
   exitObjectiveWarmup: number;
+  /** The share of the rows of which some tokens leave the cycles early (see `rowExits`); 0 for none. */
+  mixedDepths: number;
+  /** The share of the steps that train full depth alone: no exit is trained for before. */
+  exitsFrom: number;
   /** Multipliers of the learning rate, each as `PART=X` (see `parseLrMult`). */
   lrMult: readonly string[];
 }
@@ -73,6 +77,9 @@ export function recipeSettings(
   }
   if (model.cycles === 1 && exitLossWeight > 0) {
     throw new UsageError(`exit-loss-weight ${exitLossWeight} needs several cycles: ${lacking(model)}.`);
+  }
+  if (model.cycles === 1 && settings.mixedDepths > 0) {
+    throw new UsageError(`mixed-depths ${settings.mixedDepths} needs several cycles: ${lacking(model)}.`);
   }
   return settings;
 }

@@ -3,10 +3,10 @@ import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {
   embeddingTables,
   ZERO_KEYS,
-  type GradientOptions,
   type HookFor,
   type LossMask,
   type Model,
+  type RowExits,
 } from '../../model/index.js';
 import {addGradients, dropout} from '../../ops/index.js';
 import {AdamW, sumsOfSquares} from './adamw.js';
@@ -14,6 +14,7 @@ import {cyclesOfStep, exitSlotsOfStep} from '../settings/cycles.js';
 import {lrPartOf, parseLrMult} from '../settings/lr-mult.js';
 import type {FinetuneOptions, RunSettings} from '../settings/options.js';
 import {learningRate} from '../settings/schedule.js';
+import {rowExits} from './row-exits.js';
 import {readSteps, type StepResult, type StepValues} from './step-values.js';
 import type {Teacher} from './teacher.js';
 import {parseTrain, trainedParameters} from '../settings/trainable.js';
@@ -96,8 +97,9 @@ export class Trainer {
       settings.exitObjectiveWeight * Math.min(1, step / (settings.exitObjectiveWarmup * settings.steps));
     // What an exit costs is known where all cycles run, and nothing learns it where the keys are frozen.
     const learns = cycles === arrangement.cycles && this.model.parameters().get(ZERO_KEYS)?.trainable;
+    const exiting = step > settings.exitsFrom * settings.steps;
     const exits =
-      settings.exitObjective !== 'off' && learns
+      settings.exitObjective !== 'off' && learns && exiting
         ? {
             weight,
             margin: settings.exitMargin,
@@ -105,12 +107,13 @@ export class Trainer {
             ...exitSlotsOfStep(step, arrangement, ztt?.exit_from_cycle ?? 2, settings.seed),
           }
         : undefined;
-    return {cycles, exitLossWeight: settings.exitLossWeight, exits} satisfies GradientOptions;
+    const exitLossWeight = exiting ? settings.exitLossWeight : 0;
+    return {cycles, exitLossWeight, exits, mixes: exiting && settings.mixedDepths > 0};
   }
 
   /** What a batch measures and its gradients, one micro-batch after another: each adds its share of the mean. */
   private gradients(step: number, batch: Rows, lossMask?: LossMask) {
-    const pass = this.passOfStep(step);
+    const {mixes, ...pass} = this.passOfStep(step);
     const all = pass.cycles === this.model.config.arrangement.cycles;
     const losses: tf.Tensor[] = [];
     const exits: StepValues['exits'] = [];
@@ -127,6 +130,7 @@ export class Trainer {
       const teacher = this.teacher?.of(ids);
       const part = this.model.lossGradients(ids, {
         ...pass,
+        ...(mixes && {mixedDepths: this.exitsOf(step, start, rows)}),
         teacher,
         hookFor: this.dropoutHooks(step, start),
         checkpointCycles: this.settings.checkpointCycles,
@@ -147,6 +151,11 @@ export class Trainer {
       exits,
     };
     return {gradients, values};
+  }
+
+  /** Which tokens of some rows leave the cycles early. @param start - the first row's place in the batch */
+  private exitsOf(step: number, start: number, rows: Rows): (RowExits | null)[] {
+    return rows.map((row, i) => rowExits(this.settings, {step, row: start + i, tokens: row.length}));
   }
 
   /** What gradients of this norm are multiplied by. */
