@@ -1,4 +1,5 @@
 import type {Model, RowScore} from '../src/index.js';
+import {signalQuality} from '../src/score/index.js';
 
 /** The paper's. */
 export const THRESHOLDS = [0.2, 0.5, 0.7];
@@ -60,11 +61,8 @@ export async function exitsAt(model: Model, tokens: readonly number[]): Promise<
     const zero = {low: quantile(0.05), mean: mean(zeros), high: quantile(0.95)};
     // Any zero attention exceeds so small a threshold.
     const all = costsOf(await score(1e-30));
-    const correlation = rankCorrelation(
-      full.map(({exitScores}) => exitScores[0]!),
-      all,
-    );
-    results.push({length, zero, cost: mean(all), correlation, shares, costs});
+    const {correlation} = signalQuality(all.map((cost, i) => ({score: full[i]!.exitScores[0]!, cost})));
+    results.push({length, zero, cost: mean(all), correlation: correlation?.value ?? NaN, shares, costs});
   }
   return results;
 }
@@ -74,17 +72,3 @@ const lossOf = ({logProbabilities}: RowScore): number =>
 
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** Spearman's, without ties: the correlation of the ranks. */
-function rankCorrelation(a: readonly number[], b: readonly number[]): number {
-  const [ranksA, ranksB] = [ranks(a), ranks(b)];
-  const squares = ranksA.reduce((sum, rank, i) => sum + (rank - ranksB[i]!) ** 2, 0);
-  return 1 - (6 * squares) / (a.length * (a.length ** 2 - 1));
-}
-
-function ranks(values: readonly number[]): number[] {
-  const order = values.map((_, i) => i).sort((i, j) => values[i]! - values[j]!);
-  const result = new Array<number>(values.length);
-  order.forEach((i, rank) => (result[i] = rank));
-  return result;
-}

@@ -134,6 +134,7 @@ export default class Eval extends BaseCommand {
     model.dispose();
     this.log(resultsTable(report));
     if (report.ztt.budgets.length > 0) this.log(budgetsTable(report));
+    if (Object.keys(report.ztt.text_exits).length > 0) this.log(textExitsTable(report));
     if (flags.output) {
       const deepest = report.ztt.results_threshold;
       const companions: Companion[] = [
@@ -214,6 +215,31 @@ function budgetsTable({ztt}: EvalReport): string {
       return [budget, shown(threshold), show(calibrated), show(achieved)];
     }),
   );
+}
+
+/** A line for each exit of texts: what it costs, and what it costs those that the signal lets exit. */
+function textExitsTable({ztt}: EvalReport): string {
+  const columns: Column[] = [
+    {title: 'exits of whole texts'},
+    {title: 'slots', align: 'right'},
+    {title: 'nats a token', align: 'right'},
+    {title: 'correlation', align: 'right'},
+    {title: 'share of random: 25 %', align: 'right'},
+    {title: '50 %', align: 'right'},
+    {title: '75 %', align: 'right'},
+  ];
+  const estimate = (of: {value: number; low: number; high: number} | null) =>
+    of === null ? '' : `${of.value.toFixed(2)} (${of.low.toFixed(2)} to ${of.high.toFixed(2)})`;
+  const rows = Object.entries(ztt.text_exits).flatMap(([task, exits]) =>
+    exits.map(({texts, slots, full_slots: full, cost, signal}) => [
+      `${task}, ${texts} texts`,
+      `${slots}/${full}`,
+      cost.toFixed(3),
+      estimate(signal.correlation),
+      ...signal.shares.map(({of_random: share}) => estimate(share)),
+    ]),
+  );
+  return table(columns, rows);
 }
 
 /** A threshold as people read it: what was chosen has more digits than mean anything. */

@@ -40,7 +40,7 @@ export default class Info extends BaseCommand {
         ['early exit', earlyExit(model)],
         [
           'sizes',
-          `width ${sizes.width}, ${sizes.heads} heads, feed-forward ${sizes.feedForward}, vocabulary ${format.count(sizes.vocabulary)}, ` +
+          `width ${sizes.width}, ${headsOf(sizes)}, feed-forward ${sizes.feedForward}, vocabulary ${format.count(sizes.vocabulary)}, ` +
             `up to ${format.count(sizes.maxPositions)} tokens, LM head ${model.tied ? 'tied' : 'untied'}`,
         ],
         [
@@ -98,4 +98,10 @@ function sourceFacts({source, middleSources, share}: ModelDescription): [string,
     ['source', [`${source.name}${revision}`, ...digests].join('\n')],
     ...(share === 'keep' ? [] : ([['middle from', `source layers ${places}`]] as [string, string][])),
   ];
+}
+
+/** For example `4 heads`, or `4 heads of 16, 2 of keys and values` where that does not follow from the width. */
+function headsOf({width, heads, kvHeads, headSize}: ModelDescription['sizes']): string {
+  if (kvHeads === heads && heads * headSize === width) return `${heads} heads`;
+  return `${heads} heads of ${headSize}, ${kvHeads} of keys and values`;
 }

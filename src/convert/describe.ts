@@ -18,7 +18,10 @@ import {
 import {readCertificate, type Certificate} from './proof/certificate.js';
 
 /** The sizes of the source's network. */
-export interface ModelSizes extends Pick<Architecture, 'width' | 'heads' | 'vocabulary' | 'maxPositions'> {
+export interface ModelSizes extends Pick<
+  Architecture,
+  'width' | 'heads' | 'kvHeads' | 'headSize' | 'vocabulary' | 'maxPositions'
+> {
   layers: number;
   /** The width of the feed-forward networks; the largest, where layers differ. */
   feedForward: number;
@@ -129,11 +132,13 @@ export async function describeModel(
 }
 
 function sizesOf(arch: Architecture): ModelSizes {
-  const {layers, width, heads, vocabulary, maxPositions, embedding} = arch;
+  const {layers, width, heads, kvHeads, headSize, vocabulary, maxPositions, embedding} = arch;
   return {
     layers: layers.length,
     width,
     heads,
+    kvHeads,
+    headSize,
     feedForward: layers.reduce((most, {mlp}) => Math.max(most, mlp.width), 0),
     vocabulary,
     maxPositions,

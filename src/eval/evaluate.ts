@@ -1,7 +1,8 @@
 import {requireWhole} from '../errors.js';
 import {exitRule, requireExits, type Model} from '../model/index.js';
 import {checkOptions} from '../options/index.js';
-import {scoreGroups, type ExitScorer} from '../score/index.js';
+import {measureTextExits, scoreGroups, type ExitScorer, type TextExits} from '../score/index.js';
+import {kindOf} from './kinds/kinds.js';
 import {oracleCeiling} from './results/ceiling.js';
 import {planEvaluation} from './thresholds/choose.js';
 import {
@@ -93,6 +94,7 @@ export async function evaluate(
     budgets: budgets.map((budget) => budgetReport(budget, reports)),
     curve: [...curve],
     ceiling: Object.fromEntries(ceilings),
+    textExits: await textExitsOf(kept, prepared, thresholds, scoring),
     zeroAttention: await zeroAttentionMap(model, prepared),
     hashes,
     exits,
@@ -133,6 +135,26 @@ async function scoreTasks(
     scored.push({prepared: each, depths});
   }
   return scored;
+}
+
+/** By task of documents, what exits cost their windows as whole texts; none where no threshold exits. */
+async function textExitsOf(
+  model: ExitScorer,
+  prepared: readonly PreparedTask[],
+  thresholds: readonly number[],
+  options: DepthOptions,
+): Promise<Record<string, TextExits[]>> {
+  const {exitFromCycle, exitScore, maxCycles, batchTokens, signal} = options;
+  const exits = thresholds.some((threshold) => exitRule(model.config, {...options, threshold}).checksAny);
+  const found: Record<string, TextExits[]> = {};
+  for (const {task, requests} of exits ? prepared : []) {
+    if (!kindOf(task).byToken) continue;
+    const texts = requests.flatMap(({rows}) => rows.map(({ids}) => ids));
+    const where = {exitFromCycle, exitScore, maxCycles};
+    const measured = await measureTextExits(model, texts, where, {batchTokens, signal});
+    if (measured.length > 0) found[task.name] = measured;
+  }
+  return found;
 }
 
 /** The engine's first use of its kernels is slower, and belongs to no threshold. */

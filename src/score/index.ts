@@ -9,6 +9,7 @@ export {
   type ScoreOptions,
 } from './batches.js';
 export {addCosts, costOf, summarise, type Cost, type CostSummary} from './cost.js';
+export {signalQuality, type Estimate, type SignalQuality} from './exit-quality.js';
 export {outcomeAt, scoreGroupsAtExits, type AtExits, type ExitScorer} from './exits.js';
 export {
   evaluateHeldOut,
@@ -17,6 +18,7 @@ export {
   type HeldOutResult,
   type WindowOptions,
 } from './held-out.js';
+export {measureTextExits, type TextExits} from './text-exits.js';
 export {
   afterHalf,
   batchTokensOf,

@@ -57,9 +57,9 @@ function statisticsOf(values: Float32Array, shape: number[]): Statistics {
 }
 
 /** Transformers' name of a parameter of a `vanilla` model. */
-function hubName(name: string, {family}: Architecture): string {
-  const [prefix, layer] = family === 'gpt2' ? ['transformer.', 'h.'] : ['model.decoder.', 'layers.'];
-  return name === 'lm_head.weight' ? name : prefix + name.replace(/^middle\./, layer);
+function hubName(name: string, arch: Architecture): string {
+  const {prefixes, layerPrefix} = familyOf(arch);
+  return name === 'lm_head.weight' ? name : prefixes[0] + name.replace(/^middle\./, layerPrefix);
 }
 
 describe('random weights', () => {

@@ -1,4 +1,4 @@
-"""Writes fixtures/init.json: statistics of the first weights that Transformers gives GPT-2 and OPT models.
+"""Writes fixtures/init.json: statistics of the first weights that Transformers gives models of some families.
 
     python test/convert/make_init.py
 """
@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, OPTConfig, OPTForCausalLM, __version__
+from transformers import (GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM, Qwen3Config,
+                          Qwen3ForCausalLM, __version__)
 
 CASES = {
     "gpt2": (GPT2LMHeadModel, GPT2Config(
@@ -18,6 +19,12 @@ CASES = {
     "opt-untied": (OPTForCausalLM, OPTConfig(
         vocab_size=600, max_position_embeddings=64, hidden_size=96, num_hidden_layers=3, num_attention_heads=4,
         ffn_dim=256, word_embed_proj_dim=96, tie_word_embeddings=False)),
+    "llama": (LlamaForCausalLM, LlamaConfig(
+        vocab_size=600, max_position_embeddings=64, hidden_size=96, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, intermediate_size=256, initializer_range=0.04, attention_bias=True, pad_token_id=3)),
+    "qwen3": (Qwen3ForCausalLM, Qwen3Config(
+        vocab_size=600, max_position_embeddings=64, hidden_size=96, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, intermediate_size=256, head_dim=16, tie_word_embeddings=True)),
 }
 
 

@@ -3,7 +3,7 @@ import {countParameters, slots, type Model} from '../../model/index.js';
 import type {Ceiling} from './ceiling.js';
 import type {ChosenBudget} from '../thresholds/choose.js';
 import {byContextLength} from './context-lengths.js';
-import {addCosts, summarise} from '../../score/index.js';
+import {addCosts, summarise, type TextExits} from '../../score/index.js';
 import type {CurvePoint} from '../thresholds/curve.js';
 import type {ExitOptions, ThresholdOptions} from '../scoring/scoring-options.js';
 import type {Metric} from '../measures/metrics.js';
@@ -37,6 +37,8 @@ export interface ReportContent {
   curve: CurvePoint[];
   /** By task. */
   ceiling: Record<string, Ceiling>;
+  /** By task. */
+  textExits: Record<string, TextExits[]>;
   zeroAttention: ZeroAttentionMap | null;
   /** By task, if samples were kept. */
   hashes: Record<string, string>;
@@ -179,6 +181,7 @@ export function buildReport(
       thresholds: [...thresholds],
       budgets: content.budgets,
       calibration: content.curve,
+      text_exits: content.textExits,
       ceiling: content.ceiling,
       zero_attention: content.zeroAttention,
     },

@@ -59,6 +59,25 @@ const budgetSchema = z.object({
   achieved: z.number(),
 });
 
+/** A number with the middle 95 % of resampled texts; null where it is not defined. */
+const estimate = z.object({value: z.number(), low: z.number(), high: z.number()}).nullable();
+
+const signalSchema = z.object({
+  correlation: estimate,
+  shares: z.array(z.object({share: z.number(), cost: estimate, of_random: estimate})),
+});
+
+/** An exit, measured on texts; see `TextExits`. */
+const textExitSchema = z.object({
+  texts: count,
+  slots: z.number(),
+  full_slots: z.number(),
+  cost: z.number(),
+  reliability: z.number(),
+  signal: signalSchema,
+  context_cost: signalSchema,
+});
+
 /** The results file: lm-evaluation-harness 0.4's keys, and `ztt`. */
 export const resultsSchema = z.looseObject({
   results: z.record(z.string(), taskResultSchema),
@@ -108,6 +127,8 @@ export const resultsSchema = z.looseObject({
     calibration: z.array(curvePointSchema),
     /** By slot and token, at full depth; null for a layout without zero tokens. */
     zero_attention: z.object({rows: count, by_token: z.array(z.array(z.number().nullable()))}).nullable(),
+    /** By task of documents, what each exit costs their windows and whether the signal knows whom; empty without exits. */
+    text_exits: z.record(z.string(), z.array(textExitSchema)).default({}),
     /** By task, the best exit of each question, where exits were computed. */
     ceiling: z.record(
       z.string(),
