@@ -11,6 +11,6 @@ export default defineConfig(({mode}) => ({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     globalSetup: ['test/helpers/build.ts', 'test/helpers/build-tensorflow.ts'],
-    setupFiles: ['test/helpers/no-network.ts', 'test/helpers/token-cache.ts'],
+    setupFiles: ['test/helpers/no-network.ts', 'test/helpers/own-token-cache.ts'],
   },
 }));

@@ -32,7 +32,11 @@ const library = execFileSync(process.env.CXX ?? 'c++', ['-print-file-name=libasa
 const tests = process.argv.slice(2);
 run(
   process.execPath,
-  ['node_modules/vitest/vitest.mjs', 'run', ...(tests.length > 0 ? tests : ['test/native', 'test/model'])],
+  [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    ...(tests.length > 0 ? tests : ['test/engine/native', 'test/model']),
+  ],
   {
     LD_PRELOAD: library,
     // Node frees nothing when it ends.

@@ -7,7 +7,7 @@ import {afterAll, beforeAll, expect, it} from 'vitest';
 import type {Comparison, TimedPlan} from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {makeTinySource} from '../helpers/tiny.js';
+import {makeTinySource} from '../helpers/tiny-model.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
 const SOURCE = join(FIXTURES, 'gpt2-books');

@@ -9,7 +9,7 @@ import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {afterAll, beforeAll, beforeEach, describe, expect, it} from 'vitest';
 import {convert} from '../../src/index.js';
 import {FULL} from '../helpers/matrix.js';
-import {writeSparse} from '../helpers/sparse.js';
+import {writeSparse} from '../helpers/sparse-checkpoint.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {sha256} from '../helpers/tensor-bytes.js';
 import {mountTmpfs} from '../helpers/tmpfs.js';

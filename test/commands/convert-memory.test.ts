@@ -1,5 +1,5 @@
 import {afterAll, beforeAll, expect, it} from 'vitest';
-import {writeSparse} from '../helpers/sparse.js';
+import {writeSparse} from '../helpers/sparse-checkpoint.js';
 import {onlyInFull} from '../helpers/matrix.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {cliOk} from './cli.js';

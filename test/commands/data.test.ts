@@ -5,7 +5,7 @@ import type {FinetuneReport} from '../../src/index.js';
 import {HubServer} from '../helpers/hub-server.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {makeTinyModel} from '../helpers/tiny.js';
+import {makeTinyModel} from '../helpers/tiny-model.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
 let temp: TempFolder;

@@ -9,7 +9,7 @@ import {FASTEST} from '../helpers/engine.js';
 import {FULL} from '../helpers/matrix.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {makeTinyModel} from '../helpers/tiny.js';
+import {makeTinyModel} from '../helpers/tiny-model.js';
 import {mountTmpfs} from '../helpers/tmpfs.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 

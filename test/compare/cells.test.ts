@@ -9,7 +9,7 @@ import {UsageError} from '../../src/index.js';
 import {planFinetuneOf} from '../../src/finetune/index.js';
 import {readModelConfig} from '../../src/model/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {TOKENIZER as SOURCE} from '../helpers/tiny.js';
+import {TOKENIZER as SOURCE} from '../helpers/tiny-model.js';
 
 const names = (layouts: Parameters<typeof variants>[0], ...axes: string[]) =>
   variants(layouts, axes.map(parseAxis)).map(({name}) => name);

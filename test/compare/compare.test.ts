@@ -15,7 +15,7 @@ import {
   type Comparison,
 } from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTinySource} from '../helpers/tiny.js';
+import {makeTinySource} from '../helpers/tiny-model.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 
 const SOURCE = join(FIXTURES, 'gpt2-books');

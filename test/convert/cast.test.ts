@@ -3,7 +3,7 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import {convert, load} from '../../src/index.js';
 import {fromFloat32, toFloat32} from '../../src/checkpoint/index.js';
-import {certified, copyWithValues, expectTrue} from '../helpers/certified.js';
+import {certified, copyWithValues, expectTrue} from '../helpers/certificates.js';
 import {ORACLE} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {tensorBytes} from '../helpers/tensor-bytes.js';

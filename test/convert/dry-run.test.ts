@@ -7,7 +7,7 @@ import {parseArchitecture} from '../../src/model/index.js';
 import {requireMemoryToLoad} from '../../src/convert/proof/compare-logits.js';
 import {CountingFiles} from '../helpers/counting-files.js';
 import {CASES, ORACLE} from '../helpers/oracle.js';
-import {OPT_13B, writeSparse} from '../helpers/sparse.js';
+import {OPT_13B, writeSparse} from '../helpers/sparse-checkpoint.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 
 let temp: TempFolder;

@@ -18,7 +18,7 @@ import {
 import {familyOf, modelTensors, parseArchitecture, vanilla} from '../../src/model/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {makeTinyModel, TOKENIZER} from '../helpers/tiny.js';
+import {makeTinyModel, TOKENIZER} from '../helpers/tiny-model.js';
 
 let temp: TempFolder;
 beforeAll(async () => (temp = await makeTempFolder()));

@@ -4,7 +4,7 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {Checkpoint} from '../../src/checkpoint/index.js';
 import {load, merge, revert, UnsupportedError, type LoraConfig} from '../../src/index.js';
 import {expectClose} from '../helpers/close.js';
-import {writeLoraModel} from '../helpers/lora.js';
+import {writeLoraModel} from '../helpers/lora-model.js';
 import {Expected, ORACLE} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 

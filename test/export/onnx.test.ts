@@ -4,11 +4,11 @@ import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {convert, exportOnnx, generate, load, planExport, type ExportOptions} from '../../src/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
-import {writeLoraModel} from '../helpers/lora.js';
+import {writeLoraModel} from '../helpers/lora-model.js';
 import {cover} from '../helpers/matrix.js';
 import {Expected, FIRST_CASES, FIXTURES, ORACLE, VARIANTS} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {writeVariant} from '../helpers/variant.js';
+import {writeVariant} from '../helpers/oracle-variant.js';
 import {OnnxModel} from './onnx-session.js';
 
 /** Float32 in another order: far below the 1e-3 that an export must keep. */

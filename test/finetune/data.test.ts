@@ -6,7 +6,7 @@ import {finetune, load, readMetrics, Tokenizer, type FinetuneOptions} from '../.
 import {expectClose} from '../helpers/close.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {makeTinyModel, TOKENIZER} from '../helpers/tiny.js';
+import {makeTinyModel, TOKENIZER} from '../helpers/tiny-model.js';
 
 let temp: TempFolder;
 let base: Omit<FinetuneOptions, 'output'>;

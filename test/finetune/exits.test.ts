@@ -6,7 +6,7 @@ import {finetune} from '../../src/finetune/index.js';
 import {readModelConfig} from '../../src/model/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {makeTinyModel} from '../helpers/tiny.js';
+import {makeTinyModel} from '../helpers/tiny-model.js';
 
 let temp: TempFolder;
 beforeEach(async () => {

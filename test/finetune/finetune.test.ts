@@ -6,7 +6,7 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {withLock} from '../../src/files/index.js';
 import {convert, finetune, InterruptedError, load, Tokenizer, UsageError} from '../../src/index.js';
 import {Trainer} from '../../src/finetune/step/trainer.js';
-import {trainerSettings} from '../helpers/training.js';
+import {trainerSettings} from '../helpers/trainer-settings.js';
 import {FASTEST} from '../helpers/engine.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';

@@ -3,7 +3,7 @@ import {exitSlots, type Model} from '../../src/model/index.js';
 import {fitExits} from '../../src/fit/index.js';
 import {expectClose} from '../helpers/close.js';
 import {Expected} from '../helpers/oracle.js';
-import {loadVariant} from '../helpers/variant.js';
+import {loadVariant} from '../helpers/oracle-variant.js';
 
 describe.each(['gpt2', 'opt'])('what is known of exits, on %s', (name) => {
   let expected: Expected;

@@ -7,7 +7,7 @@ import {fitModelExits} from '../../src/fit/index.js';
 import {exitSlots, load, readModelConfig, ZERO_KEYS} from '../../src/model/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {makeTinyModel} from '../helpers/tiny.js';
+import {makeTinyModel} from '../helpers/tiny-model.js';
 
 const DATA = [join(FIXTURES, 'books_train.txt')];
 const OPTIONS = {data: DATA, rows: 24, seqLen: 32, engine: 'native' as const, threads: 1};

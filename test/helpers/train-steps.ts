@@ -5,7 +5,7 @@ import {Trainer} from '../../src/finetune/step/trainer.js';
 import {convert, load} from '../../src/index.js';
 import {FIXTURES} from './oracle.js';
 import {makeTempFolder} from './temp.js';
-import {trainerSettings} from './training.js';
+import {trainerSettings} from './trainer-settings.js';
 
 const B = 2;
 const T = 33;

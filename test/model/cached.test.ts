@@ -3,12 +3,12 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {load, slots, UsageError, type Model} from '../../src/index.js';
 import {cachedTokenBytes} from '../../src/model/index.js';
 import {expectClose} from '../helpers/close.js';
-import {writeLoraModel} from '../helpers/lora.js';
+import {writeLoraModel} from '../helpers/lora-model.js';
 import {cover} from '../helpers/matrix.js';
 import {Expected, THRESHOLDS, VARIANTS} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {setUpTensorflow, TENSORFLOW} from '../helpers/tensorflow.js';
-import {loadVariant} from '../helpers/variant.js';
+import {setUpTensorflow, TENSORFLOW} from '../helpers/find-tensorflow.js';
+import {loadVariant} from '../helpers/oracle-variant.js';
 
 // On the native engine a token's values are the same bits with a cache; elsewhere other kernels round otherwise.
 const ENGINES = [

@@ -2,9 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {Trainer} from '../../src/finetune/step/trainer.js';
 import type {Model} from '../../src/index.js';
-import {trainerSettings} from '../helpers/training.js';
+import {trainerSettings} from '../helpers/trainer-settings.js';
 import {Expected} from '../helpers/oracle.js';
-import {loadVariant} from '../helpers/variant.js';
+import {loadVariant} from '../helpers/oracle-variant.js';
 
 const SETTINGS = trainerSettings({lr: 1e-3, warmup: 0, seed: 1});
 

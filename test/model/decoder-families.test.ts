@@ -19,8 +19,8 @@ import {expectClose} from '../helpers/close.js';
 import {Expected, FIXTURES, ORACLE, THRESHOLDS, VARIANTS} from '../helpers/oracle.js';
 import {expectResumedAs, interruptAfter, SHORT_RUN} from '../helpers/short-run.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {makeTinyModel} from '../helpers/tiny.js';
-import {loadVariant} from '../helpers/variant.js';
+import {makeTinyModel} from '../helpers/tiny-model.js';
+import {loadVariant} from '../helpers/oracle-variant.js';
 
 /** Cases of the families after Llama. */
 const CASES = [

@@ -9,7 +9,7 @@ import {
 } from '../../src/index.js';
 import {expectClose} from '../helpers/close.js';
 import {Expected} from '../helpers/oracle.js';
-import {loadVariant} from '../helpers/variant.js';
+import {loadVariant} from '../helpers/oracle-variant.js';
 
 const ROWS: ScoreRow[] = [
   {ids: [5, 9, 3, 77, 21, 40, 8], from: 4, contextLength: 4},

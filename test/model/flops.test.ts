@@ -2,10 +2,10 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {loadBinding} from '../../src/engine/native/binding.js';
 import type {Binding} from '../../src/engine/native/calls.js';
 import {load, rowFlops, slots, type ForwardOptions, type Model, type ScoreRow} from '../../src/index.js';
-import {writeLoraModel} from '../helpers/lora.js';
+import {writeLoraModel} from '../helpers/lora-model.js';
 import {Expected} from '../helpers/oracle.js';
 import {makeTempFolder} from '../helpers/temp.js';
-import {loadVariant} from '../helpers/variant.js';
+import {loadVariant} from '../helpers/oracle-variant.js';
 
 const ROWS: ScoreRow[] = [
   {ids: [5, 9, 3, 77, 21, 40, 8, 31, 2], from: 4, contextLength: 4},

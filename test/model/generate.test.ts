@@ -1,7 +1,7 @@
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {generate, type GenerateOptions, type GeneratedToken, type Model} from '../../src/index.js';
 import {Expected} from '../helpers/oracle.js';
-import {loadVariant} from '../helpers/variant.js';
+import {loadVariant} from '../helpers/oracle-variant.js';
 
 const PROMPT = [31, 7, 90, 4, 12, 66];
 

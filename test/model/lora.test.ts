@@ -4,7 +4,7 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {describeModel, FormatError, load, UsageError, type LoraConfig, type Model} from '../../src/index.js';
 import {initialLora} from '../../src/model/lora.js';
 import {expectClose} from '../helpers/close.js';
-import {writeLoraModel} from '../helpers/lora.js';
+import {writeLoraModel} from '../helpers/lora-model.js';
 import {Expected} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 

@@ -5,7 +5,7 @@ import {SafetensorsFile} from '../../src/checkpoint/index.js';
 import {UsageError, type Model} from '../../src/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
 import {Expected, FIXTURES} from '../helpers/oracle.js';
-import {loadVariant, sourceName} from '../helpers/variant.js';
+import {loadVariant, sourceName} from '../helpers/oracle-variant.js';
 
 const IGNORED = -100;
 

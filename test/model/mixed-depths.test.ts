@@ -8,7 +8,7 @@ import type {RowExits} from '../../src/model/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder} from '../helpers/temp.js';
-import {sourceName} from '../helpers/variant.js';
+import {sourceName} from '../helpers/oracle-variant.js';
 
 const shapeSchema = z.object({
   layout: z.literal('ztt'),

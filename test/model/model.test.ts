@@ -5,7 +5,7 @@ import {convert, load, rowFlops, UsageError, type Model} from '../../src/index.j
 import {expectClose} from '../helpers/close.js';
 import {Expected, FIXTURES, ORACLE} from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {loadVariant} from '../helpers/variant.js';
+import {loadVariant} from '../helpers/oracle-variant.js';
 
 let temp: TempFolder;
 beforeAll(async () => {

@@ -4,8 +4,8 @@ import {expectClose, expectNormClose} from '../helpers/close.js';
 import {cover, FULL, type Cell} from '../helpers/matrix.js';
 import {CASES, Expected, THRESHOLDS, VARIANTS, type Variant} from '../helpers/oracle.js';
 import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../helpers/swiftshader.js';
-import {setUpTensorflow, TENSORFLOW, TENSORFLOW_HINT} from '../helpers/tensorflow.js';
-import {loadVariant, sourceName} from '../helpers/variant.js';
+import {setUpTensorflow, TENSORFLOW, TENSORFLOW_HINT} from '../helpers/find-tensorflow.js';
+import {loadVariant, sourceName} from '../helpers/oracle-variant.js';
 
 /** The engines that every machine has, and the native one at several thread counts. */
 const ENGINES = [

@@ -2,8 +2,8 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import type {CachedModel, Model} from '../../src/index.js';
 import {expectClose} from '../helpers/close.js';
 import {CASES, Expected, THRESHOLDS} from '../helpers/oracle.js';
-import {setUpTensorflow, TENSORFLOW} from '../helpers/tensorflow.js';
-import {loadVariant} from '../helpers/variant.js';
+import {setUpTensorflow, TENSORFLOW} from '../helpers/find-tensorflow.js';
+import {loadVariant} from '../helpers/oracle-variant.js';
 
 const ENGINES = [
   {engine: 'native', threads: 2, cases: CASES},

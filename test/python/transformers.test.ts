@@ -14,7 +14,7 @@ import {
   type Model,
 } from '../../src/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
-import {writeLoraModel} from '../helpers/lora.js';
+import {writeLoraModel} from '../helpers/lora-model.js';
 import {cover} from '../helpers/matrix.js';
 import {
   Expected,
@@ -27,7 +27,7 @@ import {
 } from '../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
 import {tensorBytes} from '../helpers/tensor-bytes.js';
-import {trainerSettings} from '../helpers/training.js';
+import {trainerSettings} from '../helpers/trainer-settings.js';
 import {forwardHere, PYTHON, resultsOf, runInPython, type Forward, type Job, type PlainJob} from './jobs.js';
 
 const WHY = PYTHON ? '' : ' (skipped: ZTT_TEST_PYTHON names no Python with torch and transformers)';

@@ -11,7 +11,7 @@ import {installTensorflow, type Examination, type InstallOptions} from '../../sr
 import {BINDING_PACKAGE} from '../../src/setup/binding-package.js';
 import {cli, cliJson} from '../commands/cli.js';
 import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {TENSORFLOW_PYTHON} from '../helpers/tensorflow.js';
+import {TENSORFLOW_PYTHON} from '../helpers/find-tensorflow.js';
 import {makeLibrary, makePackage, makePath, makeProgram, makePython, makeWheel} from './fixtures.js';
 
 /** The libraries here are made as Linux has them. */

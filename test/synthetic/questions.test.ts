@@ -3,7 +3,7 @@ import {describe, expect, it} from 'vitest';
 import {UsageError} from '../../src/errors.js';
 import {hop, openSynthetic, splitOf, type Split} from '../../src/synthetic/index.js';
 import {Tokenizer} from '../../src/tokenizer/index.js';
-import {TOKENIZER} from '../helpers/tiny.js';
+import {TOKENIZER} from '../helpers/tiny-model.js';
 
 const all = (spec: string, split: Split = 'test') => {
   const task = openSynthetic(spec, split);

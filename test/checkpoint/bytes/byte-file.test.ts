@@ -5,7 +5,7 @@ import {Checkpoint, FileError, FormatError} from '../../../src/index.js';
 import {CHUNK_BYTES, DiskFile} from '../../../src/checkpoint/index.js';
 import {CountingFiles} from '../../helpers/counting-files.js';
 import {ORACLE} from '../../helpers/oracle.js';
-import {OPT_13B, writeSparse} from '../../helpers/sparse.js';
+import {OPT_13B, writeSparse} from '../../helpers/sparse-checkpoint.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
 
 let temp: TempFolder;

@@ -8,9 +8,16 @@ import {TorchFile, type WeightFile} from '../../../src/checkpoint/index.js';
 import {Op} from '../../../src/checkpoint/torch/pickle-opcodes.js';
 import {CountingFiles} from '../../helpers/counting-files.js';
 import {FIXTURES} from '../../helpers/oracle.js';
-import {OPT_13B} from '../../helpers/sparse.js';
+import {OPT_13B} from '../../helpers/sparse-checkpoint.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
-import {joined, pickle, pickledState, torchRecords, zipParts, type SavedTensor} from '../../helpers/torch.js';
+import {
+  joined,
+  pickle,
+  pickledState,
+  torchRecords,
+  zipParts,
+  type SavedTensor,
+} from '../../helpers/torch-files.js';
 
 const TORCH = join(FIXTURES, 'torch');
 const GOOD = readdirSync(TORCH).filter((name) => name.endsWith('.bin'));

@@ -7,7 +7,7 @@ import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import {convert, describeModel, LAYOUTS, load, type Certificate} from '../../../src/index.js';
 import {prepare} from '../../../src/convert/plan/prepare.js';
 import {verifyTensors} from '../../../src/convert/proof/verify.js';
-import {CERTIFICATE, certified, copyWithValues, expectTrue} from '../../helpers/certified.js';
+import {CERTIFICATE, certified, copyWithValues, expectTrue} from '../../helpers/certificates.js';
 import {expectClose} from '../../helpers/close.js';
 import {cover} from '../../helpers/matrix.js';
 import {CASES, FIXTURES, ORACLE} from '../../helpers/oracle.js';

@@ -7,8 +7,8 @@ import {fittingBatch} from '../../../src/finetune/plan/run-plan.js';
 import {onlyInFull} from '../../helpers/matrix.js';
 import {FIXTURES} from '../../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
-import {makeTinyModel, TOKENIZER} from '../../helpers/tiny.js';
-import {runScript} from '../../helpers/script.js';
+import {makeTinyModel, TOKENIZER} from '../../helpers/tiny-model.js';
+import {runScript} from '../../helpers/run-script.js';
 
 let temp: TempFolder;
 let native: boolean;

@@ -21,7 +21,7 @@ import {expectClose, expectNormClose} from '../../helpers/close.js';
 import {FASTEST} from '../../helpers/engine.js';
 import {FIXTURES} from '../../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
-import {makeTinyModel} from '../../helpers/tiny.js';
+import {makeTinyModel} from '../../helpers/tiny-model.js';
 
 let temp: TempFolder;
 let base: Omit<FinetuneOptions, 'output'>;

@@ -17,7 +17,7 @@ import {
 import {FIXTURES} from '../../helpers/oracle.js';
 import {expectResumedAs, interruptAfter} from '../../helpers/short-run.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
-import {trainerSettings} from '../../helpers/training.js';
+import {trainerSettings} from '../../helpers/trainer-settings.js';
 
 const SOURCE = join(FIXTURES, 'training', 'gpt2');
 const ARRANGEMENT: Arrangement = {

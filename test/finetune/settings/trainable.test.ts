@@ -5,7 +5,7 @@ import {Trainer} from '../../../src/finetune/step/trainer.js';
 import {convert, load, UsageError, type Model} from '../../../src/index.js';
 import {ORACLE} from '../../helpers/oracle.js';
 import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
-import {trainerSettings} from '../../helpers/training.js';
+import {trainerSettings} from '../../helpers/trainer-settings.js';
 
 const BATCH = [
   [1, 2, 3, 4, 5, 6],

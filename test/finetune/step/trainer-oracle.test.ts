@@ -5,10 +5,10 @@ import {type Model} from '../../../src/index.js';
 import {hasZeroTokens} from '../../../src/model/index.js';
 import {expectClose, expectNormClose} from '../../helpers/close.js';
 import {cover, FULL, type Cell} from '../../helpers/matrix.js';
-import {setUpTensorflow, TENSORFLOW, TENSORFLOW_HINT} from '../../helpers/tensorflow.js';
+import {setUpTensorflow, TENSORFLOW, TENSORFLOW_HINT} from '../../helpers/find-tensorflow.js';
 import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../../helpers/swiftshader.js';
 import {TrainingReference} from '../../helpers/training-reference.js';
-import {trainerSettings} from '../../helpers/training.js';
+import {trainerSettings} from '../../helpers/trainer-settings.js';
 
 const FAMILIES = ['gpt2', 'opt'];
 const RUNS = ['vanilla', 'htc', 'ztt', 'middle', 'zero-tokens+norms', 'lora-shared', 'lora-cycle', 'distill'];
@@ -26,7 +26,7 @@ describe.skipIf(!TENSORFLOW)(`on tensorflow${TENSORFLOW_HINT}`, () => {
   trainsAsPyTorch('tensorflow', cover(FAMILIES, RUNS, {shift: 3}));
 });
 
-// These take a quarter of an hour. By default test/webgpu/finetune.test.ts takes twenty steps as native does.
+// These take a quarter of an hour. By default test/engine/webgpu/finetune.test.ts takes twenty steps as native does.
 const HINT = FULL ? WITHOUT_SWIFTSHADER : ' (skipped: `npm run test:full` runs them)';
 describe.runIf(hasSwiftShader && FULL)(`on webgpu, on SwiftShader${HINT}`, () => {
   beforeAll(useSwiftShader);

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {beforeEach, describe, expect, it} from 'vitest';
-import {requireAddon, type Names} from '../../src/addon.js';
-import {loadBinding} from '../../src/engine/native/binding.js';
-import type {Binding} from '../../src/engine/native/calls.js';
-import {Storage} from '../../src/engine/native/storage.js';
-import {useEngine} from '../../src/index.js';
-import {expectClose} from '../helpers/close.js';
-import {tensor, values} from '../helpers/compare.js';
+import {requireAddon, type Names} from '../../../src/addon.js';
+import {loadBinding} from '../../../src/engine/native/binding.js';
+import type {Binding} from '../../../src/engine/native/calls.js';
+import {Storage} from '../../../src/engine/native/storage.js';
+import {useEngine} from '../../../src/index.js';
+import {expectClose} from '../../helpers/close.js';
+import {tensor, values} from '../../ops/op-on-engine.js';
 
 /** Kernels that have a native version, with the broadcasts and axes that models use and some that they do not. */
 const CASES: [string, () => tf.Tensor | tf.Tensor[]][] = [

@@ -1,7 +1,7 @@
 import {describe, expect, it} from 'vitest';
 import {ENGINE_KERNELS} from '../../src/engine/index.js';
 import {useEngine} from '../../src/index.js';
-import {registeredKernels} from '../helpers/fused-cases.js';
+import {registeredKernels} from '../ops/as-composed.js';
 
 const EVERY_KERNEL = [
   'ZttActivation',

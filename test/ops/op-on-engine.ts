@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {useEngine, type EngineOptions} from '../../src/index.js';
-import {expectNormClose} from './close.js';
+import {expectNormClose} from '../helpers/close.js';
 
 /** Values that look random and are the same each time, in [-1, 1). */
 export function values(length: number, seed: number): Float32Array {

@@ -1,7 +1,7 @@
 import type {WebGPUBackend} from '@tensorflow/tfjs-backend-webgpu';
 import * as tf from '@tensorflow/tfjs-core';
 import {beforeAll, describe, expect, it} from 'vitest';
-import {useEngine} from '../../src/index.js';
+import {useEngine} from '../../../src/index.js';
 import {
   activation,
   causalAttention,
@@ -10,17 +10,17 @@ import {
   layerNorm,
   linear,
   reshape,
-} from '../../src/ops/index.js';
-import {evaluate, expectAsComposed, values, type Op} from '../helpers/compare.js';
+} from '../../../src/ops/index.js';
+import {evaluate, expectAsComposed, values, type Op} from '../../ops/op-on-engine.js';
 import {
   FUSED_CASES,
   describeFusedOperations,
   expectAdamWAsComposed,
   expectHeadAsComposed,
   type FusedCases,
-} from '../helpers/fused-cases.js';
-import {FULL} from '../helpers/matrix.js';
-import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../helpers/swiftshader.js';
+} from '../../ops/as-composed.js';
+import {FULL} from '../../helpers/matrix.js';
+import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../../helpers/swiftshader.js';
 
 /** Two sizes of tiles, which take seconds to compile: a program that plays a GPU takes minutes for all cases. */
 const FEW_CASES: FusedCases = {

@@ -2,16 +2,16 @@ import * as tf from '@tensorflow/tfjs-core';
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, it, vi} from 'vitest';
-import {finetune, load, readMetrics, type FinetuneOptions} from '../../src/index.js';
-import {Trainer} from '../../src/finetune/step/trainer.js';
-import {readSteps} from '../../src/finetune/step/step-values.js';
-import {expectClose} from '../helpers/close.js';
-import {FIXTURES} from '../helpers/oracle.js';
-import {interruptAfter} from '../helpers/short-run.js';
-import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../helpers/swiftshader.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
-import {makeTinyModel} from '../helpers/tiny.js';
-import {trainerSettings} from '../helpers/training.js';
+import {finetune, load, readMetrics, type FinetuneOptions} from '../../../src/index.js';
+import {Trainer} from '../../../src/finetune/step/trainer.js';
+import {readSteps} from '../../../src/finetune/step/step-values.js';
+import {expectClose} from '../../helpers/close.js';
+import {FIXTURES} from '../../helpers/oracle.js';
+import {interruptAfter} from '../../helpers/short-run.js';
+import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../../helpers/swiftshader.js';
+import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {makeTinyModel} from '../../helpers/tiny-model.js';
+import {trainerSettings} from '../../helpers/trainer-settings.js';
 
 const BATCH = [
   [1, 2, 3, 4, 5, 6],

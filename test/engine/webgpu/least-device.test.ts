@@ -1,17 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {beforeAll, describe, it} from 'vitest';
-import {STARTERS} from '../../src/engine/engines.js';
-import {registerFusedKernels} from '../../src/engine/webgpu/kernels/index.js';
-import {findAdapter, openBackend} from '../../src/engine/webgpu/start.js';
-import {useEngine} from '../../src/index.js';
-import {causalAttention, causalMask, layerNorm} from '../../src/ops/index.js';
-import {expectAsComposed, type Op} from '../helpers/compare.js';
-import {
-  expectAdamWAsComposed,
-  expectHeadAsComposed,
-  expectStrandsAsComposed,
-} from '../helpers/fused-cases.js';
-import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../helpers/swiftshader.js';
+import {STARTERS} from '../../../src/engine/engines.js';
+import {registerFusedKernels} from '../../../src/engine/webgpu/kernels/index.js';
+import {findAdapter, openBackend} from '../../../src/engine/webgpu/start.js';
+import {useEngine} from '../../../src/index.js';
+import {causalAttention, causalMask, layerNorm} from '../../../src/ops/index.js';
+import {expectAsComposed, type Op} from '../../ops/op-on-engine.js';
+import {expectAdamWAsComposed, expectHeadAsComposed, expectStrandsAsComposed} from '../../ops/as-composed.js';
+import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../../helpers/swiftshader.js';
 
 const ENGINE = {engine: 'webgpu'};
 

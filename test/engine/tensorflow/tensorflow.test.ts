@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {beforeAll, describe, expect, it} from 'vitest';
-import {EngineError, useEngine} from '../../src/index.js';
-import {describeFusedOperations} from '../helpers/fused-cases.js';
-import {TENSORFLOW, TENSORFLOW_HINT, setUpTensorflow} from '../helpers/tensorflow.js';
-import {trainSteps} from '../helpers/train-steps.js';
+import {EngineError, useEngine} from '../../../src/index.js';
+import {describeFusedOperations} from '../../ops/as-composed.js';
+import {TENSORFLOW, TENSORFLOW_HINT, setUpTensorflow} from '../../helpers/find-tensorflow.js';
+import {trainSteps} from '../../helpers/train-steps.js';
 
 describe.skipIf(!TENSORFLOW)(`the tensorflow engine${TENSORFLOW_HINT}`, () => {
   beforeAll(async () => {

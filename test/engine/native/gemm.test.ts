@@ -5,8 +5,8 @@
 import {execFile} from 'node:child_process';
 import {promisify} from 'node:util';
 import {beforeAll, describe, expect, it} from 'vitest';
-import {buildNative} from '../../native/build.mjs';
-import {cover} from '../helpers/matrix.js';
+import {buildNative} from '../../../native/build.mjs';
+import {cover} from '../../helpers/matrix.js';
 
 const execute = promisify(execFile);
 const SETS = {x64: ['portable', 'avx2', 'avx512'], arm64: ['portable', 'neon']}[process.arch as string] ?? [

@@ -1,7 +1,7 @@
 import {join} from 'node:path';
 import {convert, load, type EngineOptions, type Model} from '../../src/index.js';
 import {familyOf} from '../../src/model/index.js';
-import {copyWithValues} from './certified.js';
+import {copyWithValues} from './certificates.js';
 import {makeTempFolder} from './temp.js';
 import {ORACLE, type Expected, type Variant} from './oracle.js';
 

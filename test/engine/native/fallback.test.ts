@@ -1,6 +1,6 @@
 import {expect, it} from 'vitest';
-import {STARTERS} from '../../src/engine/engines.js';
-import {EngineError, useEngine} from '../../src/index.js';
+import {STARTERS} from '../../../src/engine/engines.js';
+import {EngineError, useEngine} from '../../../src/index.js';
 
 it('takes wasm where native cannot be built, and says why, what it costs and what to do', async () => {
   const reason = 'engine native cannot run: no C++ compiler was found; install one: g++';

@@ -1,5 +1,5 @@
 import {expect, it} from 'vitest';
-import {trainSteps} from '../helpers/train-steps.js';
+import {trainSteps} from '../../helpers/train-steps.js';
 
 it('takes the same steps on any number of threads, leaves nothing behind, and agrees with wasm', async () => {
   const one = await trainSteps('native', 1);

@@ -1,6 +1,6 @@
 import {Worker} from 'node:worker_threads';
 import {expect, it} from 'vitest';
-import {buildNative} from '../../native/build.mjs';
+import {buildNative} from '../../../native/build.mjs';
 
 /** Multiplies on all threads for a while; the addon is loaded by nobody else. */
 const CODE = `

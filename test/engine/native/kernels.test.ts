@@ -1,9 +1,9 @@
 import type {Tensor3D} from '@tensorflow/tfjs-core';
 import {beforeAll, describe, expect, it} from 'vitest';
-import {useEngine} from '../../src/index.js';
-import {causalAttention, causalMask, layerNorm, linear} from '../../src/ops/index.js';
-import {evaluate, values, type Op} from '../helpers/compare.js';
-import {describeFusedOperations} from '../helpers/fused-cases.js';
+import {useEngine} from '../../../src/index.js';
+import {causalAttention, causalMask, layerNorm, linear} from '../../../src/ops/index.js';
+import {evaluate, values, type Op} from '../../ops/op-on-engine.js';
+import {describeFusedOperations} from '../../ops/as-composed.js';
 
 // Tensors are made before an engine is chosen for them.
 beforeAll(async () => {

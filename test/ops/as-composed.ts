@@ -23,8 +23,8 @@ import {
 } from '../../src/ops/index.js';
 import {AdamW, normOf, sumsOfSquares} from '../../src/finetune/step/adamw.js';
 import {ADAMW_DEFAULTS} from '../../src/finetune/settings/optimizer-options.js';
-import {expectClose, expectNormClose} from './close.js';
-import {expectAsComposed as expectOpAsComposed, tensor, values, type Op} from './compare.js';
+import {expectClose, expectNormClose} from '../helpers/close.js';
+import {expectAsComposed as expectOpAsComposed, tensor, values, type Op} from './op-on-engine.js';
 
 const ACTIVATIONS: ActivationName[] = ['gelu_new', 'gelu', 'relu', 'silu'];
 

@@ -1,19 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {mkdir, writeFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, it} from 'vitest';
-import {EngineError, listEngines, UsageError, useEngine} from '../../src/index.js';
-import {requireFit, requireMemory} from '../../src/engine/webgpu/room.js';
-import {findAdapter, openBackend} from '../../src/engine/webgpu/start.js';
-import {vulkanDrivers} from '../../src/engine/webgpu/vulkan.js';
-import {cli, expectFailure} from '../commands/cli.js';
-import {FIXTURES} from '../helpers/oracle.js';
+import {EngineError, listEngines, UsageError, useEngine} from '../../../src/index.js';
+import {requireFit, requireMemory} from '../../../src/engine/webgpu/room.js';
+import {findAdapter, openBackend} from '../../../src/engine/webgpu/start.js';
+import {vulkanDrivers} from '../../../src/engine/webgpu/vulkan.js';
+import {cli, expectFailure} from '../../commands/cli.js';
+import {FIXTURES} from '../../helpers/oracle.js';
 import {
   hasSwiftShader,
   swiftShaderEnvironment,
   useSwiftShader,
   WITHOUT_SWIFTSHADER,
-} from '../helpers/swiftshader.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+} from '../../helpers/swiftshader.js';
+import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
 
 describe("finding Vulkan's drivers", () => {
   let temp: TempFolder;
