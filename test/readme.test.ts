@@ -2,10 +2,10 @@ import {execFile} from 'node:child_process';
 import {cp, mkdir, readFile, symlink, writeFile} from 'node:fs/promises';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {cliOk} from './commands/cli.js';
 import {FIXTURES} from './helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from './helpers/temp.js';
+import {sharedTempFolder} from './helpers/temp.js';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const run = promisify(execFile);
@@ -22,12 +22,10 @@ const words = (line: string): string[] =>
   [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!);
 
 describe('the README', () => {
-  let temp: TempFolder;
+  const temp = sharedTempFolder();
   beforeAll(async () => {
-    temp = await makeTempFolder();
     await symlink(FIXTURES, temp.path('fixtures'));
   });
-  afterAll(() => temp.remove());
 
   it('shows commands that work, in their order', async () => {
     const [block] = await blocks('sh');

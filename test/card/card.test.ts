@@ -1,27 +1,25 @@
 import {cp, mkdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {parse} from 'yaml';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {beforeEach, describe, expect, it} from 'vitest';
 import {makeCard, type CardOptions} from '../../src/card/index.js';
 import {splitFrontMatter} from '../../src/checkpoint/index.js';
 import {writeFilesWhole} from '../../src/files/index.js';
 import {convert} from '../../src/convert/index.js';
 import {FileError, FormatError, UsageError} from '../../src/errors.js';
 import {ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {expectHubMetadata} from './hub-metadata.js';
 import {editConfig, writeResultsFor} from './fixtures.js';
 
 const REPO = 'ann/my-model';
 
-let temp: TempFolder;
+const temp = freshTempFolder();
 let folder: string;
 beforeEach(async () => {
-  temp = await makeTempFolder();
   folder = temp.path('model');
   await convert({source: join(ORACLE, 'gpt2'), output: folder, layout: 'ztt', cycles: 2});
 });
-afterEach(() => temp.remove());
 
 const path = () => join(folder, 'README.md');
 const readme = () => readFile(path(), 'utf8');

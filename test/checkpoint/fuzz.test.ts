@@ -3,12 +3,12 @@ import {cp, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {uniformInt} from 'pure-rand/distribution/uniformInt';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import {afterAll, beforeAll, expect, it} from 'vitest';
+import {beforeAll, expect, it} from 'vitest';
 import {Checkpoint, convert, ZttError} from '../../src/index.js';
 import {Op} from '../../src/checkpoint/torch/pickle-opcodes.js';
 import {FULL} from '../helpers/matrix.js';
 import {FIXTURES, ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
 /** Processor time that one input may take: what the clock says depends on what else the machine does. */
 const MAX_CPU_SECONDS = 2;
@@ -17,13 +17,11 @@ const EVERY = FULL ? 1 : 3;
 /** What all inputs together may add to the memory that the process ever had. */
 const MAX_GROWTH = 400 << 20;
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let rssAtStart: number;
-beforeAll(async () => {
-  temp = await makeTempFolder();
+beforeAll(() => {
   rssAtStart = process.resourceUsage().maxRSS * 1024;
 });
-afterAll(() => temp.remove());
 
 /** A change to one file of a good checkpoint. */
 interface Mutation {

@@ -1,24 +1,22 @@
 import {readFileSync} from 'node:fs';
 import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import type {EvalReport} from '../../src/eval/index.js';
 import {convert, type Calibration} from '../../src/index.js';
 import {FIXTURES, ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
 const BOOKS = join(FIXTURES, 'gpt2-books');
 const TASK = join(FIXTURES, 'eval', 'choices.jsonl');
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let model: string;
 beforeAll(async () => {
-  temp = await makeTempFolder();
   model = temp.path('ztt');
   await convert({source: BOOKS, output: model, cycles: 2, seed: 1});
 });
-afterAll(() => temp.remove());
 
 const configOf = (folder: string): string => readFileSync(join(folder, 'config.json'), 'utf8');
 

@@ -3,20 +3,19 @@ import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {afterAll, beforeAll, expect, it} from 'vitest';
+import {beforeAll, expect, it} from 'vitest';
 import type {Comparison, TimedPlan} from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {makeTinySource} from '../helpers/tiny-model.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
 const SOURCE = join(FIXTURES, 'gpt2-books');
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 /** A comparison of the bundled model, and a short one of a model that trains in milliseconds. */
 let [job, shortJob]: [string[], string[]] = [[], []];
 beforeAll(async () => {
-  temp = await makeTempFolder();
   await writeFile(
     temp.path('train.txt'),
     readFileSync(join(FIXTURES, 'books_train.txt'), 'utf8').slice(0, 40_000),
@@ -28,7 +27,6 @@ beforeAll(async () => {
   job = ['compare', SOURCE, '--layouts', 'htc,ztt', ...shared];
   shortJob = ['compare', temp.path('tiny'), '--layouts', 'ztt', '--steps', '30', ...shared];
 });
-afterAll(() => temp.remove());
 
 /** Training steps that all runs of a comparison have logged. */
 function stepsLogged(output: string): number {

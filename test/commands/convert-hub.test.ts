@@ -6,24 +6,22 @@ import type {Certificate, ConversionPlan, ConvertReport, ModelDescription} from 
 import {filesOf} from '../helpers/hub-repos.js';
 import {HubServer} from '../helpers/hub-server.js';
 import {FIXTURES, ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {sha256} from '../helpers/tensor-bytes.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
 const BOOKS = join(FIXTURES, 'gpt2-books');
 const WEIGHTS = 'model.safetensors';
 
-let temp: TempFolder;
+const temp = freshTempFolder();
 let server: HubServer;
 let env: Record<string, string>;
 beforeEach(async () => {
-  temp = await makeTempFolder();
   server = await HubServer.start({token: 'hf_abcdefghijklmnopqrstuvwxyz012345', namespaces: []});
   env = {HF_ENDPOINT: server.endpoint, HF_HOME: temp.path('home')};
 });
 afterEach(async () => {
   await server.stop();
-  await temp.remove();
 });
 
 const publish = (folder: string) => server.addFiles('ann/model', filesOf(folder));

@@ -6,11 +6,11 @@ import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import {afterAll, beforeAll, beforeEach, describe, expect, it} from 'vitest';
+import {beforeAll, beforeEach, describe, expect, it} from 'vitest';
 import {convert} from '../../src/index.js';
 import {FULL} from '../helpers/matrix.js';
 import {writeSparse} from '../helpers/sparse-checkpoint.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {sha256} from '../helpers/tensor-bytes.js';
 import {mountTmpfs} from '../helpers/tmpfs.js';
 import {cli, cliOk, expectFailure, type CliResult} from './cli.js';
@@ -21,7 +21,7 @@ const KILLS = FULL ? 50 : 4;
 /** 42 MB in float32, so that a conversion takes a while. */
 const CONFIG = {model_type: 'gpt2', vocab_size: 4096, n_positions: 64, n_embd: 384, n_layer: 5, n_head: 6};
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let job: string[];
 /** The sha256 of every file of the whole output. */
 let whole: Record<string, string>;
@@ -29,7 +29,6 @@ let whole: Record<string, string>;
 let milliseconds: number;
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   await writeSparse(temp.path('source'), CONFIG, 'F32');
   fillWithNoise(temp.path('source', 'model.safetensors'));
   await convert({source: temp.path('source'), output: temp.path('reference'), maxShardBytes: 15e6});
@@ -44,7 +43,6 @@ beforeEach(async () => {
   await rm(temp.path('work'), {recursive: true, force: true});
   await mkdir(temp.path('work'));
 });
-afterAll(() => temp.remove());
 
 /** Random bytes in the place of a safetensors file's values. */
 function fillWithNoise(path: string): void {

@@ -1,16 +1,15 @@
-import {afterAll, beforeAll, expect, it} from 'vitest';
+import {beforeAll, expect, it} from 'vitest';
 import {writeSparse} from '../helpers/sparse-checkpoint.js';
 import {onlyInFull} from '../helpers/matrix.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {cliOk} from './cli.js';
 
 /** Tells a process's peak memory as it ends, in kilobytes. */
 const TELL =
   "data:text/javascript,process.on('exit',()=>process.stderr.write(`\\npeak ${process.resourceUsage().maxRSS}`))";
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 beforeAll(async () => {
-  temp = await makeTempFolder();
   // 60 layers of tensors of 2 MB and more, 0.4 GB in all, which take no room on the disk.
   const config = {
     model_type: 'gpt2',
@@ -22,7 +21,6 @@ beforeAll(async () => {
   };
   await writeSparse(temp.path('source'), config, 'F16');
 });
-afterAll(() => temp.remove());
 
 it.each<[string, string[]]>([
   ['all layers', []],

@@ -4,11 +4,11 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import type {FinetuneReport} from '../../src/index.js';
 import {HubServer} from '../helpers/hub-server.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {makeTinyModel} from '../helpers/tiny-model.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let server: HubServer;
 let env: Record<string, string>;
 
@@ -24,7 +24,6 @@ configs:
 `;
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   await makeTinyModel(temp.path('model'));
   server = await HubServer.start({token: 'hf_abcdefghijklmnopqrstuvwxyz012345', namespaces: ['ann']});
   const rows = Array.from({length: 300}, (_, i) => JSON.stringify({text: `Story ${i} goes on and on.`}));
@@ -38,7 +37,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await server.stop();
-  await temp.remove();
 });
 
 const job = (output: string, ...data: string[]) =>

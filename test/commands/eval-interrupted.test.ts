@@ -3,17 +3,16 @@ import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {afterAll, beforeAll, expect, it} from 'vitest';
+import {beforeAll, expect, it} from 'vitest';
 import {convert} from '../../src/index.js';
 import type {EvalReport} from '../../src/eval/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {cli, cliOk, expectFailure} from './cli.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let job: string[];
 beforeAll(async () => {
-  temp = await makeTempFolder();
   await convert({source: join(FIXTURES, 'gpt2-books'), output: temp.path('ztt')});
   const tasks = ['choices', 'last_words'].map((name) => join(FIXTURES, 'eval', `${name}.jsonl`));
   const pages = temp.path('pages.jsonl');
@@ -21,7 +20,6 @@ beforeAll(async () => {
   job = ['eval', temp.path('ztt'), '--tasks', [...tasks, pages].join(), '--threshold', '0.02,0.1,1'];
   job.push('--time', '0', '--limit', '8', '--threads', '1');
 });
-afterAll(() => temp.remove());
 
 const folderOf = (output: string) => {
   const [only] = existsSync(output) ? readdirSync(output) : [];

@@ -6,14 +6,13 @@ import {convert, type ExportReport} from '../../src/index.js';
 import {filesOf} from '../helpers/hub-repos.js';
 import {HubServer} from '../helpers/hub-server.js';
 import {ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
-let temp: TempFolder;
+const temp = freshTempFolder();
 let server: HubServer;
 let env: Record<string, string>;
 beforeEach(async () => {
-  temp = await makeTempFolder();
   server = await HubServer.start({token: 'hf_abcdefghijklmnopqrstuvwxyz012345', namespaces: []});
   env = {HF_ENDPOINT: server.endpoint, HF_HOME: temp.path('home')};
   const folder = temp.path('model');
@@ -22,7 +21,6 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await server.stop();
-  await temp.remove();
 });
 
 const cached = async () =>

@@ -8,16 +8,15 @@ import {TASK_DATA} from '../eval/task-fixtures.js';
 import {filesOf, sha} from '../helpers/hub-repos.js';
 import {HubServer} from '../helpers/hub-server.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
 const LAMBADA = 'plain_text/test-00000-of-00001.parquet';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let server: HubServer;
 let env: Record<string, string>;
 beforeAll(async () => {
-  temp = await makeTempFolder();
   await convert({source: join(FIXTURES, 'gpt2-books'), output: temp.path('ztt'), cycles: 2, seed: 1});
   server = await HubServer.start({token: 'hf_abcdefghijklmnopqrstuvwxyz012345', namespaces: []});
   server.addFiles('ann/ztt', filesOf(temp.path('ztt')));
@@ -38,7 +37,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await server.stop();
-  await temp.remove();
 });
 
 const lasting = (report: EvalReport) => ({

@@ -8,26 +8,24 @@ import type {RevertReport} from '../../src/index.js';
 import {filesOf} from '../helpers/hub-repos.js';
 import {HubServer} from '../helpers/hub-server.js';
 import {FIXTURES, ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
 const BOOKS = join(FIXTURES, 'gpt2-books');
 const TOKEN = 'hf_abcdefghijklmnopqrstuvwxyz012345';
 const WASM = ['--engine', 'wasm'];
 
-let temp: TempFolder;
+const temp = freshTempFolder();
 let server: HubServer;
 let commit: string;
 let env: Record<string, string>;
 beforeEach(async () => {
-  temp = await makeTempFolder();
   server = await HubServer.start({token: TOKEN, namespaces: []});
   commit = server.addFiles('ann/books', filesOf(BOOKS));
   env = {HF_ENDPOINT: server.endpoint, HF_HOME: temp.path('home')};
 });
 afterEach(async () => {
   await server.stop();
-  await temp.remove();
 });
 
 describe('a model of the Hub', () => {

@@ -5,23 +5,21 @@ import type {InitReport, ModelDescription} from '../../src/index.js';
 import {filesOf} from '../helpers/hub-repos.js';
 import {HubServer} from '../helpers/hub-server.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
 const BOOKS = join(FIXTURES, 'gpt2-books');
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let server: HubServer;
 let env: Record<string, string>;
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   server = await HubServer.start({token: 'hf_abcdefghijklmnopqrstuvwxyz012345', namespaces: []});
   env = {HF_ENDPOINT: server.endpoint, HF_HOME: temp.path('home')};
 });
 afterAll(async () => {
   await server.stop();
-  await temp.remove();
 });
 
 describe('init', () => {

@@ -5,17 +5,16 @@ import {afterEach, beforeEach, describe, expect, it} from 'vitest';
 import type {PushReport} from '../../src/hub/index.js';
 import {HubServer} from '../helpers/hub-server.js';
 import {ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
 const TOKEN = 'hf_abcdefghijklmnopqrstuvwxyz012345';
 
-let temp: TempFolder;
+const temp = freshTempFolder();
 let server: HubServer;
 let env: Record<string, string>;
 let model: string;
 beforeEach(async () => {
-  temp = await makeTempFolder();
   server = await HubServer.start({token: TOKEN, namespaces: ['ann']});
   env = {HF_ENDPOINT: server.endpoint, HF_HOME: temp.path('home'), HF_TOKEN: TOKEN};
   model = temp.path('model');
@@ -23,7 +22,6 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await server.stop();
-  await temp.remove();
 });
 
 const filesAt = (ref?: string) => {

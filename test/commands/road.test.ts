@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto';
 import {readFileSync} from 'node:fs';
 import {readdir, readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {SafetensorsFile} from '../../src/checkpoint/index.js';
 import type {EvalReport} from '../../src/eval/index.js';
 import type {FinetuneReport} from '../../src/finetune/index.js';
@@ -12,7 +12,7 @@ import type {Generated} from '../../src/commands/generate.js';
 import type {PushReport} from '../../src/hub/index.js';
 import {HubServer} from '../helpers/hub-server.js';
 import {FIXTURES, ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {cli, cliJson, cliOk} from './cli.js';
 
 const GPT2 = join(ORACLE, 'gpt2');
@@ -20,9 +20,7 @@ const BOOKS = join(FIXTURES, 'gpt2-books');
 /** Known to run everywhere, and what `auto` says depends on the machine. */
 const WASM = ['--engine', 'wasm'];
 
-let temp: TempFolder;
-beforeAll(async () => (temp = await makeTempFolder()));
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 /** The sha256 of every tensor's bytes, by name. */
 async function digests(file: string): Promise<Map<string, string>> {

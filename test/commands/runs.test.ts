@@ -3,12 +3,12 @@ import {mkdir, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {uniformFloat64} from 'pure-rand/distribution/uniformFloat64';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {readMetrics, type FinetuneReport, type RunPlan} from '../../src/index.js';
 import {FASTEST} from '../helpers/engine.js';
 import {FULL} from '../helpers/matrix.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {makeTinyModel} from '../helpers/tiny-model.js';
 import {mountTmpfs} from '../helpers/tmpfs.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
@@ -16,7 +16,7 @@ import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 /** How often a run is killed. */
 const KILLS = FULL ? 20 : 2;
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 /** Runs must be bit-identical there. */
 const engine = FASTEST;
 let job: string[];
@@ -24,7 +24,6 @@ let job: string[];
 let plainJob: string[];
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   const text = await readFile(join(FIXTURES, 'books_train.txt'), 'utf8');
   await writeFile(temp.path('train.txt'), text.slice(0, 40_000));
   await makeTinyModel(temp.path('model'));
@@ -33,7 +32,6 @@ beforeAll(async () => {
     '--steps 40 --batch-size 2 --seq-len 32 --lr 1e-2 --save-every 3 --eval-every 5'.split(' '),
   );
 });
-afterAll(() => temp.remove());
 
 const weights = (run: string) => readFile(join(run, 'model.safetensors'));
 

@@ -1,10 +1,10 @@
 import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {mkdir} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {convert, load, revert, ZttError, type ConvertOptions} from '../../src/index.js';
 import {FIXTURES, ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {BAD_CHECKPOINTS} from './bad-checkpoints.js';
 import {cli, expectFailure, type CliResult} from './cli.js';
 
@@ -13,9 +13,7 @@ const BOOKS = join(FIXTURES, 'gpt2-books');
 /** Some text. */
 const TASK = join(FIXTURES, 'eval', 'pages.jsonl');
 
-let temp: TempFolder;
-beforeEach(async () => (temp = await makeTempFolder()));
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 /** Expects a refusal in one line, by its exit code and words. */
 async function expectRefusal(work: Promise<unknown>, exitCode: number, message: RegExp): Promise<void> {

@@ -1,7 +1,7 @@
 import {readFileSync} from 'node:fs';
 import {readdir, readFile, rm} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {withLock} from '../../src/files/index.js';
 import {
   compare,
@@ -16,19 +16,18 @@ import {
 } from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTinySource} from '../helpers/tiny-model.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
 const SOURCE = join(FIXTURES, 'gpt2-books');
 const TASK = join(FIXTURES, 'eval', 'choices.jsonl');
 const STEPS = 3;
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 /** A model that trains in milliseconds. */
 let source: string;
 let options: CompareOptions;
 let first: Comparison;
 beforeAll(async () => {
-  temp = await makeTempFolder();
   source = temp.path('tiny');
   await makeTinySource(source, {n_positions: 256});
   options = {
@@ -48,7 +47,6 @@ beforeAll(async () => {
   };
   first = await compare(options);
 });
-afterAll(() => temp.remove());
 
 const cells = async () => (await readdir(temp.path('comparison', 'cells'))).sort();
 const row = ({rows}: Comparison, model: string, threshold = 1) =>

@@ -1,21 +1,19 @@
 import {readdir, readFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {beforeEach, describe, expect, it} from 'vitest';
 import {convert, load} from '../../src/index.js';
 import {fromFloat32, toFloat32} from '../../src/checkpoint/index.js';
 import {certified, copyWithValues, expectTrue} from '../helpers/certificates.js';
 import {ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {tensorBytes} from '../helpers/tensor-bytes.js';
 
-let temp: TempFolder;
+const temp = freshTempFolder();
 /** Where conversions go. */
 let output: string;
-beforeEach(async () => {
-  temp = await makeTempFolder();
+beforeEach(() => {
   output = temp.path('out');
 });
-afterEach(() => temp.remove());
 
 const source = (name: string) => join(ORACLE, name);
 

@@ -1,18 +1,14 @@
-import {readFile, readdir} from 'node:fs/promises';
+import {readFile, readdir, rm} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {Checkpoint, convert, load, revert, UsageError} from '../../src/index.js';
 import {middleSources} from '../../src/convert/index.js';
 import {fromFloat32, toFloat32} from '../../src/checkpoint/index.js';
 import {expectClose} from '../helpers/close.js';
 import {CASES, Expected, ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
-beforeEach(async () => {
-  temp = await makeTempFolder();
-});
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 const source = (name: string) => join(ORACLE, name);
 
@@ -196,7 +192,7 @@ describe('zero keys', () => {
     const deviation = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
     expect(deviation).toBeGreaterThan(0.017);
     expect(deviation).toBeLessThan(0.023);
-    await temp.remove();
+    await rm(temp.path(), {recursive: true});
     expect(await keys('normal', 1)).toEqual(values);
     expect(await keys('normal', 2)).not.toEqual(values);
   });

@@ -1,18 +1,16 @@
 import {readdirSync} from 'node:fs';
 import {mkdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {convert, planConversion} from '../../src/index.js';
 import {parseArchitecture} from '../../src/model/index.js';
 import {requireMemoryToLoad} from '../../src/convert/proof/compare-logits.js';
 import {CountingFiles} from '../helpers/counting-files.js';
 import {CASES, ORACLE} from '../helpers/oracle.js';
 import {OPT_13B, writeSparse} from '../helpers/sparse-checkpoint.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
-beforeEach(async () => (temp = await makeTempFolder()));
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 const everything = () => readdirSync(temp.path(), {recursive: true}).sort();
 

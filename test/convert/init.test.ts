@@ -1,7 +1,7 @@
 import {readFileSync} from 'node:fs';
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {z} from 'zod';
 import {SafetensorsFile} from '../../src/checkpoint/index.js';
 import {randomTensor} from '../../src/convert/from-scratch/random-tensors.js';
@@ -17,12 +17,10 @@ import {
 } from '../../src/index.js';
 import {familyOf, modelTensors, parseArchitecture, vanilla} from '../../src/model/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {makeTinyModel, TOKENIZER} from '../helpers/tiny-model.js';
 
-let temp: TempFolder;
-beforeAll(async () => (temp = await makeTempFolder()));
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 const statistics = z.object({
   shape: z.array(z.number()),

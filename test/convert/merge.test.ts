@@ -1,21 +1,17 @@
 import {readdir} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {Checkpoint} from '../../src/checkpoint/index.js';
 import {load, merge, revert, UnsupportedError, type LoraConfig} from '../../src/index.js';
 import {expectClose} from '../helpers/close.js';
 import {writeLoraModel} from '../helpers/lora-model.js';
 import {Expected, ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
 const GPT2 = ['attn.c_attn', 'attn.c_proj', 'mlp.c_fc', 'mlp.c_proj'];
 const OPT = ['self_attn.k_proj', 'self_attn.out_proj', 'fc1', 'fc2'];
 
-let temp: TempFolder;
-beforeAll(async () => {
-  temp = await makeTempFolder();
-});
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 async function logitsOf(folder: string, ids: number[][]): Promise<Float32Array> {
   const model = await load(folder, {engine: 'wasm'});

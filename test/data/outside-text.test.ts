@@ -1,20 +1,16 @@
 import {execFileSync} from 'node:child_process';
 import {mkdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {FileError, FormatError, UnsupportedError} from '../../src/index.js';
 import {datasetFiles} from '../../src/data/dataset-files.js';
 import {GlobMatcher} from '../../src/data/glob.js';
 import {datasetInFolder, readDocuments, readRows} from '../../src/data/index.js';
 import {Tokenizer} from '../../src/tokenizer/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
-beforeAll(async () => {
-  temp = await makeTempFolder();
-});
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 async function put(name: string, content: string | Uint8Array): Promise<string> {
   const path = temp.path(name);

@@ -2,10 +2,10 @@ import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {uniformInt} from 'pure-rand/distribution/uniformInt';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {ZttError} from '../../src/errors.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {documentsOf, put} from './text.js';
 
 const fixture = (name: string) => join(FIXTURES, 'data', `${name}.parquet`);
@@ -13,11 +13,7 @@ const fixture = (name: string) => join(FIXTURES, 'data', `${name}.parquet`);
 /** The column `text` that test/data/make_parquet.py writes. */
 const TEXTS = Array.from({length: 200}, (_, i) => `Row ${i}: é 😀 ${'word '.repeat((i * 7) % 23)}`);
 
-let temp: TempFolder;
-beforeEach(async () => {
-  temp = await makeTempFolder();
-});
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 describe('a parquet file', () => {
   it.each(['none', 'snappy', 'gzip', 'brotli', 'zstd', 'lz4', 'v2', 'delta', 'large-string'])(

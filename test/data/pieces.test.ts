@@ -2,24 +2,20 @@ import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {uniformInt} from 'pure-rand/distribution/uniformInt';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import {afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {encodePieces} from '../../src/data/encode-pieces.js';
 import type {Part} from '../../src/data/parts.js';
 import {cutPieces, readPieces} from '../../src/data/pieces.js';
 import {FormatError, Tokenizer} from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {loadTokenizer, put} from './text.js';
 
 let tokenizer: Tokenizer;
-let temp: TempFolder;
+const temp = freshTempFolder();
 beforeAll(async () => {
   tokenizer = await loadTokenizer();
 });
-beforeEach(async () => {
-  temp = await makeTempFolder();
-});
-afterEach(() => temp.remove());
 
 /** A document in parts of such sizes, as files give them. */
 // eslint-disable-next-line @typescript-eslint/require-await

@@ -1,16 +1,12 @@
 import {relative} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {beforeEach, describe, expect, it} from 'vitest';
 import {datasetFiles} from '../../src/data/dataset-files.js';
 import {findSource, type DatasetRepo} from '../../src/data/sources.js';
 import {FileError, FormatError, UsageError} from '../../src/errors.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {put} from './text.js';
 
-let temp: TempFolder;
-beforeEach(async () => {
-  temp = await makeTempFolder();
-});
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 /** A source's files, relative to the folder, with their columns. */
 async function filesOf(spec: string): Promise<string[]> {

@@ -1,28 +1,26 @@
 import {spawnSync} from 'node:child_process';
 import {mkdir, readdir, readFile, stat, truncate, utimes, writeFile} from 'node:fs/promises';
 import {basename, join} from 'node:path';
-import {afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest';
+import {beforeAll, beforeEach, describe, expect, it} from 'vitest';
 import {besides} from '../../src/files/index.js';
 import {cachedTokens, cacheFolder, type TokenOptions} from '../../src/data/token-cache.js';
 import {begins, idOf, trained, type TokenFile} from '../../src/data/token-file.js';
 import {InterruptedError, Tokenizer} from '../../src/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {loadTokenizer, put} from './text.js';
 
 const SEPARATOR = 0;
 
-let temp: TempFolder;
+const temp = freshTempFolder();
 let tokenizer: Tokenizer;
 let notes: string[];
 beforeAll(async () => {
   tokenizer = await loadTokenizer();
 });
-beforeEach(async () => {
-  temp = await makeTempFolder();
+beforeEach(() => {
   notes = [];
 });
-afterEach(() => temp.remove());
 
 const options = () => ({
   tokenizer,

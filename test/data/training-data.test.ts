@@ -1,22 +1,20 @@
 import {afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest';
 import {openTrainingData, type DataOptions, type TrainingData} from '../../src/data/index.js';
 import {UsageError, type Tokenizer} from '../../src/index.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {loadTokenizer, put} from './text.js';
 
-let temp: TempFolder;
+const temp = freshTempFolder();
 let tokenizer: Tokenizer;
 let opened: TrainingData[];
 beforeAll(async () => {
   tokenizer = await loadTokenizer();
 });
-beforeEach(async () => {
-  temp = await makeTempFolder();
+beforeEach(() => {
   opened = [];
 });
 afterEach(async () => {
   for (const data of opened) await data.close();
-  await temp.remove();
 });
 
 const LENGTH = 8;

@@ -14,22 +14,20 @@ import {shareThresholds} from '../../src/compare/share-thresholds.js';
 import {FileError, InterruptedError, UsageError} from '../../src/errors.js';
 import {load, type Model} from '../../src/model/index.js';
 import type {Tokenizer} from '../../src/tokenizer/index.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {loadZtt, MODEL, TASKS} from './fixtures.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let model: Model;
 let source: Model;
 let tokenizer: Tokenizer;
 beforeAll(async () => {
-  temp = await makeTempFolder();
   ({model, tokenizer} = await loadZtt(temp.path('ztt')));
   source = await load(MODEL, {engine: 'auto'});
 });
-afterAll(async () => {
+afterAll(() => {
   model.dispose();
   source.dispose();
-  await temp.remove();
 });
 
 const limit = 8;

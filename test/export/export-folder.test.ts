@@ -1,19 +1,17 @@
 import {readdirSync} from 'node:fs';
 import {cp, mkdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {convert, exportOnnx, FileError, Tokenizer, UnsupportedError} from '../../src/index.js';
 import {FIXTURES, ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let model: string;
 beforeAll(async () => {
-  temp = await makeTempFolder();
   model = temp.path('model');
   await convert({source: join(FIXTURES, 'gpt2-books'), output: model, layout: 'ztt', cycles: 2});
 });
-afterAll(() => temp.remove());
 
 const listing = (folder: string) => (readdirSync(folder, {recursive: true}) as string[]).sort();
 

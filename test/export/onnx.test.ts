@@ -7,18 +7,14 @@ import {expectClose, expectNormClose} from '../helpers/close.js';
 import {writeLoraModel} from '../helpers/lora-model.js';
 import {cover} from '../helpers/matrix.js';
 import {Expected, FIRST_CASES, FIXTURES, ORACLE, VARIANTS} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {writeVariant} from '../helpers/oracle-variant.js';
 import {OnnxModel} from './onnx-session.js';
 
 /** Float32 in another order: far below the 1e-3 that an export must keep. */
 const BOUND = 2e-5;
 
-let temp: TempFolder;
-beforeAll(async () => {
-  temp = await makeTempFolder();
-});
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 const unmasked = (rows: readonly number[][]) => rows.map((row) => row.map(() => true));
 

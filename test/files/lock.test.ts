@@ -2,14 +2,12 @@ import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {mkdir, readdir, stat, utimes, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, expect, it, vi} from 'vitest';
+import {afterEach, expect, it, vi} from 'vitest';
 import {withLock} from '../../src/files/index.js';
 import {FileError, InterruptedError} from '../../src/index.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
-beforeEach(async () => void (temp = await makeTempFolder()));
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 const folder = () => temp.path('runs', 'one');
 const soon = {patienceMs: 100};

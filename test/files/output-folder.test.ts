@@ -3,15 +3,13 @@ import {readdirSync, readFileSync, readlinkSync, symlinkSync} from 'node:fs';
 import {mkdir, readdir, rename, writeFile} from 'node:fs/promises';
 import {homedir} from 'node:os';
 import {dirname, join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {FileError} from '../../src/errors.js';
 import {requireFreeOutput, requireFreeSpace, writeFolder} from '../../src/files/index.js';
 import {besides} from '../../src/files/partial.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
-beforeEach(async () => (temp = await makeTempFolder()));
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 /** A folder as an earlier conversion leaves it. */
 async function putModel(name: string, mark = 'old'): Promise<string> {

@@ -1,17 +1,15 @@
 import {execFileSync} from 'node:child_process';
 import {mkdir, symlink, writeFile} from 'node:fs/promises';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {beforeEach, describe, expect, it} from 'vitest';
 import {openRegular, ownFile, readText} from '../../src/files/index.js';
 import {FileError} from '../../src/index.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
+const temp = freshTempFolder();
 beforeEach(async () => {
-  temp = await makeTempFolder();
   await mkdir(temp.path('model'));
   await writeFile(temp.path('secret'), 'TOP SECRET');
 });
-afterEach(() => temp.remove());
 
 const own = () => ownFile(temp.path('model'), 'vocab.txt');
 

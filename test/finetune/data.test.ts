@@ -1,18 +1,17 @@
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {measureHeldOut} from '../../src/finetune/run/held-out.js';
 import {finetune, load, readMetrics, Tokenizer, type FinetuneOptions} from '../../src/index.js';
 import {expectClose} from '../helpers/close.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {makeTinyModel, TOKENIZER} from '../helpers/tiny-model.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let base: Omit<FinetuneOptions, 'output'>;
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   const books = await readFile(join(FIXTURES, 'books_train.txt'), 'utf8');
   await writeFile(temp.path('train.txt'), books.slice(0, 20_000));
   await writeFile(temp.path('other.txt'), books.slice(20_000, 30_000));
@@ -32,7 +31,6 @@ beforeAll(async () => {
     engine: 'wasm',
   };
 });
-afterAll(() => temp.remove());
 
 const losses = async (run: string) =>
   (await readMetrics(temp.path(run))).map((line) => ('loss' in line ? line.loss : null));

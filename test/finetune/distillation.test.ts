@@ -1,6 +1,6 @@
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {convert, finetune, UsageError} from '../../src/index.js';
 import {FIXTURES, ORACLE} from '../helpers/oracle.js';
 import {
@@ -10,19 +10,17 @@ import {
   shortRunInputs,
   weightBytes,
 } from '../helpers/short-run.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
 const SOURCE = join(FIXTURES, 'gpt2-books');
 const RUN = {...SHORT_RUN, accumulate: 2, data: [] as string[]};
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let model: string;
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   ({model, data: RUN.data} = await shortRunInputs(temp));
 });
-afterAll(() => temp.remove());
 
 describe('a run with a teacher', () => {
   it('resumes bit for bit, and its loss is another than without', async () => {

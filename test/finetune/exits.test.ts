@@ -1,18 +1,14 @@
 import {createHash} from 'node:crypto';
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {finetune} from '../../src/finetune/index.js';
 import {readModelConfig} from '../../src/model/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {makeTinyModel} from '../helpers/tiny-model.js';
 
-let temp: TempFolder;
-beforeEach(async () => {
-  temp = await makeTempFolder();
-});
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 const RUN = {
   data: [join(FIXTURES, 'books_train.txt')],

@@ -2,14 +2,14 @@ import {existsSync} from 'node:fs';
 import {readFile, readdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {withLock} from '../../src/files/index.js';
 import {convert, finetune, InterruptedError, load, Tokenizer, UsageError} from '../../src/index.js';
 import {Trainer} from '../../src/finetune/step/trainer.js';
 import {trainerSettings} from '../helpers/trainer-settings.js';
 import {FASTEST} from '../helpers/engine.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
 const SOURCE = join(FIXTURES, 'gpt2-books');
 const RUN = {
@@ -24,15 +24,13 @@ const RUN = {
   engine: FASTEST,
 };
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let model: string;
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   model = temp.path('ztt');
   await convert({source: SOURCE, output: model, layout: 'ztt', cycles: 2});
 });
-afterAll(() => temp.remove());
 
 const weights = (folder: string) => readFile(join(folder, 'model.safetensors'));
 const lines = async (folder: string) =>

@@ -1,22 +1,18 @@
 import {createHash} from 'node:crypto';
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import {SafetensorsFile} from '../../src/checkpoint/index.js';
 import {fitModelExits} from '../../src/fit/index.js';
 import {exitSlots, load, readModelConfig, ZERO_KEYS} from '../../src/model/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {makeTinyModel} from '../helpers/tiny-model.js';
 
 const DATA = [join(FIXTURES, 'books_train.txt')];
 const OPTIONS = {data: DATA, rows: 24, seqLen: 32, engine: 'native' as const, threads: 1};
 
-let temp: TempFolder;
-beforeEach(async () => {
-  temp = await makeTempFolder();
-});
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 const tensorsOf = async (folder: string): Promise<Map<string, string>> => {
   const file = await SafetensorsFile.open(join(folder, 'model.safetensors'));

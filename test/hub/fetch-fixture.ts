@@ -4,7 +4,7 @@ import {afterEach, beforeEach} from 'vitest';
 import {fetchModel, type FetchedModel, type FetchModelOptions} from '../../src/hub/index.js';
 import {filesOf} from '../helpers/hub-repos.js';
 import {HubServer, type HubServerOptions} from '../helpers/hub-server.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 
 export const TOKEN = 'hf_abcdefghijklmnopqrstuvwxyz012345';
 export const GPT2 = 'fixtures/oracle/gpt2';
@@ -12,7 +12,7 @@ export const GPT2 = 'fixtures/oracle/gpt2';
 /** A Hub that has models, a temporary folder with an empty cache, and downloads between them; fresh for every test. */
 export class FetchFixture {
   server!: HubServer;
-  temp!: TempFolder;
+  readonly temp = freshTempFolder();
   /** What users would be told, in order. */
   notes: string[] = [];
   /** The waits between attempts that were asked for, in milliseconds; none is really waited. */
@@ -21,13 +21,11 @@ export class FetchFixture {
   constructor(private readonly options: Partial<HubServerOptions> = {}) {
     beforeEach(async () => {
       this.server = await HubServer.start({token: TOKEN, namespaces: ['ann'], ...this.options});
-      this.temp = await makeTempFolder();
       this.notes = [];
       this.waits = [];
     });
     afterEach(async () => {
       await this.server.stop();
-      await this.temp.remove();
     });
   }
 

@@ -6,7 +6,7 @@ import {expectClose} from '../helpers/close.js';
 import {writeLoraModel} from '../helpers/lora-model.js';
 import {cover} from '../helpers/matrix.js';
 import {Expected, THRESHOLDS, VARIANTS} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {setUpTensorflow, TENSORFLOW} from '../helpers/find-tensorflow.js';
 import {loadVariant} from '../helpers/oracle-variant.js';
 
@@ -27,11 +27,7 @@ beforeAll(() => {
   if (TENSORFLOW) setUpTensorflow();
 });
 
-let temp: TempFolder;
-beforeAll(async () => {
-  temp = await makeTempFolder();
-});
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 describe.each(ENGINES)('a KV cache on engine $engine', ({engine, threads, bound, names}) => {
   describe.each(cover(names, VARIANTS))('$case', ({case: name, variants}) => {

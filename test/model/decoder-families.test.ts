@@ -1,6 +1,6 @@
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {Checkpoint} from '../../src/checkpoint/index.js';
 import {
   convert,
@@ -18,7 +18,7 @@ import {familyOf, parseArchitecture, type Architecture} from '../../src/model/in
 import {expectClose} from '../helpers/close.js';
 import {Expected, FIXTURES, ORACLE, THRESHOLDS, VARIANTS} from '../helpers/oracle.js';
 import {expectResumedAs, interruptAfter, SHORT_RUN} from '../helpers/short-run.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {freshTempFolder} from '../helpers/temp.js';
 import {makeTinyModel} from '../helpers/tiny-model.js';
 import {loadVariant} from '../helpers/oracle-variant.js';
 
@@ -34,11 +34,7 @@ const CASES = [
   'smollm3',
 ];
 
-let temp: TempFolder;
-beforeEach(async () => {
-  temp = await makeTempFolder();
-});
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 type Config = Record<string, unknown>;
 

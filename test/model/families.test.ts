@@ -1,7 +1,7 @@
 import {readdirSync} from 'node:fs';
 import {readFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {
   Checkpoint,
   convert,
@@ -15,16 +15,12 @@ import type {TensorSource} from '../../src/checkpoint/index.js';
 import {mapTensors, readModelConfig} from '../../src/model/index.js';
 import {expectClose} from '../helpers/close.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
 const FAMILIES = join(FIXTURES, 'families');
 const CASES = readdirSync(FAMILIES);
 
-let temp: TempFolder;
-beforeAll(async () => {
-  temp = await makeTempFolder();
-});
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 /** What is left out of each case, and how often; nothing of the others. */
 const LEFT_OUT: Record<string, RegExp[]> = {

@@ -6,19 +6,17 @@ import {initialLora} from '../../src/model/lora.js';
 import {expectClose} from '../helpers/close.js';
 import {writeLoraModel} from '../helpers/lora-model.js';
 import {Expected} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
 const LORA: Record<string, LoraConfig> = {
   gpt2: {rank: 3, alpha: 6, per: 'cycle', targets: ['attn.c_attn', 'mlp.c_proj']},
   opt: {rank: 2, alpha: 5, per: 'shared', targets: ['self_attn.q_proj', 'self_attn.v_proj', 'fc1']},
 };
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 beforeAll(async () => {
-  temp = await makeTempFolder();
   for (const [name, lora] of Object.entries(LORA)) await writeLoraModel(name, temp.path(name), lora);
 });
-afterAll(() => temp.remove());
 
 async function idsOf(name: string): Promise<number[][]> {
   const expected = await Expected.open(name);

@@ -4,14 +4,10 @@ import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {convert, load, rowFlops, UsageError, type Model} from '../../src/index.js';
 import {expectClose} from '../helpers/close.js';
 import {Expected, FIXTURES, ORACLE} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {loadVariant} from '../helpers/oracle-variant.js';
 
-let temp: TempFolder;
-beforeAll(async () => {
-  temp = await makeTempFolder();
-});
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 describe('loading', () => {
   it('reports its progress, and stops when it is told, leaving nothing on the engine', async () => {

@@ -1,15 +1,11 @@
 import {writeFile} from 'node:fs/promises';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {FormatError} from '../../src/index.js';
 import type {Architecture} from '../../src/model/index.js';
 import {contradictedEnd, generationEnd, separatorOf} from '../../src/model/text-end.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
-beforeAll(async () => {
-  temp = await makeTempFolder();
-});
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 const arch = (eosTokenIds: number[], bosTokenId: number | null = null) =>
   ({vocabulary: 100, eosTokenIds, bosTokenId}) as Partial<Architecture> as Architecture;

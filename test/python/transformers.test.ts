@@ -25,7 +25,7 @@ import {
   VARIANTS,
   type Variant,
 } from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {tensorBytes} from '../helpers/tensor-bytes.js';
 import {trainerSettings} from '../helpers/trainer-settings.js';
 import {forwardHere, PYTHON, resultsOf, runInPython, type Forward, type Job, type PlainJob} from './jobs.js';
@@ -52,12 +52,11 @@ const OTHER_EXITS: Record<string, BatchOptions> = {
   'after one cycle': {maxCycles: 1},
 };
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 const jobs = new Map<string, Job>();
 
 describe.skipIf(!PYTHON)(`Transformers, of the folders that ztt writes${WHY}`, () => {
   beforeAll(async () => {
-    temp = await makeTempFolder();
     for (const {case: name, variants} of ORACLE_CELLS) {
       const ids = await idsOf(name);
       for (const variant of variants) jobs.set(`${name} ${variant}`, await oracleJob(name, variant, ids));
@@ -78,7 +77,6 @@ describe.skipIf(!PYTHON)(`Transformers, of the folders that ztt writes${WHY}`, (
     const plain = await Promise.all(['gpt2', 'opt'].map(revertedJob));
     await runInPython([...jobs.values(), ...plain], temp.path('jobs.json'));
   }, 600_000);
-  afterAll(() => temp.remove());
 
   const names = [
     ...ORACLE_CELLS.flatMap(({case: name, variants}) => variants.map((variant) => `${name} ${variant}`)),

@@ -7,21 +7,19 @@ import {evaluateHeldOut, heldOutWindows, scoreGroups} from '../../src/score/inde
 import type {Tokenizer} from '../../src/tokenizer/index.js';
 import {loadZtt, MODEL, TASKS} from '../eval/fixtures.js';
 import {expectClose} from '../helpers/close.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let model: Model;
 let source: Model;
 let tokenizer: Tokenizer;
 beforeAll(async () => {
-  temp = await makeTempFolder();
   ({model, tokenizer} = await loadZtt(temp.path('ztt')));
   source = await load(MODEL, {engine: 'auto'});
 });
-afterAll(async () => {
+afterAll(() => {
   model.dispose();
   source.dispose();
-  await temp.remove();
 });
 
 /** Text that the model has not seen. */

@@ -4,22 +4,20 @@ import type {Model} from '../../src/model/index.js';
 import {measureTextExits, scoreText, summariseText} from '../../src/score/index.js';
 import {loadZtt, TASKS} from '../eval/fixtures.js';
 import {expectClose} from '../helpers/close.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let model: Model;
 let texts: number[][];
 beforeAll(async () => {
-  temp = await makeTempFolder();
   const loaded = await loadZtt(temp.path('ztt'));
   model = loaded.model;
   const [, line] = readFileSync(TASKS.pages, 'utf8').split('\n');
   const tokens = loaded.tokenizer.encode((JSON.parse(line!) as {page: string}).page);
   texts = Array.from({length: 9}, (_, i) => tokens.slice(i * 24, (i + 1) * 24));
 });
-afterAll(async () => {
+afterAll(() => {
   model.dispose();
-  await temp.remove();
 });
 
 describe('exits measured on texts', () => {

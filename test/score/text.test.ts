@@ -12,17 +12,15 @@ import {
 } from '../../src/score/index.js';
 import {loadZtt} from '../eval/fixtures.js';
 import {expectClose} from '../helpers/close.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let model: Model;
 beforeAll(async () => {
-  temp = await makeTempFolder();
   ({model} = await loadZtt(temp.path('ztt')));
 });
-afterAll(async () => {
+afterAll(() => {
   model.dispose();
-  await temp.remove();
 });
 
 /** Sequences of unlike length, of tokens that are somewhat likely after each other. */

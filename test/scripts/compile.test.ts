@@ -1,16 +1,14 @@
 import {existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync} from 'node:fs';
 import {pathToFileURL} from 'node:url';
-import {afterAll, beforeAll, expect, it} from 'vitest';
+import {beforeAll, expect, it} from 'vitest';
 import {compile} from '../../scripts/compile.mjs';
 import {compiledFile} from '../../src/compiled-file.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
-beforeAll(async () => {
-  temp = await makeTempFolder();
+const temp = sharedTempFolder();
+beforeAll(() => {
   mkdirSync(temp.path('src', 'part'), {recursive: true});
 });
-afterAll(() => temp.remove());
 
 const write = (name: string, text: string) => writeFileSync(temp.path('src', name), text);
 const read = (name: string) => readFileSync(temp.path('dist', name), 'utf8');

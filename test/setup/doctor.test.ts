@@ -1,14 +1,10 @@
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {examine, type Environment, type Examination, type ExaminedMachine} from '../../src/setup/index.js';
 import {cli, cliOk} from '../commands/cli.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {makePath, makeProgram, writeFiles} from './fixtures.js';
 
-let temp: TempFolder;
-beforeAll(async () => {
-  temp = await makeTempFolder();
-});
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 /** What is found of a machine that is as it should be but for these. */
 async function examined(env: Environment, machine: Partial<ExaminedMachine> = {}): Promise<Examination> {

@@ -9,19 +9,18 @@ import {EngineError} from '../../src/index.js';
 import {installTensorflow, type InstallReport} from '../../src/setup/index.js';
 import {archiveAddress, downloadLibrary} from '../../src/setup/archive.js';
 import {RecordingServer, type Trouble} from '../helpers/recording-server.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {makeLibrary, makePackage, makePath, makeProgram} from './fixtures.js';
 
 /** As published for this machine, and nowhere else made. */
 const published = process.platform === 'linux' && process.arch === 'x64';
 
 describe.runIf(published)('ztt engines install tensorflow --download', () => {
-  let temp: TempFolder;
+  const temp = sharedTempFolder();
   let path: string;
   let server: RecordingServer;
 
   beforeAll(async () => {
-    temp = await makeTempFolder();
     path = await makePath(temp.path('bin'));
     await makePackage(temp, path);
     const library = await makeLibrary(temp.path('library'));
@@ -36,7 +35,6 @@ describe.runIf(published)('ztt engines install tensorflow --download', () => {
   });
   afterAll(async () => {
     await server?.stop();
-    await temp?.remove();
   });
 
   const env = (data: string) => ({PATH: path, HOME: temp.path(), XDG_DATA_HOME: temp.path(data)});

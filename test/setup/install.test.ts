@@ -4,13 +4,13 @@ import {rename, rm} from 'node:fs/promises';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {EngineError, InterruptedError, UsageError} from '../../src/index.js';
 import type {Engine, EngineStatus} from '../../src/engine/index.js';
 import {installTensorflow, type Examination, type InstallOptions} from '../../src/setup/index.js';
 import {BINDING_PACKAGE} from '../../src/setup/binding-package.js';
 import {cli, cliJson} from '../commands/cli.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {TENSORFLOW_PYTHON} from '../helpers/find-tensorflow.js';
 import {makeLibrary, makePackage, makePath, makeProgram, makePython, makeWheel} from './fixtures.js';
 
@@ -22,7 +22,7 @@ const {sha512: published} = BINDING_PACKAGE;
 
 const DIST = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let path: string;
 let library: string;
 let wheel: string;
@@ -30,14 +30,12 @@ let python: string;
 
 beforeAll(async () => {
   if (!builds) return;
-  temp = await makeTempFolder();
   path = await makePath(temp.path('bin'));
   await makePackage(temp, path);
   library = await makeLibrary(temp.path('library'));
   wheel = await makeWheel(temp.path('site-packages', 'tensorflow'));
   python = await makePython(temp.path('venv'), {folder: wheel, version: '2.18.0'});
 });
-afterAll(() => temp?.remove());
 
 /** Installs into a data folder of the test's own. */
 const install = (data: string, options: InstallOptions = {}, PATH = path) =>

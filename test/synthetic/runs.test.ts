@@ -1,25 +1,23 @@
 import {readdir, readFile, writeFile} from 'node:fs/promises';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {openTrainingData, type DataOptions} from '../../src/data/index.js';
 import {openParts} from '../../src/eval/thresholds/parts.js';
 import {finetune, init, Tokenizer, type EvalReport, type FinetuneOptions} from '../../src/index.js';
 import {splitOf} from '../../src/synthetic/index.js';
 import {cli, cliJson, cliOk, expectFailure} from '../commands/cli.js';
 import {expectResumedAs, interruptAfter} from '../helpers/short-run.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
 const SPEC = 'synthetic:p-hop?n=8&p=1&rows=300';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let tokenizer: Tokenizer;
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   const sizes = {layers: 3, width: 16, heads: 2, positions: 32};
   await init({sizes, tokenizer: 'synthetic:letters', output: temp.path('model')});
   tokenizer = await Tokenizer.load(temp.path('model'));
 });
-afterAll(() => temp.remove());
 
 /** Two questions a sequence. */
 const openData = (more: Partial<DataOptions> = {}) =>

@@ -1,17 +1,15 @@
 import {mkdir, readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {Tokenizer} from '../../src/tokenizer/index.js';
 import {FIXTURES} from '../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let books: {added_tokens: object[]};
 beforeAll(async () => {
-  temp = await makeTempFolder();
   books = JSON.parse(await readFile(join(FIXTURES, 'gpt2-books', 'tokenizer.json'), 'utf8')) as typeof books;
 });
-afterAll(() => temp.remove());
 
 async function folderOf(files: Record<string, object>): Promise<string> {
   const folder = temp.path(`case-${Math.random()}`);

@@ -2,18 +2,16 @@ import {mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync} from 'node:
 import {join} from 'node:path';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {uniformInt} from 'pure-rand/distribution/uniformInt';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {ZttError} from '../../src/errors.js';
 import {Tokenizer} from '../../src/tokenizer/index.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {caseOf, vocabularyOf} from './cases.js';
 
 /** Of the processor: other work on the machine counts for nothing. */
 const MAX_SECONDS = 2;
 
-let temp: TempFolder;
-beforeAll(async () => void (temp = await makeTempFolder()));
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 type Json = Record<string, unknown>;
 const {vocab, merges} = vocabularyOf('opt-tiny');

@@ -1,18 +1,16 @@
 import {createHash} from 'node:crypto';
 import {rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {Tokenizer, tokenizerJson} from '../../src/tokenizer/index.js';
-import {makeTempFolder, type TempFolder} from '../helpers/temp.js';
+import {sharedTempFolder} from '../helpers/temp.js';
 import {expected, writeCase} from './cases.js';
 
 /** Where a long text may be cut differs in these. */
 const LONG =
   /^gpt2, tokenizer.json alone|^gpt2 with add_prefix_space|all added tokens|^galactica|^tokens that take/;
 
-let temp: TempFolder;
-beforeAll(async () => void (temp = await makeTempFolder()));
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 describe.each(expected.cases)('as Transformers: $name', (one) => {
   let tokenizer: Tokenizer;

@@ -1,18 +1,14 @@
 import {truncate, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {Checkpoint, FileError, FormatError} from '../../../src/index.js';
 import {CHUNK_BYTES, DiskFile} from '../../../src/checkpoint/index.js';
 import {CountingFiles} from '../../helpers/counting-files.js';
 import {ORACLE} from '../../helpers/oracle.js';
 import {OPT_13B, writeSparse} from '../../helpers/sparse-checkpoint.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {freshTempFolder} from '../../helpers/temp.js';
 
-let temp: TempFolder;
-beforeEach(async () => {
-  temp = await makeTempFolder();
-});
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 describe('a file on disk', () => {
   it('gives the bytes of a range, whole or in chunks', async () => {

@@ -2,24 +2,22 @@ import {rm, truncate, writeFile} from 'node:fs/promises';
 import {afterEach, beforeEach, expect, it} from 'vitest';
 import {CHUNK_BYTES, DigestFile, DiskFile, ByteThread, reuseChunk} from '../../../src/checkpoint/index.js';
 import {FileError} from '../../../src/index.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {freshTempFolder} from '../../helpers/temp.js';
 import {sha256} from '../../helpers/tensor-bytes.js';
 
 /** Of several chunks, no two bytes in a row alike. */
 const CONTENT = Buffer.from(Float32Array.from({length: 6 << 20}, (_, i) => Math.sin(i)).buffer);
 
-let temp: TempFolder;
+const temp = freshTempFolder();
 let path: string;
 let thread: ByteThread;
 beforeEach(async () => {
-  temp = await makeTempFolder();
   path = temp.path('file');
   await writeFile(path, CONTENT);
   thread = new ByteThread();
 });
 afterEach(async () => {
   await thread.end();
-  await temp.remove();
 });
 
 it('hashes parts of files, several at once', async () => {

@@ -2,7 +2,7 @@ import {execFileSync} from 'node:child_process';
 import {cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {writeModelInfo} from '../../../src/checkpoint/index.js';
 import {
   withoutTokenizerClass,
@@ -10,12 +10,10 @@ import {
 } from '../../../src/checkpoint/model-folder/tokenizer-class.js';
 import {convert, FormatError, revert, Tokenizer} from '../../../src/index.js';
 import {ORACLE} from '../../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 import {expected, writeCase} from '../../tokenizer/cases.js';
 
-let temp: TempFolder;
-beforeAll(async () => void (temp = await makeTempFolder()));
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 /** A source model's folder: weights of an oracle case, and files of its own. */
 function source(name: string, model: 'gpt2' | 'opt', files: Record<string, string> = {}): string {

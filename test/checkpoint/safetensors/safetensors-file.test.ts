@@ -1,18 +1,14 @@
 import {existsSync} from 'node:fs';
 import {readFile, readdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {Checkpoint, FormatError, SafetensorsFile, writeSafetensors} from '../../../src/index.js';
 import type {TensorSource} from '../../../src/checkpoint/index.js';
 import {writeFolder} from '../../../src/files/index.js';
 import {CASES, ORACLE} from '../../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {freshTempFolder} from '../../helpers/temp.js';
 
-let temp: TempFolder;
-beforeEach(async () => {
-  temp = await makeTempFolder();
-});
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 describe('the writer', () => {
   it.each(CASES.filter((name) => existsSync(join(ORACLE, name, 'model.safetensors'))))(

@@ -3,11 +3,11 @@ import {readFileSync} from 'node:fs';
 import {open, truncate, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {afterAll, beforeAll, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import {z} from 'zod';
 import {FormatError, SafetensorsFile} from '../../../src/index.js';
 import {FIXTURES} from '../../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 
 const VERDICTS = join(FIXTURES, 'safetensors-verdicts.json');
 
@@ -49,11 +49,7 @@ const STRICTER: {message: RegExp; why: string}[] = [
   },
 ];
 
-let temp: TempFolder;
-beforeAll(async () => {
-  temp = await makeTempFolder();
-});
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 function bytesOf({header, base64, data, claimed}: Case): Buffer {
   const json = header === undefined ? Buffer.from(base64!, 'base64') : Buffer.from(header);

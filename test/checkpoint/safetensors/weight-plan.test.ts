@@ -1,6 +1,6 @@
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {
   Checkpoint,
   planWeights,
@@ -9,13 +9,11 @@ import {
   type TensorSource,
 } from '../../../src/checkpoint/index.js';
 import {ORACLE} from '../../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {freshTempFolder} from '../../helpers/temp.js';
 
 const SHARDED = join(ORACLE, 'gpt2-sharded');
 
-let temp: TempFolder;
-beforeEach(async () => (temp = await makeTempFolder()));
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 const bytes = (name: string, count: number): TensorLayout => ({name, dtype: 'U8', shape: [count]});
 

@@ -1,7 +1,7 @@
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {cp, open, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {Checkpoint, FormatError, SafetensorsFile, UnsupportedError, ZttError} from '../../../src/index.js';
 import {modelTensors, parseArchitecture, vanilla} from '../../../src/model/index.js';
 import {TorchFile, type WeightFile} from '../../../src/checkpoint/index.js';
@@ -9,7 +9,7 @@ import {Op} from '../../../src/checkpoint/torch/pickle-opcodes.js';
 import {CountingFiles} from '../../helpers/counting-files.js';
 import {FIXTURES} from '../../helpers/oracle.js';
 import {OPT_13B} from '../../helpers/sparse-checkpoint.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {freshTempFolder} from '../../helpers/temp.js';
 import {
   joined,
   pickle,
@@ -23,11 +23,7 @@ const TORCH = join(FIXTURES, 'torch');
 const GOOD = readdirSync(TORCH).filter((name) => name.endsWith('.bin'));
 const REFUSED = readdirSync(join(TORCH, 'refused'));
 
-let temp: TempFolder;
-beforeEach(async () => {
-  temp = await makeTempFolder();
-});
-afterEach(() => temp.remove());
+const temp = freshTempFolder();
 
 async function bytesOf(file: Pick<WeightFile, 'chunks'>, name: string): Promise<Buffer> {
   const chunks: Uint8Array[] = [];

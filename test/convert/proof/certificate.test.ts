@@ -3,7 +3,7 @@ import {cp, readdir, readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {uniformInt} from 'pure-rand/distribution/uniformInt';
 import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import {afterEach, beforeEach, describe, expect, it} from 'vitest';
+import {beforeEach, describe, expect, it} from 'vitest';
 import {convert, describeModel, LAYOUTS, load, type Certificate} from '../../../src/index.js';
 import {prepare} from '../../../src/convert/plan/prepare.js';
 import {verifyTensors} from '../../../src/convert/proof/verify.js';
@@ -11,17 +11,15 @@ import {CERTIFICATE, certified, copyWithValues, expectTrue} from '../../helpers/
 import {expectClose} from '../../helpers/close.js';
 import {cover} from '../../helpers/matrix.js';
 import {CASES, FIXTURES, ORACLE} from '../../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {freshTempFolder} from '../../helpers/temp.js';
 import {sha256} from '../../helpers/tensor-bytes.js';
 
-let temp: TempFolder;
+const temp = freshTempFolder();
 /** Where conversions go. */
 let output: string;
-beforeEach(async () => {
-  temp = await makeTempFolder();
+beforeEach(() => {
   output = temp.path('out');
 });
-afterEach(() => temp.remove());
 
 const source = (name: string) => join(ORACLE, name);
 

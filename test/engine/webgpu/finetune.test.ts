@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it, vi} from 'vitest';
+import {beforeAll, describe, expect, it, vi} from 'vitest';
 import {finetune, load, readMetrics, type FinetuneOptions} from '../../../src/index.js';
 import {Trainer} from '../../../src/finetune/step/trainer.js';
 import {readSteps} from '../../../src/finetune/step/step-values.js';
@@ -9,7 +9,7 @@ import {expectClose} from '../../helpers/close.js';
 import {FIXTURES} from '../../helpers/oracle.js';
 import {interruptAfter} from '../../helpers/short-run.js';
 import {hasSwiftShader, useSwiftShader, WITHOUT_SWIFTSHADER} from '../../helpers/swiftshader.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 import {makeTinyModel} from '../../helpers/tiny-model.js';
 import {trainerSettings} from '../../helpers/trainer-settings.js';
 
@@ -19,12 +19,11 @@ const BATCH = [
 ];
 
 describe.runIf(hasSwiftShader)(`fine-tuning on webgpu, on SwiftShader${WITHOUT_SWIFTSHADER}`, () => {
-  let temp: TempFolder;
+  const temp = sharedTempFolder();
   let options: Omit<FinetuneOptions, 'output'>;
 
   beforeAll(async () => {
     useSwiftShader();
-    temp = await makeTempFolder();
     await makeTinyModel(temp.path('model'), {layout: 'ztt', cycles: 2});
     const books = await readFile(join(FIXTURES, 'books_train.txt'), 'utf8');
     await writeFile(temp.path('text.txt'), books.slice(0, 20_000));
@@ -47,7 +46,6 @@ describe.runIf(hasSwiftShader)(`fine-tuning on webgpu, on SwiftShader${WITHOUT_S
       engine: 'webgpu',
     };
   });
-  afterAll(() => temp.remove());
 
   it("gives native's losses over 20 steps, stopped and gone on with, each with a line of its own", async () => {
     const told: number[] = [];

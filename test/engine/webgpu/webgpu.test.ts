@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {mkdir, writeFile} from 'node:fs/promises';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {EngineError, listEngines, UsageError, useEngine} from '../../../src/index.js';
 import {requireFit, requireMemory} from '../../../src/engine/webgpu/room.js';
 import {findAdapter, openBackend} from '../../../src/engine/webgpu/start.js';
@@ -13,17 +13,15 @@ import {
   useSwiftShader,
   WITHOUT_SWIFTSHADER,
 } from '../../helpers/swiftshader.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 
 describe("finding Vulkan's drivers", () => {
-  let temp: TempFolder;
+  const temp = sharedTempFolder();
   beforeAll(async () => {
-    temp = await makeTempFolder();
     await mkdir(temp.path('share/vulkan/icd.d'), {recursive: true});
     for (const name of ['a.json', 'readme.txt'])
       await writeFile(temp.path(`share/vulkan/icd.d/${name}`), '{}');
   });
-  afterAll(() => temp.remove());
 
   const nowhere = {XDG_CONFIG_HOME: '/nowhere', XDG_CONFIG_DIRS: '/nowhere', XDG_DATA_HOME: '/nowhere'};
 

@@ -15,19 +15,17 @@ import {type Model} from '../../../src/model/index.js';
 import type {Tokenizer} from '../../../src/tokenizer/index.js';
 import {CHROMIUM, openAsPhone} from '../../helpers/chromium.js';
 import {expectClose} from '../../helpers/close.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 import {expected, loadZtt, TASKS} from '../fixtures.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let model: Model;
 let tokenizer: Tokenizer;
 beforeAll(async () => {
-  temp = await makeTempFolder();
   ({model, tokenizer} = await loadZtt(temp.path('ztt')));
 });
-afterAll(async () => {
+afterAll(() => {
   model.dispose();
-  await temp.remove();
 });
 
 const tasks = Object.values(TASKS);

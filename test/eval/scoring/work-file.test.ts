@@ -7,10 +7,10 @@ import {textOfScores, scoresOfLine} from '../../../src/eval/scoring/work-line.js
 import {type Model} from '../../../src/model/index.js';
 import type {Tokenizer} from '../../../src/tokenizer/index.js';
 import {jsonSha256} from '../../../src/files/index.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 import {loadZtt, TASKS} from '../fixtures.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let model: Model;
 let tokenizer: Tokenizer;
 /** An evaluation without interruption. */
@@ -21,7 +21,6 @@ const weights = {'model.safetensors': 'abc'};
 let options: EvalOptions;
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   ({model, tokenizer} = await loadZtt(temp.path('ztt')));
   const pages = temp.path('pages.jsonl');
   await writeFile(pages, JSON.stringify({page: 'It was a bright day in the little town. '.repeat(9)}));
@@ -43,9 +42,8 @@ beforeAll(async () => {
   await expect(run).rejects.toThrow(/stopped/);
   await work.close();
 });
-afterAll(async () => {
+afterAll(() => {
   model.dispose();
-  await temp.remove();
 });
 
 /** A copy of the stopped evaluation's work. */

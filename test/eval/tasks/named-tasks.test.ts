@@ -16,7 +16,7 @@ import {capitalise, cleanHellaswag, detokenise} from '../../../src/eval/tasks/cl
 import {FileError, FormatError, UsageError} from '../../../src/errors.js';
 import {load, type Model} from '../../../src/model/index.js';
 import {Tokenizer} from '../../../src/tokenizer/index.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 import {MODEL, OPT} from '../fixtures.js';
 import {expectLikelihoods, expectResults} from '../likelihoods.js';
 import {expectedTasks, TASK_DATA} from '../task-fixtures.js';
@@ -88,11 +88,7 @@ describe.each([
 });
 
 describe('where the rows of a task come from', () => {
-  let temp: TempFolder;
-  beforeAll(async () => {
-    temp = await makeTempFolder();
-  });
-  afterAll(() => temp.remove());
+  const temp = sharedTempFolder();
 
   const piqa = '{"goal": "g", "sol1": "a", "sol2": "b", "label": "1"}\n';
 

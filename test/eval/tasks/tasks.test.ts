@@ -1,14 +1,10 @@
 import {mkdir, writeFile} from 'node:fs/promises';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {openTask} from '../../../src/eval/index.js';
 import {FileError, FormatError, UsageError} from '../../../src/errors.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 
-let temp: TempFolder;
-beforeAll(async () => {
-  temp = await makeTempFolder();
-});
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 let files = 0;
 async function file(content: string | Uint8Array): Promise<string> {

@@ -17,7 +17,7 @@ import {load, readModelConfig, storeCalibration, type Model} from '../../../src/
 import type {Tokenizer} from '../../../src/tokenizer/index.js';
 import {expectClose} from '../../helpers/close.js';
 import {FIXTURES} from '../../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 import {loadZtt, MODEL, TASKS} from '../fixtures.js';
 import {TASK_DATA} from '../task-fixtures.js';
 
@@ -147,18 +147,16 @@ it("intervals are those of the questions' spread", async () => {
 });
 
 describe('with a model', () => {
-  let temp: TempFolder;
+  const temp = sharedTempFolder();
   let model: Model;
   let tokenizer: Tokenizer;
   let folder: string;
   beforeAll(async () => {
-    temp = await makeTempFolder();
     folder = temp.path('ztt');
     ({model, tokenizer} = await loadZtt(folder));
   });
-  afterAll(async () => {
+  afterAll(() => {
     model.dispose();
-    await temp.remove();
   });
 
   it('a budget is met where it was chosen, and the compute measured is told', async () => {

@@ -1,19 +1,18 @@
 import {readdir, readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {convert, finetune, listEngines, planFinetune, type FinetuneOptions} from '../../../src/index.js';
 import {availableMemory} from '../../../src/engine/index.js';
 import {fittingBatch} from '../../../src/finetune/plan/run-plan.js';
 import {onlyInFull} from '../../helpers/matrix.js';
 import {FIXTURES} from '../../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 import {makeTinyModel, TOKENIZER} from '../../helpers/tiny-model.js';
 import {runScript} from '../../helpers/run-script.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let native: boolean;
 beforeAll(async () => {
-  temp = await makeTempFolder();
   native = (await listEngines()).find(({name}) => name === 'native')?.reason === null;
   await writeFile(
     temp.path('train.txt'),
@@ -21,7 +20,6 @@ beforeAll(async () => {
   );
   await makeTinyModel(temp.path('tiny'));
 });
-afterAll(() => temp.remove());
 
 const options = (more: Partial<FinetuneOptions>): FinetuneOptions => ({
   model: temp.path('tiny'),

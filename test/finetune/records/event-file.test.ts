@@ -1,13 +1,11 @@
 import {readdir, readFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, expect, it} from 'vitest';
+import {expect, it} from 'vitest';
 import {crc32c} from '../../../src/finetune/records/crc32c.js';
 import {EventFile} from '../../../src/finetune/records/event-file.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 
-let temp: TempFolder;
-beforeAll(async () => (temp = await makeTempFolder()));
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 it('crc32c gives the checksums of RFC 3720, B.4', () => {
   expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa);

@@ -1,14 +1,12 @@
 import {existsSync} from 'node:fs';
 import {mkdir, readFile, writeFile} from 'node:fs/promises';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {describe, expect, it} from 'vitest';
 import {plotRuns, UsageError, type MetricsLine} from '../../../src/index.js';
 import {means} from '../../../src/finetune/run/run-report.js';
 import {CHROMIUM, openAsPhone} from '../../helpers/chromium.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 
-let temp: TempFolder;
-beforeAll(async () => (temp = await makeTempFolder()));
-afterAll(() => temp.remove());
+const temp = sharedTempFolder();
 
 /** Metrics as a run writes them: its loss falls from 5, zero attention rises in slot 1. */
 function metrics(steps: number): MetricsLine[] {

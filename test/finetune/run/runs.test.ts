@@ -1,6 +1,6 @@
 import {appendFile, mkdir, readdir, readFile, rm, symlink, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {parse} from 'yaml';
 import {
   FileError,
@@ -20,14 +20,13 @@ import {RunFolder} from '../../../src/finetune/run/run-folder.js';
 import {expectClose, expectNormClose} from '../../helpers/close.js';
 import {FASTEST} from '../../helpers/engine.js';
 import {FIXTURES} from '../../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 import {makeTinyModel} from '../../helpers/tiny-model.js';
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let base: Omit<FinetuneOptions, 'output'>;
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   const text = await readFile(join(FIXTURES, 'books_train.txt'), 'utf8');
   await writeFile(temp.path('train.txt'), text.slice(0, 30_000));
   await makeTinyModel(temp.path('model'));
@@ -44,7 +43,6 @@ beforeAll(async () => {
     engine: FASTEST,
   };
 });
-afterAll(() => temp.remove());
 
 const weights = (run: string) => readFile(join(run, 'model.safetensors'));
 const checkpoints = async (run: string) => (await readdir(join(run, 'checkpoints'))).sort();

@@ -1,7 +1,7 @@
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {convert, finetune, load, UsageError, type FinetuneOptions} from '../../../src/index.js';
 import {cyclesOfStep, exitSlotsOfStep, type CycleOptions} from '../../../src/finetune/settings/cycles.js';
 import {lrPartOf, parseLrMult} from '../../../src/finetune/settings/lr-mult.js';
@@ -16,7 +16,7 @@ import {
 } from '../../../src/model/index.js';
 import {FIXTURES} from '../../helpers/oracle.js';
 import {expectResumedAs, interruptAfter} from '../../helpers/short-run.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 import {trainerSettings} from '../../helpers/trainer-settings.js';
 
 const SOURCE = join(FIXTURES, 'training', 'gpt2');
@@ -31,15 +31,13 @@ const ARRANGEMENT: Arrangement = {
 
 const RUN = {steps: 40, lr: 1e-4};
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let model: string;
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   model = temp.path('ztt');
   await convert({source: SOURCE, output: model, layout: 'ztt', cycles: 3});
 });
-afterAll(() => temp.remove());
 
 describe('the cycles of a step', () => {
   const options = (given: Partial<CycleOptions>): CycleOptions => ({

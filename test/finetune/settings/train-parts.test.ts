@@ -1,20 +1,18 @@
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {beforeAll, describe, expect, it} from 'vitest';
 import {describeModel, finetune, load, UsageError} from '../../../src/index.js';
 import {FIXTURES} from '../../helpers/oracle.js';
 import {expectResumedAs, interruptAfter, SHORT_RUN, shortRunInputs} from '../../helpers/short-run.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 
 const RUN = {...SHORT_RUN, data: [] as string[]};
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let model: string;
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   ({model, data: RUN.data} = await shortRunInputs(temp));
 });
-afterAll(() => temp.remove());
 
 /** Every parameter of a model, in float32. */
 async function valuesOf(folder: string): Promise<Map<string, Float32Array>> {

@@ -4,7 +4,7 @@ import {parseTrain, trainedParameters} from '../../../src/finetune/settings/trai
 import {Trainer} from '../../../src/finetune/step/trainer.js';
 import {convert, load, UsageError, type Model} from '../../../src/index.js';
 import {ORACLE} from '../../helpers/oracle.js';
-import {makeTempFolder, type TempFolder} from '../../helpers/temp.js';
+import {sharedTempFolder} from '../../helpers/temp.js';
 import {trainerSettings} from '../../helpers/trainer-settings.js';
 
 const BATCH = [
@@ -12,11 +12,10 @@ const BATCH = [
   [7, 8, 9, 10, 11, 12],
 ];
 
-let temp: TempFolder;
+const temp = sharedTempFolder();
 let models: Record<'gpt2' | 'opt' | 'galactica-style', Model>;
 
 beforeAll(async () => {
-  temp = await makeTempFolder();
   const open = async (name: string, layout: 'ztt' | 'htc') => {
     await convert({source: join(ORACLE, name), output: temp.path(name), layout, cycles: 2});
     return load(temp.path(name), {engine: 'wasm'});
@@ -27,9 +26,8 @@ beforeAll(async () => {
     'galactica-style': await open('galactica-style', 'htc'),
   };
 });
-afterAll(async () => {
+afterAll(() => {
   for (const model of Object.values(models)) model.dispose();
-  await temp.remove();
 });
 
 const trained = (model: Model, train: string) =>
