@@ -3,6 +3,7 @@ import {UsageError} from '../errors.js';
 import {load, separatorOf, storeExitFit, type ExitFit, type LoadOptions} from '../model/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
 import {exitFitOf, fitExits, type FitExitsOptions} from './fit-exits.js';
+import {FIT_ROWS, FIT_SEQ_LEN} from './options.js';
 import {storeKeys} from './store-keys.js';
 
 /** How the exits of a model in a folder are fitted. */
@@ -25,8 +26,6 @@ export interface FitModelOptions
   onNote?: (note: string) => void;
 }
 
-const DEFAULTS = {rows: 384, seqLen: 256, seed: 0};
-
 /**
  * Fits the zero keys of a model's exits on text (see `fitExits`), and stores them in the model's folder, with a record in
  * its config.json of what they were fitted on.
@@ -34,12 +33,12 @@ const DEFAULTS = {rows: 384, seqLen: 256, seed: 0};
  */
 export async function fitModelExits(options: FitModelOptions): Promise<ExitFit> {
   const {engine, device, threads, price, onProgress, signal} = options;
-  const {rows = DEFAULTS.rows, seed = DEFAULTS.seed} = options;
+  const {rows = FIT_ROWS, seed = 0} = options;
   const model = await load(options.model, {engine, device, threads});
   try {
     options.onNote?.(model.engine.why);
     const {arch} = model.config;
-    const seqLen = options.seqLen ?? Math.min(DEFAULTS.seqLen, arch.maxPositions);
+    const seqLen = options.seqLen ?? Math.min(FIT_SEQ_LEN, arch.maxPositions);
     if (seqLen > arch.maxPositions) {
       throw new UsageError(`seq-len is ${seqLen}; the model takes at most ${arch.maxPositions} tokens.`);
     }

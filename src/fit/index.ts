@@ -1,5 +1,4 @@
 /** Fits zero keys of a finished model so that its zero attention says something. */
 export {assignKeys} from './assign-keys.js';
 export {exitFitOf, FEWEST_ROWS, fitExits, type FitExitsOptions, type FittedExit} from './fit-exits.js';
-export {fitKey, type KeyFitOptions, type KeyTargets} from './fit-key.js';
 export {fitModelExits, type FitModelOptions} from './fit-model.js';

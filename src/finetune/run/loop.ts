@@ -4,6 +4,7 @@ import {Checkpoint, dtypeNamed, rounded, type ModelFolder} from '../../checkpoin
 import type {Batch} from '../../data/index.js';
 import {FileError, InterruptedError, ZttError} from '../../errors.js';
 import {assignKeys, exitFitOf, fitExits} from '../../fit/index.js';
+import {FIT_ROWS} from '../../fit/options.js';
 import {hasZeroTokens, ZERO_KEYS, type ExitFit, type Model} from '../../model/index.js';
 import {EventFile} from '../records/event-file.js';
 import {measureHeldOut} from './held-out.js';
@@ -99,10 +100,7 @@ async function restoreWeights(model: Model, folder: string): Promise<void> {
 
 type FitExitsHooks = Pick<FinetuneOptions, 'onNote' | 'signal'>;
 
-/** Rows of the training data that exits are fitted on, at most. */
-const FIT_ROWS = 384;
-
-/** Fits the exits of a trained model on rows of its training data. @returns the record for its config.json */
+/** Fits the exits of a trained model on the first rows that it was trained on. @returns the record for its config.json */
 async function fitExitsOf({model, identity, batch}: Run, {onNote, signal}: FitExitsHooks): Promise<ExitFit> {
   const {steps, seqLen} = identity.settings;
   onNote?.('fitting the exits on the trained model.');
