@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import {LORA_PER, MAX_LORA_RANK} from './options.js';
+import {LORA_PER, MAX_LORA_RANK} from './lora-bounds.js';
 
 /** `ztt.lora` in config.json. */
 export const loraSchema = z.object({

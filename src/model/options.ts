@@ -4,6 +4,7 @@ import {EXIT_SCORES} from './exits/signals.js';
 import {MAX_CYCLES} from './layout.js';
 
 export {LAYOUTS, MAX_CYCLES} from './layout.js';
+export {LORA_PER, MAX_LORA_RANK, type LoraPer} from './lora-bounds.js';
 
 /** How K middle layers are made of the source's m; `keep` keeps all. */
 export const SHARES = ['keep', 'first', 'last', 'stepwise', 'average'] as const;
@@ -12,13 +13,6 @@ export type Share = (typeof SHARES)[number];
 /** How zero keys begin. */
 export const ZERO_INITS = ['normal', 'zeros', 'aligned'] as const;
 export type ZeroInit = (typeof ZERO_INITS)[number];
-
-/** Whether a middle layer's cycles have matrices of their own, or the same. */
-export const LORA_PER = ['shared', 'cycle'] as const;
-export type LoraPer = (typeof LORA_PER)[number];
-
-/** Far beyond use; a matrix of it is no low-rank one. */
-export const MAX_LORA_RANK = 4096;
 
 /** No model has as many layers. */
 export const MAX_LAYERS = 10_000;

@@ -4,7 +4,8 @@ import {attentionWeights, weightedValues, zeroAttention} from './attention.js';
 import {customOp} from './custom.js';
 import {hasKernel, runKernel} from './fused.js';
 import {mergeHeads, splitHeads} from './structure.js';
-import {zeroLogits, type ZeroToken} from './zero-logits.js';
+import {zeroLogits} from './zero-logits.js';
+import type {ZeroToken} from './zero-token.js';
 
 // Shapes: B batch, T tokens, D width, H heads, d = D / H, Z 1 with a zero token and 0 without.
 

@@ -40,6 +40,7 @@ export type {
 } from './strands.js';
 export {add, mergeHeads, multiply, reshape, splitHeads, takeRows, withGradient} from './structure.js';
 export {tokenScores} from './token-scores.js';
-export {rowZeroLogits, zeroLogits, type ZeroToken} from './zero-logits.js';
+export {rowZeroLogits, zeroLogits} from './zero-logits.js';
+export type {ZeroToken} from './zero-token.js';
 export {zeroCrossEntropy} from './zero-cross-entropy.js';
 export {selectTokens} from './select-tokens.js';

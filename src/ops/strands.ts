@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type {ZeroToken} from './zero-logits.js';
+import type {ZeroToken} from './zero-token.js';
 
 // Shapes: N queries, D width, H heads. Tokens of many sequences lie below each other as rows, without padding.
 
