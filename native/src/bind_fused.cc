@@ -5,12 +5,17 @@
 namespace ztt {
 namespace {
 
-#define ATTENTION batch, tokens, heads, size, stride, q, k, v, zeroLogits, scale
+#define ATTENTION batch, tokens, heads, kvHeads, size, window, qStride, q, kvStride, k, v, zeroLogits, scale
 #define ZERO_LOGITS batch, tokens, heads, size, stride, q, zeroKey, scale
 
 namespace calls {
 ZTT_ARGUMENTS(layerNorm, rows, n, x, weight, bias, epsilon, y, stats);
 ZTT_ARGUMENTS(layerNormGrad, rows, n, x, stats, weight, dy, dx, weightGrad, biasGrad);
+ZTT_ARGUMENTS(rmsNorm, rows, n, x, weight, offset, epsilon, y, stats);
+ZTT_ARGUMENTS(rmsNormGrad, rows, n, x, stats, weight, offset, dy, dx, weightGrad);
+ZTT_ARGUMENTS(rotate, rows, places, heads, size, half, x, cosines, sines, back, y);
+ZTT_ARGUMENTS(gated, activation, gate, up, y);
+ZTT_ARGUMENTS(gatedGrad, activation, gate, up, dy, gateGrad, upGrad);
 ZTT_ARGUMENTS(activationGrad, activation, z, dy, dz);
 ZTT_ARGUMENTS(adamW, parameter, mean, square, gradient, options);
 ZTT_ARGUMENTS(zeroLogits, ZERO_LOGITS, logits);
@@ -63,8 +68,61 @@ napi_value adamw_(const Call& call) {
   return nullptr;
 }
 
+napi_value rms(const Call& call) {
+  using A = calls::rmsNorm;
+  const int64_t rows = call.size(A::rows), n = call.size(A::n), all = times(rows, n);
+  rms_norm(rows, n, call.floats(A::x, all), call.floats(A::weight, n), call.number(A::offset), call.number(A::epsilon),
+           call.floats(A::y, all), call.floats(A::stats, rows));
+  return nullptr;
+}
+
+// weightGrad may be null.
+napi_value rms_grad(const Call& call) {
+  using A = calls::rmsNormGrad;
+  const int64_t rows = call.size(A::rows), n = call.size(A::n), all = times(rows, n);
+  rms_norm_grad(rows, n, call.floats(A::x, all), call.floats(A::stats, rows), call.floats(A::weight, n),
+                call.number(A::offset), call.floats(A::dy, all), call.floats(A::dx, all),
+                call.maybe_floats(A::weightGrad, n));
+  return nullptr;
+}
+
+napi_value turn(const Call& call) {
+  using A = calls::rotate;
+  Rotation r{};
+  r.rows = call.size(A::rows);
+  r.places = call.size(A::places);
+  r.heads = call.size(A::heads);
+  r.size = call.size(A::size);
+  r.half = call.size(A::half);
+  if (r.places == 0) throw Refusal{"no places", A::places};
+  if (times(2, r.half) > r.size) throw Refusal{"more than a head is rotated", A::half, r.half, r.size / 2};
+  const int64_t all = times(r.rows, r.heads, r.size);
+  r.x = call.floats(A::x, all);
+  r.cosines = call.floats(A::cosines, times(r.places, r.half));
+  r.sines = call.floats(A::sines, times(r.places, r.half));
+  r.back = call.flag(A::back);
+  rotate(r, call.floats(A::y, all));
+  return nullptr;
+}
+
+napi_value gate(const Call& call) {
+  using A = calls::gated;
+  const int64_t n = call.length(A::y);
+  gated(call.choice<Activation>(A::activation), n, call.floats(A::gate, n), call.floats(A::up, n),
+        call.floats(A::y, n));
+  return nullptr;
+}
+
+napi_value gate_grad(const Call& call) {
+  using A = calls::gatedGrad;
+  const int64_t n = call.length(A::dy);
+  gated_grad(call.choice<Activation>(A::activation), n, call.floats(A::gate, n), call.floats(A::up, n),
+             call.floats(A::dy, n), call.floats(A::gateGrad, n), call.floats(A::upGrad, n));
+  return nullptr;
+}
+
 struct Reach {
-  int64_t strided, dense, rows;
+  int64_t queries, keys, dense, rows;
 };
 
 // The arguments of ZERO_LOGITS.
@@ -109,17 +167,25 @@ Attention attention_shape(const Call& call, Reach& reach) {
   s.batch = call.size(A::batch, INT32_MAX);
   s.tokens = call.size(A::tokens, INT32_MAX);
   s.heads = call.size(A::heads, INT32_MAX);
+  s.kv_heads = call.size(A::kvHeads, INT32_MAX);
   s.size = call.size(A::size, INT32_MAX);
-  s.stride = call.size(A::stride, INT32_MAX);
-  const int64_t width = times(s.heads, s.size);
+  s.window = call.size(A::window);
+  s.q_stride = call.size(A::qStride, INT32_MAX);
+  s.kv_stride = call.size(A::kvStride, INT32_MAX);
+  const int64_t width = times(s.heads, s.size), kv_width = times(s.kv_heads, s.size);
   if (s.batch == 0 || s.tokens == 0 || width == 0) throw Refusal{"attention over nothing", A::batch};
-  if (s.stride < width) throw Refusal{"tokens that overlap", A::stride};
-  reach.strided = times(times(s.batch, s.tokens) - 1, s.stride) + width;
+  if (s.kv_heads == 0 || s.heads % s.kv_heads != 0) throw Refusal{"heads that do not share evenly", A::kvHeads};
+  if (s.window == 0) throw Refusal{"a window of nothing", A::window};
+  if (s.q_stride < width) throw Refusal{"tokens that overlap", A::qStride};
+  if (s.kv_stride < kv_width) throw Refusal{"tokens that overlap", A::kvStride};
+  const int64_t last = times(s.batch, s.tokens) - 1;
+  reach.queries = times(last, s.q_stride) + width;
+  reach.keys = times(last, s.kv_stride) + kv_width;
   reach.dense = times(s.batch, s.tokens, width);
   reach.rows = times(s.batch, s.heads, s.tokens);
-  s.q = call.floats(A::q, reach.strided);
-  s.k = call.floats(A::k, reach.strided);
-  s.v = call.floats(A::v, reach.strided);
+  s.q = call.floats(A::q, reach.queries);
+  s.k = call.floats(A::k, reach.keys);
+  s.v = call.floats(A::v, reach.keys);
   s.zero_logits = call.maybe_floats(A::zeroLogits, reach.rows);
   s.scale = call.number(A::scale);
   return s;
@@ -144,7 +210,7 @@ napi_value attend_grad(const Call& call) {
     throw Refusal{"zero logits without a gradient, or one for none", A::zeroGrad};
   }
   attention_grad(s, call.floats(A::out, reach.dense), call.floats(A::lse, reach.rows), call.floats(A::outGrad, reach.dense),
-                 call.floats(A::qGrad, reach.strided), call.floats(A::kGrad, reach.strided), call.floats(A::vGrad, reach.strided),
+                 call.floats(A::qGrad, reach.queries), call.floats(A::kGrad, reach.keys), call.floats(A::vGrad, reach.keys),
                  zero_grad);
   return nullptr;
 }
@@ -173,6 +239,8 @@ napi_value head(const Call& call) {
 }
 
 const Entry kEntries[] = {
+    entry<calls::rmsNorm>(rms),      entry<calls::rmsNormGrad>(rms_grad),      entry<calls::rotate>(turn),
+    entry<calls::gated>(gate),       entry<calls::gatedGrad>(gate_grad),
     entry<calls::layerNorm>(norm),   entry<calls::layerNormGrad>(norm_grad),   entry<calls::activationGrad>(slopes),
     entry<calls::adamW>(adamw_),     entry<calls::attention>(attend),          entry<calls::attentionGrad>(attend_grad),
     entry<calls::headLoss>(head),    entry<calls::zeroLogits>(zero),           entry<calls::zeroLogitsGrad>(zero_grad),

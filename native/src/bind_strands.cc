@@ -5,7 +5,7 @@
 namespace ztt {
 namespace {
 
-#define STRANDS queries, heads, size, scale, strands, ranges, seen
+#define STRANDS queries, heads, kvHeads, size, window, scale, strands, ranges, seen
 #define SCORES STRANDS, keyRows, qStride, q, kStride, k, zeroLogits
 
 namespace calls {
@@ -51,13 +51,17 @@ Strands strands_of(const Call& call) {
   Strands s{};
   s.queries = call.size(A::queries, INT32_MAX);
   s.heads = call.size(A::heads, INT32_MAX);
+  s.kv_heads = call.size(A::kvHeads, INT32_MAX);
   s.size = call.size(A::size, INT32_MAX);
+  s.window = call.size(A::window);
   s.scale = call.number(A::scale);
   s.count = call.length(A::strands) / 2;
   s.strands = call.ints(A::strands, 0);
   s.ranges = call.ints(A::ranges, 0);
   s.seen = call.ints(A::seen, s.queries);
   if (s.queries == 0 || times(s.heads, s.size) == 0) throw Refusal{"attention over nothing", A::queries};
+  if (s.kv_heads == 0 || s.heads % s.kv_heads != 0) throw Refusal{"heads that do not share evenly", A::kvHeads};
+  if (s.window == 0) throw Refusal{"a window of nothing", A::window};
   return s;
 }
 
@@ -68,7 +72,7 @@ int64_t take_scores(const Call& call, Strands& s) {
   s.q_stride = call.size(A::qStride, INT32_MAX);
   s.k_stride = call.size(A::kStride, INT32_MAX);
   s.q = call.floats(A::q, reach(s.queries, s.q_stride, width));
-  s.k = call.floats(A::k, reach(rows, s.k_stride, width));
+  s.k = call.floats(A::k, reach(rows, s.k_stride, times(s.kv_heads, s.size)));
   s.zero_logits = call.maybe_floats(A::zeroLogits, times(s.queries, s.heads));
   check_ranges(call, s, rows, nullptr);
   return rows;
@@ -80,7 +84,7 @@ napi_value attend(const Call& call) {
   Strands s = strands_of(call);
   const int64_t width = times(s.heads, s.size), rows = take_scores(call, s), each = times(s.queries, s.heads);
   s.v_stride = call.size(A::vStride, INT32_MAX);
-  s.v = call.floats(A::v, reach(rows, s.v_stride, width));
+  s.v = call.floats(A::v, reach(rows, s.v_stride, times(s.kv_heads, s.size)));
   strand_attention(s, call.floats(A::out, times(s.queries, width)), call.floats(A::inverse, each), call.maybe_floats(A::zero, each));
   return nullptr;
 }
@@ -101,7 +105,7 @@ napi_value mix(const Call& call) {
   Strands s = strands_of(call);
   const int64_t width = times(s.heads, s.size), rows = call.size(A::valueRows, INT32_MAX);
   s.v_stride = call.size(A::vStride, INT32_MAX);
-  s.v = call.floats(A::v, reach(rows, s.v_stride, width));
+  s.v = call.floats(A::v, reach(rows, s.v_stride, times(s.kv_heads, s.size)));
   const int32_t* kept = call.ints(A::kept, s.queries);
   check_ranges(call, s, rows, kept);
   const float* weights = call.floats(A::weights, strand_weights_size(s));

@@ -33,6 +33,14 @@ export interface AttentionAttributes {
   scale: number;
 }
 
+/** Of attention whose heads share keys, or see a window of them. */
+export interface Grouping {
+  /** G: neighbouring heads share a head of keys and values. */
+  kvHeads: number;
+  /** The last of its keys that a query sees, its own among them; null for all. */
+  window: number | null;
+}
+
 /** Which query of strands sees which keys (see `KeyView` in src/ops). */
 export interface StrandView {
   /** H */
@@ -84,6 +92,34 @@ export interface Kernels<T> {
   };
   /** The column sums [C] of x [N, C]. */
   ZttColumnSums: {inputs: {x: T}; attributes: None; outputs: [sums: T]};
+  /** RMS norm: y = x (weight [C] + offset) / the root of each row's mean square; stats [N] are 1 / these roots. */
+  ZttRmsNorm: {
+    inputs: {x: T; weight: T};
+    attributes: {epsilon: number; offset: number};
+    outputs: [y: T, stats: T];
+  };
+  /** The gradient by the weight comes only if it is trained. */
+  ZttRmsNormGradient: {
+    inputs: {x: T; stats: T; weight: T; dy: T};
+    attributes: {offset: number; trained: boolean};
+    outputs: [dx: T, dWeight?: T];
+  };
+  /**
+   * Rotates the heads of x [..., T, H d] by the angles of T places, whose cosines and sines are [T, r / 2]; or back, which
+   * is its gradient.
+   */
+  ZttRotate: {
+    inputs: {x: T; cos: T; sin: T};
+    attributes: {headSize: number; back: boolean};
+    outputs: [y: T];
+  };
+  /** y = activation(gate) up, elementwise. */
+  ZttGated: {inputs: {gate: T; up: T}; attributes: {activation: ActivationName}; outputs: [y: T]};
+  ZttGatedGradient: {
+    inputs: {gate: T; up: T; dy: T};
+    attributes: {activation: ActivationName};
+    outputs: [dGate: T, dUp: T];
+  };
   /** Layer norm of x [..., C] with weight and bias [C] or without both; stats [N, 2] are each row's mean and 1 / deviation. */
   ZttLayerNorm: {
     inputs: {x: T; weight?: T; bias?: T};
@@ -126,6 +162,17 @@ export interface Kernels<T> {
     attributes: AttentionAttributes;
     outputs: T[];
   };
+  /** As `ZttAttention`, of q [B, T, H d], k and v [B, T, G d]. */
+  ZttGroupedAttention: {
+    inputs: {q: T; k: T; v: T; zeroLogits?: T};
+    attributes: AttentionAttributes & Grouping;
+    outputs: [out: T, lse: T, zero?: T];
+  };
+  ZttGroupedAttentionGradient: {
+    inputs: {q: T; k: T; v: T; zeroLogits?: T; out: T; lse: T; dy: T};
+    attributes: AttentionAttributes & Grouping;
+    outputs: [dq: T, dk: T, dv: T, dZeroLogits?: T];
+  };
   /** Attention over strands: [N, D], and with zero logits [N, H] the zero attention [N, H]. */
   ZttStrandAttention: {
     inputs: {q: T; k: T; v: T; zeroLogits?: T};
@@ -142,6 +189,22 @@ export interface Kernels<T> {
   ZttStrandValues: {
     inputs: {v: T; weights: T; sums: T};
     attributes: StrandView & {vAt: number; kept: Int32Array};
+    outputs: [mixed: T];
+  };
+  /** As the three before, of k and v with G d columns. */
+  ZttGroupedStrandAttention: {
+    inputs: {q: T; k: T; v: T; zeroLogits?: T};
+    attributes: StrandScoreAttributes & Grouping & {vAt: number};
+    outputs: [mixed: T, zero?: T];
+  };
+  ZttGroupedStrandWeights: {
+    inputs: {q: T; k: T; zeroLogits?: T};
+    attributes: StrandScoreAttributes & Grouping;
+    outputs: [weights: T, sums: T, zero?: T];
+  };
+  ZttGroupedStrandValues: {
+    inputs: {v: T; weights: T; sums: T};
+    attributes: StrandView & Grouping & {vAt: number; kept: Int32Array};
     outputs: [mixed: T];
   };
   /** Writes columns of rows [n, ...] from column `from` on into pool [capacity, C] from row `at` on, in place. */
@@ -183,8 +246,8 @@ export type Kernel<N extends KernelName, T, Backend> = (
 /** Exactly these kernels. */
 export type KernelTable<Names extends KernelName, T, Backend> = {[N in Names]: Kernel<N, T, Backend>};
 
-/** Every kernel of the contract. */
-const ALL = [
+/** The kernels that native and webgpu have. */
+const COMMON = [
   'ZttLinear',
   'ZttActivation',
   'ZttActivationGradient',
@@ -207,8 +270,20 @@ const ALL = [
 
 /** The kernels that each engine has. An engine's table has these and no others, or it does not compile. */
 export const ENGINE_KERNELS = {
-  native: ALL,
-  webgpu: ALL,
+  native: [
+    ...COMMON,
+    'ZttRmsNorm',
+    'ZttRmsNormGradient',
+    'ZttRotate',
+    'ZttGated',
+    'ZttGatedGradient',
+    'ZttGroupedAttention',
+    'ZttGroupedAttentionGradient',
+    'ZttGroupedStrandAttention',
+    'ZttGroupedStrandWeights',
+    'ZttGroupedStrandValues',
+  ],
+  webgpu: COMMON,
   tensorflow: ['ZttHeadLoss', 'ZttAdamW'],
   wasm: [],
   cpu: [],

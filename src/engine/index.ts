@@ -11,6 +11,7 @@ export type {EngineInfo} from './engines.js';
 export {
   ENGINE_KERNELS,
   type ActivationName,
+  type Grouping,
   type KernelName,
   type Kernels,
   type Projected,

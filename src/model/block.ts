@@ -3,11 +3,13 @@ import {
   add,
   attentionWeights,
   causalAttention,
+  gated,
+  groupedAttention,
   groupedValues,
   groupedWeights,
+  groupedZeroAttention,
   layerNorm,
   mergeHeads,
-  multiply,
   reshape,
   rmsNorm,
   rotate,
@@ -15,7 +17,6 @@ import {
   separateHeads,
   splitHeads,
   weightedValues,
-  zeroAttention,
   zeroAttentionByKey,
   zeroAttentionOfKey,
   zeroLogits,
@@ -145,18 +146,29 @@ export class Blocks {
     const [scale, {zeroKey}, mask] = [attentionScale(attention), run, windows.get(attention.window)!];
     const projected = this.separate(this.projections(input, run));
     const met = this.normed(projected.q, run, 'q');
-    const q = splitHeads(this.rotated(met, run, places), H);
-    const k = splitHeads(this.rotated(this.normed(projected.k, run, 'k'), run, places), G);
-    const weightsWith = (key: tf.Tensor | undefined) =>
-      groupedWeights(q, k, key ? zeroLogits(met, key, scale) : null, scale, mask);
+    const q = this.rotated(met, run, places);
+    const k = this.rotated(this.normed(projected.k, run, 'k'), run, places);
+    const separate = {q, k, v: projected.v};
+    const optionsWith = (key: tf.Tensor | undefined) => ({
+      ...{heads: H, kvHeads: G, window: attention.window, scale, mask},
+      zeroLogits: key && zeroLogits(met, key, scale),
+    });
     observe?.(() =>
       zeroAttentionByKey(zeroKey!, scale, (key) => ({
-        zero: zeroAttention(weightsWith(key)),
+        zero: groupedZeroAttention(separate, optionsWith(key)),
         q: splitHeads(met, H),
       })),
     );
-    const weights = weightsWith(zeroKey);
-    return mergeHeads(groupedValues(hook ? hook(weights) : weights, splitHeads(projected.v, G)));
+    const options = optionsWith(zeroKey);
+    if (!hook) return groupedAttention(separate, options);
+    const weights = groupedWeights(
+      splitHeads(q, H),
+      splitHeads(k, G),
+      options.zeroLogits ?? null,
+      scale,
+      mask,
+    );
+    return mergeHeads(groupedValues(hook(weights), splitHeads(projected.v, G)));
   }
 
   /** What the projections of rows [N, D] are made of. Not for training, as the next. */
@@ -262,8 +274,8 @@ export class Blocks {
       case 'plain':
         return this.maps.apply(this.maps.apply(x, run, mlp.up, mlp.activation), run, mlp.down);
       case 'gated': {
-        const gate = this.maps.apply(x, run, mlp.gate, mlp.activation);
-        return this.maps.apply(multiply(gate, this.maps.apply(x, run, mlp.up)), run, mlp.down);
+        const [gate, up] = [this.maps.apply(x, run, mlp.gate), this.maps.apply(x, run, mlp.up)];
+        return this.maps.apply(gated(gate, up, mlp.activation), run, mlp.down);
       }
     }
   }

@@ -1,9 +1,63 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type {Grouping} from '../engine/index.js';
+import {zeroAttention} from './attention.js';
 import {customOp} from './custom.js';
+import {hasKernel, runKernel} from './fused.js';
+import {mergeHeads, splitHeads} from './structure.js';
 
 // Shapes: B batch, H query heads, G key-value heads, Q queries, T keys, d head size, Z 1 with a zero token and 0 without.
 // Query head h reads the keys and values of head floor(h G / H): the H / G heads that share one follow each other, so that
 // their queries are rows of one product.
+
+/** q [B, T, H d], k and v [B, T, G d]. */
+export type Separate = Record<'q' | 'k' | 'v', tf.Tensor3D>;
+
+export interface GroupedOptions extends Grouping {
+  heads: number;
+  scale: number;
+  /** The zero token's logits [B, H, T], if there is one. */
+  zeroLogits?: tf.Tensor3D;
+  /** `causalMask(T, 0, window)`, for engines without a kernel. */
+  mask: tf.Tensor2D;
+}
+
+/**
+ * Causal attention where heads share keys and values, or see a window of them: [B, T, H d]. Where the engine has a kernel
+ * for it, no T x T tensor is made.
+ */
+export function groupedAttention({q, k, v}: Separate, options: GroupedOptions): tf.Tensor3D {
+  if (!hasKernel('ZttGroupedAttention')) return composedGroups({q, k, v}, options).mixed;
+  const {heads, kvHeads, window, scale, zeroLogits} = options;
+  const attributes = {heads, kvHeads, window, scale};
+  return customOp(zeroLogits ? [q, k, v, zeroLogits] : [q, k, v], (q, k, v, zeroLogits) => {
+    const [out, lse] = runKernel('ZttGroupedAttention', {q, k, v, zeroLogits}, attributes);
+    return {
+      value: out,
+      saved: [q, k, v, out, lse, ...(zeroLogits ? [zeroLogits] : [])],
+      gradient: (dy, saved) => {
+        const [q, k, v, out, lse] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+        const inputs = {q, k, v, zeroLogits: saved[5], out, lse, dy};
+        return runKernel('ZttGroupedAttentionGradient', inputs, attributes) as tf.Tensor[];
+      },
+    };
+  }) as tf.Tensor3D;
+}
+
+/** The zero attention [B, H, T] of `groupedAttention`, whose zero logits must be given. Without a gradient where it is fused. */
+export function groupedZeroAttention({q, k, v}: Separate, options: GroupedOptions): tf.Tensor3D {
+  if (!hasKernel('ZttGroupedAttention')) return composedGroups({q, k, v}, options).zero!;
+  const {heads, kvHeads, window, scale, zeroLogits} = options;
+  const attributes = {heads, kvHeads, window, scale};
+  return tf.tidy(() => runKernel('ZttGroupedAttention', {q, k, v, zeroLogits}, attributes)[2] as tf.Tensor3D);
+}
+
+function composedGroups({q, k, v}: Separate, options: GroupedOptions) {
+  const {heads, kvHeads, scale, zeroLogits, mask} = options;
+  const split = [splitHeads(q, heads), splitHeads(k, kvHeads)] as const;
+  const weights = groupedWeights(...split, zeroLogits ?? null, scale, mask);
+  const mixed = mergeHeads(groupedValues(weights, splitHeads(v, kvHeads)));
+  return {mixed, zero: zeroLogits && zeroAttention(weights)};
+}
 
 /**
  * softmax([zero logits, q k^T scale + mask]), over the zero token and the keys.

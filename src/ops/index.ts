@@ -21,7 +21,14 @@ export {distilledLogits, headDistillation, type TeacherHead} from './distillatio
 export {dropout} from './dropout.js';
 export {consecutiveRows, embedding} from './embedding.js';
 export {hasKernel, runKernel} from './fused.js';
-export {groupedValues, groupedWeights} from './grouped-attention.js';
+export {gated} from './gated.js';
+export {
+  groupedAttention,
+  groupedValues,
+  groupedWeights,
+  groupedZeroAttention,
+  type Separate,
+} from './grouped-attention.js';
 export {layerNorm} from './layer-norm.js';
 export {linear, linearPart, type Orientation, type OutputRange} from './linear.js';
 export {addLowRank, type LowRank} from './low-rank.js';
@@ -29,15 +36,7 @@ export {rmsNorm} from './rms-norm.js';
 export {rotate, type RotationTable} from './rotate.js';
 export {RowPool} from './row-pool.js';
 export {strandAttention, strandValues, strandWeights} from './strand-attention.js';
-export type {
-  Columns,
-  GroupedStrands,
-  KeyRange,
-  KeyView,
-  Strand,
-  StrandScores,
-  StrandWeights,
-} from './strands.js';
+export type {Columns, KeyRange, KeyView, Strand, StrandScores, StrandWeights} from './strands.js';
 export {add, mergeHeads, multiply, reshape, splitHeads, takeRows, withGradient} from './structure.js';
 export {tokenScores} from './token-scores.js';
 export {rowZeroLogits, zeroLogits} from './zero-logits.js';

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {customOp} from './custom.js';
+import {hasKernel, runKernel} from './fused.js';
 
 // Shapes: B batch, T tokens, N rows, H heads, d head size, r the dimensions of a head that are rotated.
 
@@ -16,12 +17,20 @@ export type RotationTable = {
  * @param table - of the T places
  */
 export function rotate<X extends tf.Tensor>(x: X, {cos, sin}: RotationTable, headSize: number): X {
+  const turn = hasKernel('ZttRotate') ? fused : composed;
   return customOp([x], (x) => ({
-    value: turned(x, cos, sin, headSize),
+    value: turn(x, cos, sin, headSize, false),
     saved: [cos, sin],
-    gradient: (dy, [cos, sin]) => [turned(dy, cos as tf.Tensor2D, tf.neg(sin as tf.Tensor2D), headSize)],
+    gradient: (dy, [cos, sin]) => [turn(dy, cos as tf.Tensor2D, sin as tf.Tensor2D, headSize, true)],
   })) as X;
 }
+
+type Turn = (x: tf.Tensor, cos: tf.Tensor2D, sin: tf.Tensor2D, headSize: number, back: boolean) => tf.Tensor;
+
+const fused: Turn = (x, cos, sin, headSize, back) =>
+  runKernel('ZttRotate', {x, cos, sin}, {headSize, back})[0];
+
+const composed: Turn = (x, cos, sin, headSize, back) => turned(x, cos, back ? tf.neg(sin) : sin, headSize);
 
 function turned(x: tf.Tensor, cos: tf.Tensor2D, sin: tf.Tensor2D, d: number): tf.Tensor {
   const [T, half] = cos.shape;

@@ -10,9 +10,15 @@ import {rowZeroLogits} from './zero-logits.js';
 /** Attention over strands, heads merged: [N, D], and the zero attention [N, H] if there is a zero token. */
 export function strandAttention(scores: StrandScores, v: Columns): {mixed: tf.Tensor2D; zero?: tf.Tensor2D} {
   return withZeroLogits(scores, (zeroLogits) => {
-    if (scores.grouped || !hasKernel('ZttStrandAttention')) return composedAttention(scores, zeroLogits, v);
+    const {grouped} = scores;
+    if (!hasKernel(grouped ? 'ZttGroupedStrandAttention' : 'ZttStrandAttention')) {
+      return composedAttention(scores, zeroLogits, v);
+    }
     const inputs = {q: scores.q.rows, k: scores.k.rows, v: v.rows, zeroLogits};
-    const [mixed, zero] = runKernel('ZttStrandAttention', inputs, {...scoreAttributes(scores), vAt: v.at});
+    const attributes = {...scoreAttributes(scores), vAt: v.at};
+    const [mixed, zero] = grouped
+      ? runKernel('ZttGroupedStrandAttention', inputs, {...attributes, ...grouped})
+      : runKernel('ZttStrandAttention', inputs, attributes);
     return {mixed: mixed as tf.Tensor2D, zero: zero as tf.Tensor2D | undefined};
   });
 }
@@ -20,9 +26,15 @@ export function strandAttention(scores: StrandScores, v: Columns): {mixed: tf.Te
 /** The first half of `strandAttention`, which is all that an exit check needs. */
 export function strandWeights(scores: StrandScores): {weights: StrandWeights; zero?: tf.Tensor2D} {
   return withZeroLogits(scores, (zeroLogits) => {
-    if (scores.grouped || !hasKernel('ZttStrandWeights')) return composedWeights(scores, zeroLogits);
+    const {grouped} = scores;
+    if (!hasKernel(grouped ? 'ZttGroupedStrandWeights' : 'ZttStrandWeights')) {
+      return composedWeights(scores, zeroLogits);
+    }
     const inputs = {q: scores.q.rows, k: scores.k.rows, zeroLogits};
-    const [weights, sums, zero] = runKernel('ZttStrandWeights', inputs, scoreAttributes(scores));
+    const attributes = scoreAttributes(scores);
+    const [weights, sums, zero] = grouped
+      ? runKernel('ZttGroupedStrandWeights', inputs, {...attributes, ...grouped})
+      : runKernel('ZttStrandWeights', inputs, attributes);
     return {weights: {tensors: [weights, sums], scores}, zero: zero as tf.Tensor2D | undefined};
   });
 }
@@ -39,14 +51,18 @@ export function strandValues(
   kept: Int32Array,
   strands: readonly Strand[],
 ): tf.Tensor2D {
-  if (weights.scores.grouped || !hasKernel('ZttStrandValues')) {
+  const {view, heads, width, grouped} = weights.scores;
+  if (!hasKernel(grouped ? 'ZttGroupedStrandValues' : 'ZttStrandValues')) {
     return composedValues(weights, v, kept, strands);
   }
   const [exponentials, sums] = weights.tensors as [tf.Tensor, tf.Tensor];
-  const {view, heads, width} = weights.scores;
-  const attributes = viewAttributes({view: {strands, seen: view.seen}, heads, width});
+  const common = viewAttributes({view: {strands, seen: view.seen}, heads, width});
+  const attributes = {...common, vAt: v.at, kept};
   const inputs = {v: v.rows, weights: exponentials, sums};
-  return runKernel('ZttStrandValues', inputs, {...attributes, vAt: v.at, kept})[0] as tf.Tensor2D;
+  const [mixed] = grouped
+    ? runKernel('ZttGroupedStrandValues', inputs, {...attributes, ...grouped})
+    : runKernel('ZttStrandValues', inputs, attributes);
+  return mixed as tf.Tensor2D;
 }
 
 /** Runs with the zero token's logits [N, H], if there is one; those of a key are there for so long only. */

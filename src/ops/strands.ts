@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import type {Grouping} from '../engine/index.js';
 import type {ZeroToken} from './zero-token.js';
 
 // Shapes: N queries, D width, H heads. Tokens of many sequences lie below each other as rows, without padding.
@@ -42,15 +43,7 @@ export interface StrandScores {
   /** The zero token, if there is one; its logits [N, H]. */
   zero?: ZeroToken;
   /** For attention that is not plain. */
-  grouped?: GroupedStrands;
-}
-
-/** What attention of strands needs where heads share keys, or see a window of them. */
-export interface GroupedStrands {
-  /** G: keys and values have G d columns. */
-  kvHeads: number;
-  /** The last of its keys that a query sees, its own among them; null for all. */
-  window: number | null;
+  grouped?: Grouping;
 }
 
 /** The attention weights of strands, before there are values. Its tensors are the caller's to dispose of. */

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import {describe, expect, it, vi} from 'vitest';
-import {ENGINE_KERNELS, type EngineName, type KernelName} from '../../src/engine/index.js';
+import {ENGINE_KERNELS, type EngineName, type Grouping, type KernelName} from '../../src/engine/index.js';
 import {useEngine, type EngineOptions} from '../../src/index.js';
 import {
   activation,
@@ -8,9 +8,13 @@ import {
   causalMask,
   consecutiveRows,
   embedding,
+  gated,
+  groupedAttention,
   headCrossEntropy,
   layerNorm,
   linear,
+  rmsNorm,
+  rotate,
   RowPool,
   strandAttention,
   strandValues,
@@ -172,6 +176,65 @@ export function describeFusedOperations(
       for (const [i, expected] of byKey.entries()) expectNormClose(byLogits[i]!, expected, 1e-6, 0);
     });
 
+    it.each([1, 7, 192, 1000])(
+      'RMS norm of %d columns',
+      of(['ZttRmsNorm', 'ZttRmsNormGradient'], async (C) => {
+        for (const offset of [0, 1] as const) {
+          await expectAsComposed((x, weight) => rmsNorm(x, weight, 1e-5, offset), [[3, 5, C], [C]]);
+        }
+      }),
+    );
+
+    it.each([
+      [1, 2, 2],
+      [7, 16, 16],
+      [5, 40, 20],
+      [3, 80, 12],
+    ])(
+      'rotation at %d places of heads of %d, of which %d turn',
+      of(['ZttRotate'], async (T, d, r) => {
+        const angles = values((T * r) / 2, 5).map((angle) => 10 * angle);
+        const table = () => ({
+          cos: tf.tensor2d(angles.map(Math.cos), [T, r / 2]),
+          sin: tf.tensor2d(angles.map(Math.sin), [T, r / 2]),
+        });
+        await expectAsComposed((x) => rotate(x, table(), d), [[2, T, 3 * d]]);
+        await expectAsComposed((x) => rotate(x, table(), d), [[T, d]]);
+      }),
+    );
+
+    it.each(ACTIVATIONS)(
+      'a gate through %s',
+      of(['ZttGated', 'ZttGatedGradient'], async (name) => {
+        const shape = [3, 5, 37];
+        await expectAsComposed((gate, up) => gated(gate, up, name), [shape, shape]);
+      }),
+    );
+
+    it.each(
+      attention.flatMap(([T, d]) =>
+        [
+          [4, 2, null],
+          [3, 1, 5],
+          [2, 2, 60],
+        ].map(([H, G, window]) => [T, d, H!, G!, window!] as const),
+      ),
+    )(
+      'attention over %d tokens of %d, %d heads on %d of keys, a window of %s',
+      of(['ZttGroupedAttention', 'ZttGroupedAttentionGradient'], async (T, d, H, G, window) => {
+        const B = 2;
+        const op: Op = (...tensors) => {
+          const [q, k, v, zeroLogits] = tensors as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D, tf.Tensor3D?];
+          const mask = causalMask(T, 0, window);
+          const options = {heads: H, kvHeads: G, window, scale: 1 / Math.sqrt(d), zeroLogits, mask};
+          return groupedAttention({q, k, v}, options);
+        };
+        const shapes = [H, G, G].map((heads) => [B, T, heads * d]);
+        await expectAsComposed(op, shapes);
+        await expectAsComposed(op, [...shapes, [B, H, T]]);
+      }),
+    );
+
     it.each(head)(
       'the head over %d rows of a vocabulary of %d',
       of(['ZttHeadLoss'], (N, V) => expectHeadAsComposed(engine, N, V)),
@@ -213,6 +276,15 @@ export function describeFusedOperations(
       of(['ZttStrandAttention', 'ZttStrandWeights', 'ZttStrandValues'], (d) =>
         expectStrandsAsComposed(engine, d),
       ),
+    );
+
+    it.each(strands)(
+      'attention over strands with grouped heads and windows, of heads of %d',
+      of(['ZttGroupedStrandAttention', 'ZttGroupedStrandWeights', 'ZttGroupedStrandValues'], async (d) => {
+        await expectStrandsAsComposed(engine, d, {kvHeads: 1, window: null});
+        await expectStrandsAsComposed(engine, d, {kvHeads: 2, window: 4});
+        await expectStrandsAsComposed(engine, d, {kvHeads: 1, window: 33});
+      }),
     );
 
     it(
@@ -308,7 +380,11 @@ const SEEN = STRANDS.flatMap(({queries, ranges}) => {
 });
 
 /** Asserts that an engine's attention over strands, whole and in halves, is as the composed one. */
-export async function expectStrandsAsComposed(engine: EngineOptions, d: number): Promise<void> {
+export async function expectStrandsAsComposed(
+  engine: EngineOptions,
+  d: number,
+  grouped?: Grouping,
+): Promise<void> {
   const heads = 2;
   const width = heads * d;
   const view: KeyView = {strands: STRANDS, seen: Int32Array.from(SEEN)};
@@ -326,7 +402,7 @@ export async function expectStrandsAsComposed(engine: EngineOptions, d: number):
         {rows, at: width},
         {rows, at: 2 * width},
       ];
-      const scores = {q: {rows: q, at: width}, k, view, heads, width, scale: 1 / Math.sqrt(d)};
+      const scores = {q: {rows: q, at: width}, k, view, heads, width, scale: 1 / Math.sqrt(d), grouped};
       const zeroKey = tensor([heads, d], 3);
       const zero = {key: zeroKey};
       const whole = strandAttention({...scores, zero}, v);

@@ -70,13 +70,6 @@ static void product(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_r
   for (; j < n; j += LANES) panel<1>(m, k, a, a_row, a_column, b + j, b_row, c + j, c_row, add);
 }
 
-static float dot(const float* a, const float* b, int64_t n) {
-  vf total = {};
-  FOR_VECTORS(n, total = fma(load(a + i), load(b + i), total),
-              total = fma(load_part(a + i, rest, 0), load_part(b + i, rest, 0), total));
-  return sum_lanes(total);
-}
-
 // y += factor x
 static void add_scaled(float factor, const float* x, float* y, int64_t n) {
   FOR_VECTORS(n, store(y + i, fma(load(x + i), splat(factor), load(y + i))),
@@ -136,8 +129,9 @@ static int64_t attention_grad_scratch(int64_t tokens, int64_t size) {
 }
 
 // The weights are made again from the logits and their log-sum. With D = out . out_grad of a row, a logit's gradient
-// is weight (out_grad . value - D), and the zero token's, whose value is zero, -weight D.
-static void attention_grad(const AttentionHead& h, float* scratch) {
+// is weight (out_grad . value - D), and the zero token's, whose value is zero, -weight D. Heads that share keys and
+// values go one after the other, and add to the same gradients of these.
+static void attention_grad(const AttentionGroup& h, float* scratch) {
   const int64_t T = h.tokens, d = h.size, wide = padded(T), deep = padded(d);
   float* key_columns = scratch;                    // [d, p(T)]
   float* value_columns = key_columns + d * wide;   // [d, p(T)]
@@ -149,45 +143,54 @@ static void attention_grad(const AttentionHead& h, float* scratch) {
   float* weights = v_grad + T * deep;              // [block, p(T)]
   float* slopes = weights + kQueryBlock * wide;    // [block, p(T)]
   float* q_grad = slopes + kQueryBlock * wide;     // [block, p(d)]
-  pack_columns(h.k, h.stride, T, d, key_columns);
-  pack_columns(h.v, h.stride, T, d, value_columns);
-  pack_rows(h.k, h.stride, T, d, keys);
-  pack_rows(h.q, h.stride, T, d, queries);
-  pack_rows(h.out_grad, h.out_stride, T, d, out_grad);
+  pack_columns(h.k, h.kv_stride, T, d, key_columns);
+  pack_columns(h.v, h.kv_stride, T, d, value_columns);
+  pack_rows(h.k, h.kv_stride, T, d, keys);
   clear(k_grad, 2 * T * deep);
-  for (int64_t start = 0; start < T; start += kQueryBlock) {
-    const int64_t end = start + kQueryBlock < T ? start + kQueryBlock : T;
-    const int64_t rows = end - start;
-    const float* q = queries + start * deep;
-    const float* dy = out_grad + start * deep;
-    product(rows, padded(end), d, q, deep, 1, key_columns, wide, weights, wide, false);
-    product(rows, padded(end), d, dy, deep, 1, value_columns, wide, slopes, wide, false);
-    for (int64_t r = 0; r < rows; r++) {
-      const int64_t t = start + r, n = t + 1;
-      float* weight = weights + r * wide;
-      float* slope_row = slopes + r * wide;
-      const float along = dot(h.out + t * h.out_stride, dy + r * deep, d);
-      exponentials(weight, weight, h.scale, h.lse[t], n);
-      clear(weight + n, end - n);
-      clear(slope_row + n, end - n);
-      FOR_VECTORS(n, store(slope_row + i, load(weight + i) * (load(slope_row + i) - along) * h.scale),
-                  store_part(slope_row + i,
-                             load_part(weight + i, rest, 0) * (load_part(slope_row + i, rest, 0) - along) * h.scale,
-                             rest));
-      if (h.zero_logits) h.zero_grad[t] = -exponential(splat(h.zero_logits[t] - h.lse[t]))[0] * along;
-    }
-    product(end, deep, rows, weights, 1, wide, dy, deep, v_grad, deep, true);
-    product(end, deep, rows, slopes, 1, wide, q, deep, k_grad, deep, true);
-    product(rows, deep, end, slopes, wide, 1, keys, deep, q_grad, deep, false);
-    for (int64_t r = 0; r < rows; r++) {
-      float* to = h.q_grad + (start + r) * h.stride;
-      for (int64_t c = 0; c < d; c++) to[c] = q_grad[r * deep + c];
+  for (int64_t head = 0; head < h.group; head++) {
+    const float* out = h.out + head * d;
+    const float* lse = h.lse + head * T;
+    const float* zero_logits = h.zero_logits ? h.zero_logits + head * T : nullptr;
+    pack_rows(h.q + head * d, h.q_stride, T, d, queries);
+    pack_rows(h.out_grad + head * d, h.out_stride, T, d, out_grad);
+    for (int64_t start = 0; start < T; start += kQueryBlock) {
+      const int64_t end = start + kQueryBlock < T ? start + kQueryBlock : T;
+      const int64_t rows = end - start;
+      const float* q = queries + start * deep;
+      const float* dy = out_grad + start * deep;
+      product(rows, padded(end), d, q, deep, 1, key_columns, wide, weights, wide, false);
+      product(rows, padded(end), d, dy, deep, 1, value_columns, wide, slopes, wide, false);
+      for (int64_t r = 0; r < rows; r++) {
+        const int64_t t = start + r, first = t + 1 > h.window ? t + 1 - h.window : 0, n = t + 1 - first;
+        float* weight = weights + r * wide;
+        float* slope_row = slopes + r * wide;
+        const float along = dot(out + t * h.out_stride, dy + r * deep, d);
+        clear(weight, first);
+        clear(slope_row, first);
+        clear(weight + t + 1, end - t - 1);
+        clear(slope_row + t + 1, end - t - 1);
+        weight += first;
+        slope_row += first;
+        exponentials(weight, weight, h.scale, lse[t], n);
+        FOR_VECTORS(n, store(slope_row + i, load(weight + i) * (load(slope_row + i) - along) * h.scale),
+                    store_part(slope_row + i,
+                               load_part(weight + i, rest, 0) * (load_part(slope_row + i, rest, 0) - along) * h.scale,
+                               rest));
+        if (zero_logits) h.zero_grad[head * T + t] = -exponential(splat(zero_logits[t] - lse[t]))[0] * along;
+      }
+      product(end, deep, rows, weights, 1, wide, dy, deep, v_grad, deep, true);
+      product(end, deep, rows, slopes, 1, wide, q, deep, k_grad, deep, true);
+      product(rows, deep, end, slopes, wide, 1, keys, deep, q_grad, deep, false);
+      for (int64_t r = 0; r < rows; r++) {
+        float* to = h.q_grad + head * d + (start + r) * h.q_stride;
+        for (int64_t c = 0; c < d; c++) to[c] = q_grad[r * deep + c];
+      }
     }
   }
   for (int64_t t = 0; t < T; t++) {
     for (int64_t c = 0; c < d; c++) {
-      h.k_grad[t * h.stride + c] = k_grad[t * deep + c];
-      h.v_grad[t * h.stride + c] = v_grad[t * deep + c];
+      h.k_grad[t * h.kv_stride + c] = k_grad[t * deep + c];
+      h.v_grad[t * h.kv_stride + c] = v_grad[t * deep + c];
     }
   }
 }

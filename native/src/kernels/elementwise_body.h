@@ -103,6 +103,63 @@ static inline vf slope(Activation activation, vf x) {
   return splat(1.0f);
 }
 
+static inline vf activated(Activation activation, vf x) {
+  switch (activation) {
+    case Activation::gelu_new: return x * sigmoid(gelu_argument(x));
+    case Activation::gelu: return x * normal_cdf(x);
+    case Activation::relu: return x < vf{} ? vf{} : x;
+    case Activation::silu: return x * sigmoid(x);
+    case Activation::none:
+    case Activation::count: break;
+  }
+  return x;
+}
+
+static void gated(Activation activation, const float* gate, const float* up, float* y, int64_t n) {
+  FOR_VECTORS(n, store(y + i, activated(activation, load(gate + i)) * load(up + i)),
+              store_part(y + i, activated(activation, load_part(gate + i, rest, 0)) * load_part(up + i, rest, 0), rest));
+}
+
+static void gated_grad(Activation activation, const float* gate, const float* up, const float* dy, float* gate_grad,
+                       float* up_grad, int64_t n) {
+#define STEP(get, put)                                          \
+  const vf g = get(gate), d = get(dy);                          \
+  put(gate_grad, d * get(up) * slope(activation, g));           \
+  put(up_grad, d * activated(activation, g))
+#define GET(p) load(p + i)
+#define PUT(p, x) store(p + i, x)
+#define GET_PART(p) load_part(p + i, rest, 0)
+#define PUT_PART(p, x) store_part(p + i, x, rest)
+  FOR_VECTORS(n, STEP(GET, PUT), STEP(GET_PART, PUT_PART));
+#undef STEP
+#undef GET
+#undef PUT
+#undef GET_PART
+#undef PUT_PART
+}
+
+static void rotate(const float* x, const float* cosines, const float* sines, bool back, float* y, int64_t size,
+                   int64_t half) {
+  const float* other = x + half;
+  float* to = y + half;
+  const float sign = back ? -1.0f : 1.0f;
+#define TURN(get, put)                                           \
+  const vf a = get(x), b = get(other), c = get(cosines), s = get(sines) * sign; \
+  put(y, a * c - b * s);                                         \
+  put(to, b * c + a * s)
+#define GET(p) load(p + i)
+#define PUT(p, x) store(p + i, x)
+#define GET_PART(p) load_part(p + i, rest, 0)
+#define PUT_PART(p, x) store_part(p + i, x, rest)
+  FOR_VECTORS(half, TURN(GET, PUT), TURN(GET_PART, PUT_PART));
+#undef TURN
+#undef GET
+#undef PUT
+#undef GET_PART
+#undef PUT_PART
+  for (int64_t i = 2 * half; i < size; i++) y[i] = x[i];
+}
+
 static void activation_grad(Activation activation, const float* z, const float* dy, float* dz, int64_t n) {
   FOR_VECTORS(n, store(dz + i, load(dy + i) * slope(activation, load(z + i))),
               store_part(dz + i, load_part(dy + i, rest, 0) * slope(activation, load_part(z + i, rest, 0)), rest));

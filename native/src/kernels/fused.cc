@@ -14,15 +14,16 @@ namespace {
 // Columns that one piece adds up: whole cache lines.
 constexpr int64_t kColumns = 64;
 
-// So many products over the causal keys.
+// So many products over the keys that are seen.
 int64_t attention_flops(const Attention& s, int64_t products) {
-  return products * s.batch * s.heads * s.size * s.tokens * (s.tokens + 1);
+  const int64_t full = s.window < s.tokens ? s.window : s.tokens, keys = full * (full + 1) / 2 + (s.tokens - full) * full;
+  return 2 * products * s.batch * s.heads * s.size * keys;
 }
 
-// Where a head's queries begin among those of all tokens.
+// Where a head begins among those of all tokens.
 template <typename Shape>
-int64_t head_start(const Shape& s, int64_t batch, int64_t head) {
-  return batch * s.tokens * s.stride + head * s.size;
+int64_t head_start(const Shape& s, int64_t stride, int64_t batch, int64_t head) {
+  return batch * s.tokens * stride + head * s.size;
 }
 
 ZeroLogitsHead head_of(const ZeroLogits& s, int64_t batch, int64_t head) {
@@ -30,7 +31,7 @@ ZeroLogitsHead head_of(const ZeroLogits& s, int64_t batch, int64_t head) {
   h.tokens = s.tokens;
   h.size = s.size;
   h.stride = s.stride;
-  h.q = s.q + head_start(s, batch, head);
+  h.q = s.q + head_start(s, s.stride, batch, head);
   h.zero = s.zero + head * s.size;
   h.scale = s.scale;
   h.logit_stride = 1;
@@ -59,6 +60,53 @@ void layer_norm_grad(int64_t rows, int64_t n, const float* x, const float* stats
   parallel(n, kColumns, [=](int64_t begin, int64_t end, int) {
     kernels().layer_norm_sums(x + begin, stats, dy + begin, rows, n, end - begin, weight_grad + begin,
                               bias_grad + begin);
+  });
+}
+
+void rms_norm(int64_t rows, int64_t n, const float* x, const float* weight, float offset, float epsilon, float* y,
+              float* stats) {
+  parallel(rows, row_grain(n), [=](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; i++) {
+      kernels().rms_norm(x + i * n, weight, offset, epsilon, y + i * n, stats + i, n);
+    }
+  });
+}
+
+void rms_norm_grad(int64_t rows, int64_t n, const float* x, const float* stats, const float* weight, float offset,
+                   const float* dy, float* dx, float* weight_grad) {
+  parallel(rows, row_grain(n), [=](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; i++) {
+      kernels().rms_norm_grad(x + i * n, stats[i], weight, offset, dy + i * n, dx + i * n, n);
+    }
+  });
+  if (!weight_grad) return;
+  parallel(n, kColumns, [=](int64_t begin, int64_t end, int) {
+    kernels().rms_norm_sums(x + begin, stats, dy + begin, rows, n, end - begin, weight_grad + begin);
+  });
+}
+
+void rotate(const Rotation& r, float* y) {
+  parallel(r.rows, row_grain(r.heads * r.size), [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = begin; row < end; row++) {
+      const int64_t table = row % r.places * r.half;
+      for (int64_t at = row * r.heads * r.size; at < (row + 1) * r.heads * r.size; at += r.size) {
+        kernels().rotate(r.x + at, r.cosines + table, r.sines + table, r.back, y + at, r.size, r.half);
+      }
+    }
+  });
+}
+
+void gated(Activation activation, int64_t n, const float* gate, const float* up, float* y) {
+  parallel(n, kGrain, [=](int64_t begin, int64_t end, int) {
+    kernels().gated(activation, gate + begin, up + begin, y + begin, end - begin);
+  });
+}
+
+void gated_grad(Activation activation, int64_t n, const float* gate, const float* up, const float* dy,
+                float* gate_grad, float* up_grad) {
+  parallel(n, kGrain, [=](int64_t begin, int64_t end, int) {
+    kernels().gated_grad(activation, gate + begin, up + begin, dy + begin, gate_grad + begin, up_grad + begin,
+                         end - begin);
   });
 }
 
@@ -93,7 +141,7 @@ void zero_logits_grad(const ZeroLogits& s, const float* logits_grad, float* q_gr
     for (int64_t i = begin; i < end; i++) {
       ZeroLogitsHead h = head_of(s, i / s.heads, i % s.heads);
       h.logits = const_cast<float*>(logits_grad) + i * s.tokens;
-      kernels().zero_logits_grad(h, q_grad + head_start(s, i / s.heads, i % s.heads), parts.data() + i * s.size);
+      kernels().zero_logits_grad(h, q_grad + head_start(s, s.stride, i / s.heads, i % s.heads), parts.data() + i * s.size);
     }
   });
   kernels().column_sums(parts.data(), s.batch, s.heads * s.size, s.heads * s.size, zero_grad);
@@ -107,7 +155,8 @@ void attention(const Attention& s, float* out, float* lse, float* zero_part) {
   std::atomic<bool> short_of_memory{false};
   parallel(s.batch * s.heads, 1, [&, need](int64_t begin, int64_t end, int thread) {
     for (int64_t i = begin; i < end; i++) {
-      const int64_t batch = i / s.heads, head = i % s.heads, at = head_start(s, batch, head);
+      const int64_t batch = i / s.heads, head = i % s.heads;
+      const int64_t kv_at = head_start(s, s.kv_stride, batch, head * s.kv_heads / s.heads);
       float* room = scratch(thread, need + s.tokens);
       if (!room) {
         short_of_memory = true;
@@ -116,8 +165,10 @@ void attention(const Attention& s, float* out, float* lse, float* zero_part) {
       StrandHead h{};
       h.queries = h.keys = s.tokens;
       h.size = s.size;
-      h.q = s.q + at, h.k = s.k + at, h.v = s.v + at;
-      h.q_stride = h.k_stride = h.v_stride = s.stride;
+      h.q = s.q + head_start(s, s.q_stride, batch, head), h.k = s.k + kv_at, h.v = s.v + kv_at;
+      h.q_stride = s.q_stride;
+      h.k_stride = h.v_stride = s.kv_stride;
+      h.window = s.window;
       h.ranges = range;
       h.range_count = 1;
       h.zero_logits = s.zero_logits ? s.zero_logits + i * s.tokens : nullptr;
@@ -139,28 +190,31 @@ void attention_grad(const Attention& s, const float* out, const float* lse, cons
   count_flops(attention_flops(s, 5));  // scores, and the gradients of q, k, v and the weights
   const int64_t need = kernels().attention_grad_scratch(s.tokens, s.size);
   std::atomic<bool> short_of_memory{false};
-  parallel(s.batch * s.heads, 1, [&, need](int64_t begin, int64_t end, int thread) {
+  const int64_t group = s.heads / s.kv_heads;
+  parallel(s.batch * s.kv_heads, 1, [&, need](int64_t begin, int64_t end, int thread) {
     for (int64_t i = begin; i < end; i++) {
-      const int64_t batch = i / s.heads, head = i % s.heads, at = head_start(s, batch, head);
+      const int64_t batch = i / s.kv_heads, shared = i % s.kv_heads, first = shared * group;
       float* room = scratch(thread, need);
       if (!room) {
         short_of_memory = true;
         continue;
       }
-      AttentionHead h{};
+      AttentionGroup h{};
+      h.group = group;
       h.tokens = s.tokens;
       h.size = s.size;
-      h.stride = s.stride;
-      h.out_stride = s.heads * s.size;
-      h.q = s.q + at, h.k = s.k + at, h.v = s.v + at;
-      h.zero_logits = s.zero_logits ? s.zero_logits + i * s.tokens : nullptr;
-      h.scale = s.scale;
-      const int64_t out_at = batch * s.tokens * h.out_stride + head * s.size;
+      h.window = s.window;
+      h.q_stride = s.q_stride, h.kv_stride = s.kv_stride, h.out_stride = s.heads * s.size;
+      const int64_t q_at = head_start(s, s.q_stride, batch, first), kv_at = head_start(s, s.kv_stride, batch, shared);
+      h.q = s.q + q_at, h.k = s.k + kv_at, h.v = s.v + kv_at;
+      h.q_grad = q_grad + q_at, h.k_grad = k_grad + kv_at, h.v_grad = v_grad + kv_at;
+      const int64_t out_at = head_start(s, h.out_stride, batch, first), row_at = (batch * s.heads + first) * s.tokens;
       h.out = out + out_at;
-      h.lse = lse + i * s.tokens;
       h.out_grad = out_grad + out_at;
-      h.q_grad = q_grad + at, h.k_grad = k_grad + at, h.v_grad = v_grad + at;
-      h.zero_grad = zero_grad ? zero_grad + i * s.tokens : nullptr;
+      h.lse = lse + row_at;
+      h.zero_logits = s.zero_logits ? s.zero_logits + row_at : nullptr;
+      h.zero_grad = zero_grad ? zero_grad + row_at : nullptr;
+      h.scale = s.scale;
       kernels().attention_grad(h, room);
     }
   });

@@ -14,18 +14,20 @@ struct AdamW {
   float scale, rate, beta1, beta2, epsilon, square_correction, decay;
 };
 
-// The gradient of one head's causal attention: row t of q, k, v and their gradients is at t * stride, rows of out and
-// its gradient at t * out_stride.
-struct AttentionHead {
-  int64_t tokens, size;
-  int64_t stride, out_stride;
+// The gradient of causal attention of the heads that share a head of keys and values, `group` of them: row t of q and
+// its gradient is at t * q_stride, of k and v at t * kv_stride, of out and its gradient at t * out_stride. What belongs
+// to the next head of the group follows, [size] or [tokens] further on.
+struct AttentionGroup {
+  int64_t group, tokens, size;
+  int64_t window;  // the last keys that a query sees, its own among them
+  int64_t q_stride, kv_stride, out_stride;
   const float *q, *k, *v;
-  const float* zero_logits;  // [tokens], or null for no zero token
+  const float* zero_logits;  // [group, tokens], or null for no zero token
   float scale;
-  const float *out, *out_grad;  // [tokens, size]
-  const float* lse;             // [tokens]: log of the sum of the exponentials of the logits
+  const float *out, *out_grad;
+  const float* lse;  // [group, tokens]: log of the sum of the exponentials of the logits
   float *q_grad, *k_grad, *v_grad;
-  float* zero_grad;  // [tokens]: by the zero logits
+  float* zero_grad;  // [group, tokens]: by the zero logits
 };
 
 // One head's zero logits: row t of q is at t * stride.
@@ -47,7 +49,8 @@ struct StrandHead {
   int64_t q_stride, k_stride, v_stride;
   const int32_t* ranges;  // [range_count, 2]: the first row of k and v, and how many
   int64_t range_count;
-  const int32_t* seen;  // [queries]; query i sees i + 1 keys where it is null
+  const int32_t* seen;  // [queries]: it sees keys up to this one; up to its own, i + 1, where it is null
+  int64_t window;       // the last of those that a query sees
   const float* zero_logits;  // [queries], or null for no zero token
   float scale;
   float* weights;  // [queries, keys]: the exponentials, 0 for what is not seen
@@ -76,6 +79,20 @@ struct Kernels {
   // Adds up `columns` columns over `rows` rows: dy into bias, and dy times the normalised x into weight.
   void (*layer_norm_sums)(const float* x, const float* stats, const float* dy, int64_t rows, int64_t stride,
                           int64_t columns, float* weight, float* bias);
+  // y = x (weight + offset) / the root of the mean square; stats: 1 / that root.
+  void (*rms_norm)(const float* x, const float* weight, float offset, float epsilon, float* y, float* stats, int64_t n);
+  void (*rms_norm_grad)(const float* x, float stats, const float* weight, float offset, const float* dy, float* dx,
+                        int64_t n);
+  // Adds up `columns` columns of dy times the normalised x over `rows` rows.
+  void (*rms_norm_sums)(const float* x, const float* stats, const float* dy, int64_t rows, int64_t stride,
+                        int64_t columns, float* weight);
+  // One head: i and i + half, for i < half, turn by the angle whose cosine and sine are given; the rest stays.
+  void (*rotate)(const float* x, const float* cosines, const float* sines, bool back, float* y, int64_t size,
+                 int64_t half);
+  // y = activation(gate) * up
+  void (*gated)(Activation activation, const float* gate, const float* up, float* y, int64_t n);
+  void (*gated_grad)(Activation activation, const float* gate, const float* up, const float* dy, float* gate_grad,
+                     float* up_grad, int64_t n);
   void (*column_sums)(const float* x, int64_t rows, int64_t stride, int64_t columns, float* y);
   // dz = dy * activation'(z)
   void (*activation_grad)(Activation activation, const float* z, const float* dy, float* dz, int64_t n);
@@ -88,7 +105,7 @@ struct Kernels {
   // `logits` are their gradients here; adds to q_grad, whose rows lie as those of q, and sets zero_grad [size].
   void (*zero_logits_grad)(const ZeroLogitsHead& head, float* q_grad, float* zero_grad);
   int64_t (*attention_grad_scratch)(int64_t tokens, int64_t size);  // in floats
-  void (*attention_grad)(const AttentionHead& head, float* scratch);
+  void (*attention_grad)(const AttentionGroup& heads, float* scratch);
   int64_t (*strand_scratch)(int64_t keys, int64_t size);  // in floats, for each of the next three
   void (*strand_attention)(const StrandHead& head, float* scratch);  // `weights` is not used
   void (*strand_weights)(const StrandHead& head, float* scratch);    // v and out are not used

@@ -51,6 +51,25 @@ void layer_norm(int64_t rows, int64_t n, const float* x, const float* weight, co
 void layer_norm_grad(int64_t rows, int64_t n, const float* x, const float* stats, const float* weight,
                      const float* dy, float* dx, float* weight_grad, float* bias_grad);
 
+// stats [rows]: 1 / the root of each row's mean square; y = x stats (weight + offset).
+void rms_norm(int64_t rows, int64_t n, const float* x, const float* weight, float offset, float epsilon, float* y,
+              float* stats);
+// weight_grad may be null.
+void rms_norm_grad(int64_t rows, int64_t n, const float* x, const float* stats, const float* weight, float offset,
+                   const float* dy, float* dx, float* weight_grad);
+
+// Rotates the heads of x [rows, heads, size], row r to place r % places of the tables [places, half]; or back.
+struct Rotation {
+  int64_t rows, places, heads, size, half;
+  const float *x, *cosines, *sines;
+  bool back;
+};
+void rotate(const Rotation& rotation, float* y);
+
+void gated(Activation activation, int64_t n, const float* gate, const float* up, float* y);
+void gated_grad(Activation activation, int64_t n, const float* gate, const float* up, const float* dy,
+                float* gate_grad, float* up_grad);
+
 void activation_grad(Activation activation, int64_t n, const float* z, const float* dy, float* dz);
 
 void adamw(const AdamW& options, int64_t n, float* parameter, float* mean, float* square, const float* gradient);
@@ -65,9 +84,11 @@ void zero_logits(const ZeroLogits& shape, float* logits);
 // Adds to q_grad, which lies as q does; zero_grad [heads, size].
 void zero_logits_grad(const ZeroLogits& shape, const float* logits_grad, float* q_grad, float* zero_grad);
 
-// q, k and v are [batch, tokens, heads * size] with tokens `stride` apart, and their gradients too; out is dense.
+// q is [batch, tokens, heads * size] with tokens q_stride apart, k and v [batch, tokens, kv_heads * size] with tokens
+// kv_stride apart, and their gradients too; out is dense. Neighbouring heads share a head of keys and values.
 struct Attention {
-  int64_t batch, tokens, heads, size, stride;
+  int64_t batch, tokens, heads, kv_heads, size, q_stride, kv_stride;
+  int64_t window;  // the last keys that a query sees, its own among them
   const float *q, *k, *v;
   const float* zero_logits;  // [batch, heads, tokens], or null for no zero token
   float scale;
@@ -80,7 +101,8 @@ void attention_grad(const Attention& shape, const float* out, const float* lse, 
 // Attention of queries in strands, each a run of queries over keys of its own; see StrandHead. Rows of q, k and v are
 // q_stride, ... apart; out is dense.
 struct Strands {
-  int64_t queries, heads, size, count;
+  int64_t queries, heads, kv_heads, size, count;
+  int64_t window;  // the last keys that a query sees of those it may see
   const float *q, *k, *v;
   int64_t q_stride, k_stride, v_stride;
   const float* zero_logits;  // [queries, heads], or null for no zero token

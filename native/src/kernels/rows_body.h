@@ -1,4 +1,4 @@
-// Kernels on rows: sums, softmax, layer norm, cross-entropy. Included by each kernels_*.cc; see simd_body.h.
+// Kernels on rows: sums, softmax, layer norm, RMS norm, cross-entropy. Included by each kernels_*.cc; see simd_body.h.
 
 static float sum(const float* x, int64_t n) {
   vf total[4] = {};
@@ -42,6 +42,13 @@ static float exponentials(const float* x, float* y, float scale, float offset, i
   FOR_VECTORS(n, const vf e = exponential(fma(load(x + i), splat(scale), splat(-offset))); store(y + i, e); total += e,
               const vf e = exponential(fma(load_part(x + i, rest, 0), splat(scale), splat(-offset)));
               store_part(y + i, e, rest); total += load_part(y + i, rest, 0));
+  return sum_lanes(total);
+}
+
+static float dot(const float* a, const float* b, int64_t n) {
+  vf total = {};
+  FOR_VECTORS(n, total = fma(load(a + i), load(b + i), total),
+              total = fma(load_part(a + i, rest, 0), load_part(b + i, rest, 0), total));
   return sum_lanes(total);
 }
 
@@ -95,6 +102,29 @@ static void layer_norm_grad(const float* x, const float* stats, const float* wei
 #undef NORMAL
 }
 
+static void rms_norm(const float* x, const float* weight, float offset, float epsilon, float* y, float* stats,
+                     int64_t n) {
+  const float scale = 1 / __builtin_sqrtf(dot(x, x, n) / (float)n + epsilon);
+  stats[0] = scale;
+  FOR_VECTORS(n, store(y + i, load(x + i) * scale * (load(weight + i) + offset)),
+              store_part(y + i, load_part(x + i, rest, 0) * scale * (load_part(weight + i, rest, 0) + offset), rest));
+}
+
+static void rms_norm_grad(const float* x, float scale, const float* weight, float offset, const float* dy, float* dx,
+                          int64_t n) {
+  vf total = {};
+#define AT(p) load(p + i)
+#define AT_PART(p) load_part(p + i, rest, 0)
+#define GRAD(get) (get(dy) * (get(weight) + offset))
+  FOR_VECTORS(n, total = fma(GRAD(AT), AT(x) * scale, total), total = fma(GRAD(AT_PART), AT_PART(x) * scale, total));
+  const float along = sum_lanes(total) / (float)n;
+  FOR_VECTORS(n, store(dx + i, (GRAD(AT) - AT(x) * scale * along) * scale),
+              store_part(dx + i, (GRAD(AT_PART) - AT_PART(x) * scale * along) * scale, rest));
+#undef AT
+#undef AT_PART
+#undef GRAD
+}
+
 // Rows added up in one go; the sums of such blocks are added up after, which keeps rounding small.
 static const int64_t kSumBlock = 64;
 
@@ -135,6 +165,26 @@ static void layer_norm_sums(const float* x, const float* stats, const float* dy,
     }
     store_part(bias + c, total, n);
     store_part(weight + c, total_normal, n);
+  }
+}
+
+static void rms_norm_sums(const float* x, const float* stats, const float* dy, int64_t rows, int64_t stride,
+                          int64_t columns, float* weight) {
+  for (int64_t c = 0; c < columns; c += LANES) {
+    const int64_t n = columns - c < LANES ? columns - c : LANES;
+    vf total = {};
+    for (int64_t start = 0; start < rows; start += kSumBlock) {
+      const int64_t end = start + kSumBlock < rows ? start + kSumBlock : rows;
+      vf part = {};
+      for (int64_t r = start; r < end; r++) {
+        const int64_t at = r * stride + c;
+        const vf g = n == LANES ? load(dy + at) : load_part(dy + at, n, 0);
+        const vf v = n == LANES ? load(x + at) : load_part(x + at, n, 0);
+        part = fma(g, v * stats[r], part);
+      }
+      total += part;
+    }
+    store_part(weight + c, total, n);
   }
 }
 

@@ -18,6 +18,7 @@ static void pack_key_ranges(const StrandHead& h, float* keys) {
   for (int64_t c = 0; c < h.size; c++) clear(keys + c * wide + at, wide - at);
 }
 
+// A query sees the keys from the first of its window to the last that it may see at all.
 static inline int64_t seen_by(const StrandHead& h, int64_t query) { return h.seen ? h.seen[query] : query + 1; }
 
 // How many keys some of the queries see, the one that sees most.
@@ -35,12 +36,14 @@ static void strand_weight_block(const StrandHead& h, int64_t start, int64_t rows
   product(rows, columns, d, h.q + start * h.q_stride, h.q_stride, 1, keys, padded(h.keys), weights, stride, false);
   for (int64_t r = 0; r < rows; r++) {
     const int64_t i = start + r, seen = seen_by(h, i);
-    float* row = weights + r * stride;
+    const int64_t first = seen > h.window ? seen - h.window : 0;
+    clear(weights + r * stride, first);
+    clear(weights + r * stride + seen, clean - seen);
+    float* row = weights + r * stride + first;
     const float zero = h.zero_logits ? h.zero_logits[i * h.inverse_stride] : 0;
-    float most = h.scale * max(row, seen);
+    float most = h.scale * max(row, seen - first);
     if (h.zero_logits && zero > most) most = zero;
-    float total = exponentials(row, row, h.scale, most, seen);
-    clear(row + seen, clean - seen);
+    float total = exponentials(row, row, h.scale, most, seen - first);
     // One lane of the same exponential as the others'.
     const float at_zero = h.zero_logits ? exponential(splat(zero - most))[0] : 0;
     total += at_zero;

@@ -41,8 +41,10 @@ StrandHead head_of(const Strands& s, const Place& place, int64_t strand, int64_t
   h.size = s.size;
   h.keys = place.keys;
   h.q = s.q ? s.q + place.query * s.q_stride + head * s.size : nullptr;
-  h.k = s.k ? s.k + head * s.size : nullptr;
-  h.v = s.v ? s.v + head * s.size : nullptr;
+  const int64_t shared = head * s.kv_heads / s.heads * s.size;
+  h.k = s.k ? s.k + shared : nullptr;
+  h.v = s.v ? s.v + shared : nullptr;
+  h.window = s.window;
   h.q_stride = s.q_stride, h.k_stride = s.k_stride, h.v_stride = s.v_stride;
   h.ranges = s.ranges + 2 * place.range;
   h.range_count = s.strands[2 * strand + 1];

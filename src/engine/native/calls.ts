@@ -41,14 +41,20 @@ interface Kinds {
 /** Of an enumeration a call takes the member's name. */
 type KindOf<K> = K extends EnumName ? (typeof ENUMS)[K][number] : K extends keyof Kinds ? Kinds[K] : never;
 
-/** q, k and v [batch, tokens, heads * size], with tokens `stride` elements apart. */
+/**
+ * q [batch, tokens, heads * size], k and v [batch, tokens, kvHeads * size], with tokens `qStride` and `kvStride` elements
+ * apart. A query sees the last `window` keys up to its own.
+ */
 const ATTENTION = {
   batch: 'size',
   tokens: 'size',
   heads: 'size',
+  kvHeads: 'size',
   size: 'size',
-  stride: 'size',
+  window: 'size',
+  qStride: 'size',
   q: 'floats',
+  kvStride: 'size',
   k: 'floats',
   v: 'floats',
   zeroLogits: 'floats?',
@@ -71,7 +77,9 @@ const ZERO_LOGITS = {
 const STRANDS = {
   queries: 'size',
   heads: 'size',
+  kvHeads: 'size',
   size: 'size',
+  window: 'size',
   scale: 'number',
   strands: 'ints',
   ranges: 'ints',
@@ -175,6 +183,51 @@ export const CALLS = {
     dx: 'floats',
     weightGrad: 'floats?',
     biasGrad: 'floats?',
+  },
+  /** y = x (weight + offset) / root of the mean square; stats [rows]: 1 / that root. */
+  rmsNorm: {
+    rows: 'size',
+    n: 'size',
+    x: 'floats',
+    weight: 'floats',
+    offset: 'number',
+    epsilon: 'number',
+    y: 'floats',
+    stats: 'floats',
+  },
+  rmsNormGrad: {
+    rows: 'size',
+    n: 'size',
+    x: 'floats',
+    stats: 'floats',
+    weight: 'floats',
+    offset: 'number',
+    dy: 'floats',
+    dx: 'floats',
+    weightGrad: 'floats?',
+  },
+  /** Heads of x [rows, heads, size]; row r is at place r % places of the tables [places, half]. */
+  rotate: {
+    rows: 'size',
+    places: 'size',
+    heads: 'size',
+    size: 'size',
+    half: 'size',
+    x: 'floats',
+    cosines: 'floats',
+    sines: 'floats',
+    back: 'flag',
+    y: 'floats',
+  },
+  /** y = activation(gate) up. */
+  gated: {activation: 'Activation', gate: 'floats', up: 'floats', y: 'floats'},
+  gatedGrad: {
+    activation: 'Activation',
+    gate: 'floats',
+    up: 'floats',
+    dy: 'floats',
+    gateGrad: 'floats',
+    upGrad: 'floats',
   },
   activationGrad: {activation: 'Activation', z: 'floats', dy: 'floats', dz: 'floats'},
   /** `options`: gradient scale, rate, beta1, beta2, epsilon, square correction, decay. */

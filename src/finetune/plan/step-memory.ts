@@ -2,7 +2,6 @@ import {
   blockLinears,
   blocks,
   headWeightName,
-  isPlainAttention,
   MAX_LOGITS,
   modelTensors,
   qkvWidths,
@@ -128,14 +127,13 @@ function layerFloats(arch: Architecture, {attention, norms, mlp}: Layer, seqLen:
   const {q, k, v} = qkvWidths(arch);
   const normed = Object.values(norms).filter((name) => name !== null).length;
   const turned = (attention.rotation ? 1 : 0) + (attention.qkNorm ? 1 : 0);
-  const weights = isPlainAttention(arch, attention) ? 0 : 2 * arch.heads * (seqLen + 1);
-  const hidden = (2 + normed) * arch.width + q + k + v + q + turned * (q + k) + weights;
+  const hidden = (2 + normed) * arch.width + q + k + v + q + turned * (q + k);
   switch (mlp.kind) {
     case 'plain':
       return {hidden, mlp: mlp.width, activated: mlp.width};
     case 'gated':
-      // The gate before and after its activation, and what it is multiplied by.
-      return {hidden, mlp: 3 * mlp.width, activated: mlp.width};
+      // The gate before its activation, and what it is multiplied by.
+      return {hidden, mlp: 2 * mlp.width, activated: mlp.width};
   }
 }
 

@@ -174,7 +174,17 @@ describe('memory that is used again', () => {
 describe('the addon refuses, without touching memory,', () => {
   const f = (n: number) => new Float32Array(n);
   const i = (...values: number[]) => Int32Array.from(values);
-  const strands = {queries: 1, heads: 1, size: 4, scale: 1, strands: i(1, 1), ranges: i(0, 2), seen: i(2)};
+  const strands = {
+    queries: 1,
+    heads: 1,
+    kvHeads: 1,
+    size: 4,
+    window: 9,
+    scale: 1,
+    strands: i(1, 1),
+    ranges: i(0, 2),
+    seen: i(2),
+  };
   const scores = {...strands, keyRows: 4, qStride: 4, q: f(4), kStride: 4, k: f(16), zeroLogits: null};
   const head = {rows: 1, width: 2, vocabulary: 4, chunk: 1, state: f(2), weight: f(8), rowWeights: f(1)};
   const linear = {transposeW: false, m: 4, n: 4, k: 4, w: f(16), strideW: 4, bias: null, y: f(16)};
@@ -293,15 +303,18 @@ describe('the addon refuses, without touching memory,', () => {
     ],
     [
       'tokens that overlap',
-      /^attention: stride: tokens that overlap$/,
+      /^attention: qStride: tokens that overlap$/,
       (b) =>
         b.attention({
           batch: 1,
           tokens: 2,
           heads: 2,
+          kvHeads: 2,
           size: 4,
-          stride: 4,
+          window: 9,
+          qStride: 4,
           q: f(64),
+          kvStride: 8,
           k: f(64),
           v: f(64),
           zeroLogits: null,

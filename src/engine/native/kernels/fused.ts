@@ -1,6 +1,5 @@
-import type {AttentionAttributes, KernelName, KernelTable, Projected} from '../../contract.js';
+import type {AttentionAttributes, Grouping, KernelName, KernelTable, Projected} from '../../contract.js';
 import {sizeOf, type NativeBackend} from '../backend.js';
-import type {Arguments} from '../calls.js';
 import {present} from '../../register.js';
 import type {FusedKernel, Info} from './register.js';
 
@@ -81,37 +80,6 @@ const layerNormGradient: FusedKernel<'ZttLayerNormGradient'> = (inputs, attribut
   return present(dx, dWeight, dBias);
 };
 
-/** q, k and v of their own, or as the thirds of qkv's last axis. */
-interface Attended {
-  parts: Info[];
-  batch: number;
-  heads: number;
-  tokens: number;
-  shared: Omit<Arguments<'attention'>, 'out' | 'lse' | 'zero'>;
-}
-
-function attended(
-  inputs: Projected<Info> & {zeroLogits?: Info},
-  {heads, scale}: AttentionAttributes,
-  backend: NativeBackend,
-): Attended {
-  const parts = 'qkv' in inputs ? [inputs.qkv] : [inputs.q, inputs.k, inputs.v];
-  const [batch, tokens, stride] = parts[0]!.shape as [number, number, number];
-  const width = parts.length === 1 ? stride / 3 : stride;
-  require(width % heads === 0, `[${parts[0]!.shape.join()}] in ${heads} heads`);
-  const [q, k, v] = thirds(parts, width, backend);
-  const zeroLogits = maybe(backend, inputs.zeroLogits);
-  const shared = {batch, tokens, heads, size: width / heads, stride, q: q!, k: k!, v: v!, zeroLogits, scale};
-  return {parts, batch, heads, tokens, shared};
-}
-
-/** The memory of q, k and v: of one tensor each, or of one tensor from its third's start on. */
-function thirds(parts: Info[], width: number, backend: NativeBackend): Float32Array[] {
-  if (parts.length === 3) return parts.map((part) => backend.floats(part));
-  const all = backend.floats(parts[0]!);
-  return [all, all.subarray(width), all.subarray(2 * width)];
-}
-
 /** The sizes of zero logits: those of rows are those of sequences of one token. */
 function zeroSizes(q: Info, zeroKey: Info, at: number, scale: number) {
   const [heads, size] = zeroKey.shape as [number, number];
@@ -148,13 +116,61 @@ const zeroLogitsGradient: FusedKernel<'ZttZeroLogitsGradient'> = (inputs, {scale
   return [dKey];
 };
 
-const attention: FusedKernel<'ZttAttention'> = (inputs, attributes, backend) => {
-  const {parts, batch, heads, tokens, shared} = attended(inputs, attributes, backend);
-  const width = heads * shared.size;
-  const out = backend.output([batch, tokens, width]);
+/** A window that every key is in. */
+export const NO_WINDOW = 2 ** 40;
+
+type Queries = Projected<Info> & {zeroLogits?: Info};
+
+/** q, k and v, or their gradients: tensors of their own, or parts of one tensor's rows. */
+function separated(
+  projected: Projected<Info>,
+  widths: {q: number; kv: number},
+  backend: NativeBackend,
+): {q: Float32Array; k: Float32Array; v: Float32Array} {
+  if (!('qkv' in projected)) {
+    const {q, k, v} = projected;
+    return {q: backend.floats(q), k: backend.floats(k), v: backend.floats(v)};
+  }
+  const all = backend.floats(projected.qkv);
+  return {q: all, k: all.subarray(widths.q), v: all.subarray(widths.q + widths.kv)};
+}
+
+/** What attention and its gradient share. */
+function attended(
+  inputs: Queries,
+  {heads, scale, kvHeads, window}: AttentionAttributes & Grouping,
+  backend: NativeBackend,
+) {
+  const packed = 'qkv' in inputs;
+  const [batch, tokens, qStride] = (packed ? inputs.qkv : inputs.q).shape as [number, number, number];
+  const kvStride = packed ? qStride : inputs.k.shape[2]!;
+  const size = packed ? qStride / (heads + 2 * kvHeads) : qStride / heads;
+  require(Number.isInteger(size) &&
+    Number.isInteger(heads / kvHeads), `${qStride} columns in ${heads} heads`);
+  const widths = {q: heads * size, kv: kvHeads * size};
+  if (!packed) {
+    const expected = [batch, tokens, widths.kv].join();
+    require([inputs.k, inputs.v].every(({shape}) => shape.join() === expected), `k and v of [${expected}]`);
+  }
+  const {q, k, v} = separated(inputs, widths, backend);
+  const zeroLogits = maybe(backend, inputs.zeroLogits);
+  const shared = {
+    ...{batch, tokens, heads, kvHeads, size, window: window ?? NO_WINDOW},
+    ...{qStride, q, kvStride, k, v, zeroLogits, scale},
+  };
+  return {widths, shared};
+}
+
+function attend(
+  inputs: Queries,
+  attributes: AttentionAttributes & Grouping,
+  backend: NativeBackend,
+): [Info, Info, Info?] {
+  const {widths, shared} = attended(inputs, attributes, backend);
+  const {batch, heads, tokens} = shared;
+  const out = backend.output([batch, tokens, widths.q]);
   const lse = backend.output([batch, heads, tokens]);
   const zero = inputs.zeroLogits && backend.output([batch, heads, tokens]);
-  require(parts.every(({shape}) => shape.join() === parts[0]!.shape.join()), 'q, k and v');
   backend.binding.attention({
     ...shared,
     out: backend.floats(out),
@@ -162,25 +178,109 @@ const attention: FusedKernel<'ZttAttention'> = (inputs, attributes, backend) => 
     zero: maybe(backend, zero),
   });
   return present(out, lse, zero);
-};
+}
 
-const attentionGradient: FusedKernel<'ZttAttentionGradient'> = (inputs, attributes, backend) => {
-  const {parts, shared} = attended(inputs, attributes, backend);
-  const {zeroLogits, out, lse, dy} = inputs;
-  const grads = parts.map(({shape}) => backend.output(shape));
-  const [dq, dk, dv] = thirds(grads, shared.heads * shared.size, backend);
-  const dZero = zeroLogits ? [backend.output(zeroLogits.shape)] : [];
+/** The gradients by the projections, and the one by the zero logits if there are any. */
+function attentionGradients<P extends Projected<Info>>(
+  inputs: P & Queries & Record<'out' | 'lse' | 'dy', Info>,
+  projections: P,
+  attributes: AttentionAttributes & Grouping,
+  backend: NativeBackend,
+): {gradients: P; dZero?: Info} {
+  const {widths, shared} = attended(inputs, attributes, backend);
+  const gradients = Object.fromEntries(
+    Object.entries<Info>(projections).map(([name, {shape}]) => [name, backend.output(shape)]),
+  ) as P;
+  const dZero = inputs.zeroLogits && backend.output(inputs.zeroLogits.shape);
+  const {q, k, v} = separated(gradients, widths, backend);
   backend.binding.attentionGrad({
     ...shared,
-    out: backend.floats(out),
-    lse: backend.floats(lse),
-    outGrad: backend.floats(dy),
-    qGrad: dq!,
-    kGrad: dk!,
-    vGrad: dv!,
-    zeroGrad: maybe(backend, dZero[0]),
+    out: backend.floats(inputs.out),
+    lse: backend.floats(inputs.lse),
+    outGrad: backend.floats(inputs.dy),
+    qGrad: q,
+    kGrad: k,
+    vGrad: v,
+    zeroGrad: maybe(backend, dZero),
   });
-  return [...grads, ...dZero];
+  return {gradients, dZero};
+}
+
+/** Every head has keys of its own, and sees all of them. */
+const plain = (attributes: AttentionAttributes) => ({...attributes, kvHeads: attributes.heads, window: null});
+
+const attentionGradient: FusedKernel<'ZttAttentionGradient'> = (inputs, attributes, backend) => {
+  const projections: Projected<Info> =
+    'qkv' in inputs ? {qkv: inputs.qkv} : {q: inputs.q, k: inputs.k, v: inputs.v};
+  const {gradients, dZero} = attentionGradients(inputs, projections, plain(attributes), backend);
+  return [...Object.values<Info>(gradients), ...(dZero ? [dZero] : [])];
+};
+
+const groupedAttentionGradient: FusedKernel<'ZttGroupedAttentionGradient'> = (
+  inputs,
+  attributes,
+  backend,
+) => {
+  const {q, k, v} = inputs;
+  const {gradients, dZero} = attentionGradients(inputs, {q, k, v}, attributes, backend);
+  return present(gradients.q, gradients.k, gradients.v, dZero);
+};
+
+const rmsNorm: FusedKernel<'ZttRmsNorm'> = ({x, weight}, {epsilon, offset}, backend) => {
+  const n = x.shape.at(-1)!;
+  const rows = sizeOf(x.shape) / n;
+  const [y, stats] = [backend.output(x.shape), backend.output([rows])];
+  backend.binding.rmsNorm({
+    rows,
+    n,
+    x: backend.floats(x),
+    weight: backend.floats(weight),
+    offset,
+    epsilon,
+    y: backend.floats(y),
+    stats: backend.floats(stats),
+  });
+  return [y, stats];
+};
+
+const rmsNormGradient: FusedKernel<'ZttRmsNormGradient'> = (inputs, {offset, trained}, backend) => {
+  const {x, stats, weight, dy} = inputs;
+  const n = x.shape.at(-1)!;
+  const dx = backend.output(x.shape);
+  const dWeight = trained ? backend.output([n]) : undefined;
+  backend.binding.rmsNormGrad({
+    rows: sizeOf(x.shape) / n,
+    n,
+    x: backend.floats(x),
+    stats: backend.floats(stats),
+    weight: backend.floats(weight),
+    offset,
+    dy: backend.floats(dy),
+    dx: backend.floats(dx),
+    weightGrad: maybe(backend, dWeight),
+  });
+  return present(dx, dWeight);
+};
+
+const rotate: FusedKernel<'ZttRotate'> = ({x, cos, sin}, {headSize, back}, backend) => {
+  const [places, half] = cos.shape as [number, number];
+  const width = x.shape.at(-1)!;
+  const rows = sizeOf(x.shape) / width;
+  require(width % headSize === 0 && rows % places === 0, `[${x.shape.join()}] at ${places} places`);
+  const y = backend.output(x.shape);
+  backend.binding.rotate({
+    rows,
+    places,
+    heads: width / headSize,
+    size: headSize,
+    half,
+    x: backend.floats(x),
+    cosines: backend.floats(cos),
+    sines: backend.floats(sin),
+    back,
+    y: backend.floats(y),
+  });
+  return [y];
 };
 
 const tokenScores: FusedKernel<'ZttTokenScores'> = ({logits, targets, rows}, _attributes, backend) => {
@@ -254,8 +354,35 @@ export const FUSED = {
   ZttLayerNormGradient: layerNormGradient,
   ZttZeroLogits: zeroLogits,
   ZttZeroLogitsGradient: zeroLogitsGradient,
-  ZttAttention: attention,
+  ZttAttention: (inputs, attributes, backend) => attend(inputs, plain(attributes), backend),
   ZttAttentionGradient: attentionGradient,
+  ZttGroupedAttention: attend,
+  ZttGroupedAttentionGradient: groupedAttentionGradient,
+  ZttRmsNorm: rmsNorm,
+  ZttRmsNormGradient: rmsNormGradient,
+  ZttRotate: rotate,
+  ZttGated: ({gate, up}, {activation}, backend) => {
+    const y = backend.output(gate.shape);
+    backend.binding.gated({
+      activation,
+      gate: backend.floats(gate),
+      up: backend.floats(up),
+      y: backend.floats(y),
+    });
+    return [y];
+  },
+  ZttGatedGradient: ({gate, up, dy}, {activation}, backend) => {
+    const [dGate, dUp] = [backend.output(gate.shape), backend.output(up.shape)];
+    backend.binding.gatedGrad({
+      activation,
+      gate: backend.floats(gate),
+      up: backend.floats(up),
+      dy: backend.floats(dy),
+      gateGrad: backend.floats(dGate),
+      upGrad: backend.floats(dUp),
+    });
+    return [dGate, dUp];
+  },
   ZttHeadLoss: headLoss,
   ZttTokenScores: tokenScores,
   ZttSumSquares: ({x}, _attributes, backend) => {

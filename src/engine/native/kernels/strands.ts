@@ -1,8 +1,8 @@
-import type {KernelName, KernelTable, StrandScoreAttributes, StrandView} from '../../contract.js';
+import type {Grouping, KernelName, KernelTable, StrandScoreAttributes, StrandView} from '../../contract.js';
 import {present} from '../../register.js';
 import type {NativeBackend} from '../backend.js';
 import type {Arguments} from '../calls.js';
-import {maybe, require} from './fused.js';
+import {maybe, NO_WINDOW, require} from './fused.js';
 import type {FusedKernel, Info} from './register.js';
 
 /** A weight row's columns: `kWeightColumns` in native/src/kernels/ops.h. */
@@ -15,20 +15,27 @@ function columns(info: Info, at: number, width: number, backend: NativeBackend) 
   return {stride, memory: backend.floats(info).subarray(at)};
 }
 
-function strandsOf(view: StrandView, scale = 1) {
-  const {heads, strands, ranges, seen, width} = view;
-  require(width % heads === 0, `${width} columns in ${heads} heads`);
-  return {queries: seen.length, heads, size: width / heads, scale, strands, ranges, seen};
+function strandsOf(view: StrandView & Grouping, scale = 1) {
+  const {heads, kvHeads, window, strands, ranges, seen, width} = view;
+  require(width % heads === 0 &&
+    heads % kvHeads === 0, `${width} columns in ${heads} heads, ${kvHeads} of keys`);
+  return {
+    ...{queries: seen.length, heads, kvHeads, size: width / heads, window: window ?? NO_WINDOW, scale},
+    ...{strands, ranges, seen},
+  };
 }
+
+/** Columns of k and of v. */
+const kvWidth = ({width, heads, kvHeads}: StrandView & Grouping): number => (width / heads) * kvHeads;
 
 function scoresOf(
   inputs: {q: Info; k: Info; zeroLogits?: Info},
-  attributes: StrandScoreAttributes,
+  attributes: StrandScoreAttributes & Grouping,
   backend: NativeBackend,
 ): Omit<Arguments<'strandWeights'>, 'weights' | 'inverse' | 'zero'> {
   const {qAt, kAt, width, scale} = attributes;
   const q = columns(inputs.q, qAt, width, backend);
-  const k = columns(inputs.k, kAt, width, backend);
+  const k = columns(inputs.k, kAt, kvWidth(attributes), backend);
   return {
     ...strandsOf(attributes, scale),
     keyRows: inputs.k.shape[0]!,
@@ -40,12 +47,12 @@ function scoresOf(
   };
 }
 
-const attention: FusedKernel<'ZttStrandAttention'> = (inputs, attributes, backend) => {
+const attention: FusedKernel<'ZttGroupedStrandAttention'> = (inputs, attributes, backend) => {
   const {heads, vAt, width, seen} = attributes;
   const out = backend.output([seen.length, width]);
   const inverse = backend.output([seen.length, heads]);
   const zero = inputs.zeroLogits && backend.output([seen.length, heads]);
-  const v = columns(inputs.v, vAt, width, backend);
+  const v = columns(inputs.v, vAt, kvWidth(attributes), backend);
   backend.binding.strandAttention({
     ...scoresOf(inputs, attributes, backend),
     vStride: v.stride,
@@ -58,7 +65,7 @@ const attention: FusedKernel<'ZttStrandAttention'> = (inputs, attributes, backen
   return present(out, zero);
 };
 
-const weights: FusedKernel<'ZttStrandWeights'> = (inputs, attributes, backend) => {
+const weights: FusedKernel<'ZttGroupedStrandWeights'> = (inputs, attributes, backend) => {
   const {heads, seen} = attributes;
   const out = backend.output([weightsSize(attributes)]);
   const inverse = backend.output([seen.length, heads]);
@@ -72,10 +79,10 @@ const weights: FusedKernel<'ZttStrandWeights'> = (inputs, attributes, backend) =
   return present(out, inverse, zero);
 };
 
-const values: FusedKernel<'ZttStrandValues'> = (inputs, attributes, backend) => {
+const values: FusedKernel<'ZttGroupedStrandValues'> = (inputs, attributes, backend) => {
   const {vAt, width, kept} = attributes;
   const out = backend.output([kept.reduce((n, keep) => n + keep, 0), width]);
-  const v = columns(inputs.v, vAt, width, backend);
+  const v = columns(inputs.v, vAt, kvWidth(attributes), backend);
   backend.binding.strandValues({
     ...strandsOf(attributes),
     valueRows: inputs.v.shape[0]!,
@@ -88,6 +95,13 @@ const values: FusedKernel<'ZttStrandValues'> = (inputs, attributes, backend) => 
   });
   return [out];
 };
+
+/** Every head has keys of its own, and sees all of them. */
+const plain = <A extends StrandView>(attributes: A): A & Grouping => ({
+  ...attributes,
+  kvHeads: attributes.heads,
+  window: null,
+});
 
 /** Floats in the weights of all strands. */
 function weightsSize({heads, strands, ranges}: StrandView): number {
@@ -117,8 +131,11 @@ const appendRows: FusedKernel<'ZttAppendRows'> = ({pool, rows}, {at, from}, back
 
 /** Attention over strands, and the rows of a cache. */
 export const STRANDS = {
-  ZttStrandAttention: attention,
-  ZttStrandWeights: weights,
-  ZttStrandValues: values,
+  ZttStrandAttention: (inputs, attributes, backend) => attention(inputs, plain(attributes), backend),
+  ZttStrandWeights: (inputs, attributes, backend) => weights(inputs, plain(attributes), backend),
+  ZttStrandValues: (inputs, attributes, backend) => values(inputs, plain(attributes), backend),
+  ZttGroupedStrandAttention: attention,
+  ZttGroupedStrandWeights: weights,
+  ZttGroupedStrandValues: values,
   ZttAppendRows: appendRows,
 } satisfies Partial<KernelTable<KernelName, Info, NativeBackend>>;
