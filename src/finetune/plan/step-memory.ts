@@ -96,14 +96,14 @@ export function stepMemory(options: MemoryOptions): StepMemory {
  * pass of the largest layer works in.
  */
 function slotFloats(
-  {arch, arrangement, trained, seqLen}: MemoryOptions,
+  {arch, arrangement, trained}: MemoryOptions,
   specs: readonly TensorSpec[],
 ): {kept: (part: Part) => number; worked: number} {
   const linears = blockLinears(arch).filter(({of}) => of === 'mlp');
   const ofMlp = (name: string) => linears.some((linear) => name.includes(`.${linear.name}.`));
   const trainsMlp = specs.some(({name, shape}) => shape.length === 2 && ofMlp(name) && trained(name));
   const stored = blocks(arrangement).map(({part, sources}) => {
-    const {hidden, mlp, activated} = layerFloats(arch, arch.layers[sources[0]!]!, seqLen);
+    const {hidden, mlp, activated} = layerFloats(arch, arch.layers[sources[0]!]!);
     const lora = arrangement.lora ? 2 * arch.width : 0;
     return {
       part,
@@ -120,10 +120,9 @@ function slotFloats(
 /**
  * What a layer computes of a token, in floats: `hidden` is the state before it and between its branches, the outputs of
  * norms, q, k and v, and the mixed values; `mlp` is the feed-forward network before its activation, and `activated` what
- * the activation gives, which is needed where it is an input of a trained map. Attention for which engines have no kernel
- * also leaves its weights, twice.
+ * the activation gives, which is needed where it is an input of a trained map.
  */
-function layerFloats(arch: Architecture, {attention, norms, mlp}: Layer, seqLen: number) {
+function layerFloats(arch: Architecture, {attention, norms, mlp}: Layer) {
   const {q, k, v} = qkvWidths(arch);
   const normed = Object.values(norms).filter((name) => name !== null).length;
   const turned = (attention.rotation ? 1 : 0) + (attention.qkNorm ? 1 : 0);
