@@ -189,11 +189,11 @@ describe('an unfinished file', () => {
     writeFileSync(other, 'some bytes');
     const beats = setInterval(() => utimesSync(other, new Date(), new Date()), 50);
     let taken = false;
-    const taking = claim(blob, 2000).then((partial) => {
+    const taking = claim(blob, 1000).then((partial) => {
       taken = true;
       return partial!;
     });
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(taken).toBe(false);
     clearInterval(beats);
     const partial = await taking;
