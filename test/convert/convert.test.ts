@@ -91,6 +91,9 @@ describe('sharing', () => {
     ['last', 6, 3, [[3], [4], [5]]],
     ['stepwise', 7, 3, [[0], [3], [6]]],
     ['stepwise', 7, 1, [[0]]],
+    // 3.5 is rounded up, 5/3 up and 10/3 down.
+    ['stepwise', 8, 3, [[0], [4], [7]]],
+    ['stepwise', 6, 4, [[0], [2], [3], [5]]],
     [
       'average',
       5,

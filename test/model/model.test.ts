@@ -127,27 +127,25 @@ describe('early exit', () => {
   it('saves the time of the layers it skips', async () => {
     await convert({source: join(FIXTURES, 'gpt2-books'), output: temp.path('z'), layout: 'ztt', cycles: 4});
     const model = await load(temp.path('z'), {engine: 'wasm'});
-    const rows = Array.from({length: 4}, (_, row) =>
+    const rows = Array.from({length: 2}, (_, row) =>
       Array.from({length: 128}, (_, i) => (row * 131 + i * 17) % 4096),
     );
-    const measure = async (threshold: number) => {
-      const times: number[] = [];
-      let slots = 0;
-      for (let i = 0; i < 4; i++) {
+    const full = {threshold: 1, slots: 0, times: [] as number[]};
+    const early = {threshold: 1e-6, slots: 0, times: [] as number[]};
+    // By turns: what else the machine does slows both.
+    for (let i = 0; i < 5; i++) {
+      for (const each of [full, early]) {
         const begun = performance.now();
-        const results = await model.logitsBatch(rows, {threshold});
-        times.push(performance.now() - begun);
-        slots = results[0]!.slots.length;
+        const results = await model.logitsBatch(rows, {threshold: each.threshold});
+        each.times.push(performance.now() - begun);
+        each.slots = results[0]!.slots.length;
       }
-      return {slots, time: Math.min(...times)};
-    };
-    const full = await measure(1);
-    const early = await measure(1e-6);
+    }
     model.dispose();
     expect(full.slots).toBe(26);
     expect(early.slots).toBe(8);
     // 18 of 26 slots are skipped; half the time leaves room for the LM head and a noisy machine.
-    expect(early.time).toBeLessThan(full.time * 0.75);
+    expect(Math.min(...early.times)).toBeLessThan(Math.min(...full.times) * 0.75);
   });
 });
 

@@ -10,7 +10,7 @@ import {makeTempFolder} from '../../helpers/temp.js';
 import {FetchFixture} from '../fetch-fixture.js';
 
 const hub = new FetchFixture();
-const CHILD = fileURLToPath(new URL('fetch-child.ts', import.meta.url));
+const CHILD = fileURLToPath(new URL('fetch-child.mjs', import.meta.url));
 const SHARDS = [
   'model-00001-of-00003.safetensors',
   'model-00002-of-00003.safetensors',
@@ -41,7 +41,7 @@ interface Child {
 }
 
 function start(): Child {
-  const child = spawn(process.execPath, ['--import', 'tsx', CHILD, 'ann/gpt2'], {
+  const child = spawn(process.execPath, [CHILD, 'ann/gpt2'], {
     env: {PATH: process.env.PATH, ...hub.env},
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -1,13 +1,13 @@
 /** Fetches the model that its argument names, as another process: prints its path, or the error's message. */
-import {fetchModel} from '../../../src/hub/index.js';
+import {fetchModel} from '../../../dist/hub/index.js';
 
-const say = (text: string) => process.stdout.write(`${text}\n`);
+const say = (text) => process.stdout.write(`${text}\n`);
 try {
-  const {path} = await fetchModel(process.argv[2]!, {
+  const {path} = await fetchModel(process.argv[2], {
     onProgress: (done) => say(`bytes ${done}`),
     onNote: (line) => say(`note ${line}`),
   });
   say(`path ${path}`);
 } catch (error) {
-  say(`error ${(error as Error).message}`);
+  say(`error ${error.message}`);
 }
