@@ -198,8 +198,18 @@ const REFUSED: [what: string, files: Record<string, string>, message: RegExp][] 
   ],
   [
     'too many added tokens',
-    added(...Array.from({length: (1 << 16) + 1}, (_, i) => ({id: 600 + i, content: `<${i}>`}))),
+    added(
+      ...Array.from({length: (1 << 16) + 1}, (_, i) => ({
+        id: 600 + i,
+        content: String.fromCodePoint(0x10000 + i),
+      })),
+    ),
     /more than 65536 added tokens/,
+  ],
+  [
+    'added tokens that are too long together',
+    added(...Array.from({length: 300}, (_, i) => ({id: 600 + i, content: `<${i}>`.padEnd(1000, '.')}))),
+    /added tokens of more than 262144 characters in all/,
   ],
   [
     'a merges.txt of words',
