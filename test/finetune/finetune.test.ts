@@ -161,7 +161,7 @@ describe('a fine-tuning run', () => {
     [{seqLen: 257}, /seq-len is 257; .* 2 to 256/],
     [{lr: 0}, /lr is 0/],
     [{lr: NaN}, /lr is NaN/],
-    [{lrSchedule: 'step' as never}, /lr-schedule is "step"; .* cosine, linear, constant/],
+    [{lrSchedule: 'step' as never}, /there is no lr-schedule "step"; there are cosine, linear, constant/],
     [{accumulate: 0}, /accumulate is 0/],
     [{weightDecay: -1}, /weight-decay is -1/],
     [{beta2: 1}, /beta2 is 1; .* below 1/],
