@@ -50,7 +50,7 @@ describe('documents', () => {
     ['program.txt', bytes('ELF', [1, 0, 0]), /program\.txt, line 1: .*binary file/],
     ['bytes.jsonl', bytes('{"text": "a"}\n{"text": "', [200], '"}'), /bytes\.jsonl, line 2: .* UTF-8/],
     ['broken.jsonl', '{"text": "a"}\n{"text": ', /broken\.jsonl, line 2 is no valid JSON/],
-    ['array.json', '[\n  {"text": "a"}\n]', /array\.json, line 1 is no valid JSON: .*one whole row a line/],
+    ['array.jsonl', '[\n  {"text": "a"}\n]', /array\.jsonl, line 1 is no valid JSON: .*one whole row a line/],
     [
       'column.jsonl',
       '{"text": "a"}\n{"content": "b", "id": 1}',
