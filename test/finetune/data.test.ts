@@ -106,7 +106,7 @@ describe('the data of a run', () => {
   });
 
   it.each<[string, Partial<FinetuneOptions>, RegExp]>([
-    ['two ways to hold out', {heldOut: 0.1, heldOutData: ['x']}, /held-out and held-out-data are both given/],
+    ['two ways to hold out', {heldOut: 0.1, heldOutData: ['x']}, /held-out-data and held-out are both given/],
     ['a share of all', {heldOut: 1}, /held-out is 1/],
     ['no blocks to evaluate', {evalBlocks: 0}, /eval-blocks is 0/],
   ])('refuses %s', async (_, wrong, message) => {
