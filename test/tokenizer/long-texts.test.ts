@@ -32,6 +32,6 @@ describe('a long text', () => {
 
 it('half a surrogate pair is refused', () => {
   expect(() => tokenizer.encode('ab\ud83dc')).toThrow(FormatError);
-  expect(() => tokenizer.encode('ab\ud83dc')).toThrow(/character 3 of the text is half a surrogate pair/);
+  expect(() => tokenizer.encode('ab\ud83dc')).toThrow(/half a surrogate pair .* after "ab"/);
   expect(tokenizer.decode(tokenizer.encode('ab\ud83d\ude00c'))).toBe('ab😀c');
 });
