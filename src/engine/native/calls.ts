@@ -97,7 +97,7 @@ const SCORES = {
 } as const;
 
 /** Every function's arguments: their names in order, and their kinds. Outputs come last, and are written. */
-export const CALLS = {
+const CALLS = {
   /** Threads for the next calls, the caller's included. */
   setThreads: {threads: 'size'},
   threads: {},
@@ -319,12 +319,25 @@ export const ARGUMENTS: Record<string, readonly string[]> = Object.fromEntries(
 export function byName(addon: Record<string, (...args: unknown[]) => unknown>): Binding {
   const functions = Object.entries<Record<string, string>>(CALLS).map(([name, kinds]) => {
     const call = addon[name]!;
-    const read = Object.entries(kinds).map(([argument, kind]) => {
-      if (!(kind in ENUMS)) return (named: Record<string, unknown>) => named[argument];
-      const numbers = new Map<unknown, number>(ENUMS[kind as EnumName].map((member, i) => [member, i]));
-      return (named: Record<string, unknown>) => numbers.get(named[argument]);
-    });
-    return [name, (named: Record<string, unknown>) => call(...read.map((value) => value(named)))];
+    const names = Object.keys(kinds);
+    const numbers = Object.values(kinds).map((kind) => (kind in ENUMS ? numbersOf(kind as EnumName) : null));
+    // A loop over places takes a third of what mapping and spreading does; small calls take less than that.
+    return [
+      name,
+      (named: Record<string, unknown>) => {
+        const args = new Array<unknown>(names.length);
+        for (let i = 0; i < names.length; i++) {
+          const value = named[names[i]!];
+          const members = numbers[i];
+          args[i] = members ? members[value as string] : value;
+        }
+        return Reflect.apply(call, undefined, args);
+      },
+    ];
   });
   return Object.fromEntries(functions) as Binding;
 }
+
+/** The number of each member of an enumeration. */
+const numbersOf = (name: EnumName): Record<string, number> =>
+  Object.fromEntries(ENUMS[name].map((member, i) => [member, i]));
