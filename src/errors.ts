@@ -50,8 +50,3 @@ export function requireWhole(option: string, value: number, min: number, max: nu
     throw new UsageError(`${option} is ${value}; it must be a whole number from ${min} to ${max}.`);
   }
 }
-
-/** Checks a number by a bound that is told in words. @throws UsageError naming the option, its value and the bound */
-export function requireReal(option: string, value: number, fits: boolean, bounds: string): void {
-  if (!fits) throw new UsageError(`${option} is ${value}; it must be ${bounds}.`);
-}

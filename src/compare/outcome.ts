@@ -15,7 +15,7 @@ const taskSchema = z.object({
 });
 
 /** What came of one model: of the source, or of a run of a variant with a seed. */
-export const outcomeSchema = z.object({
+const outcomeSchema = z.object({
   version: z.literal(1, 'this version of ztt reads comparisons of version 1'),
   parameters: z.number(),
   /** Slots at full depth. */

@@ -49,7 +49,7 @@ export const LAYOUT_OPTIONS = {
 } as const satisfies OptionTable;
 
 /** How the layers of a source are arranged, which may be fewer than it has. */
-export const ARRANGE_OPTIONS = {
+const ARRANGE_OPTIONS = {
   ...LAYOUT_OPTIONS,
   'middle-layers': {
     kind: 'whole',

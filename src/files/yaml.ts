@@ -5,7 +5,7 @@ import {FormatError} from '../errors.js';
  * The most characters of YAML from outside that are parsed at once: the parser takes time with the square of some
  * texts, such as a hundred thousand commas.
  */
-export const MAX_YAML = 64 << 10;
+const MAX_YAML = 64 << 10;
 
 /** For every YAML from outside: no aliases, which multiply a small text, and no warnings on the console. */
 export const YAML_OPTIONS = {maxAliasCount: 0, logLevel: 'error', prettyErrors: false} as const;

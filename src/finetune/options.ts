@@ -19,19 +19,19 @@ export type LrPart = (typeof LR_PARTS)[number];
 export const MOST_LR_MULT = 1e6;
 
 /** How the learning rate goes on after the warm-up. */
-export const LR_SCHEDULES = ['cosine', 'linear', 'constant'] as const;
+const LR_SCHEDULES = ['cosine', 'linear', 'constant'] as const;
 export type LrSchedule = (typeof LR_SCHEDULES)[number];
 
 /** How many cycles the steps of a run take: all, more and more, or a number drawn for each. */
-export const CYCLE_SCHEDULES = ['full', 'curriculum', 'random'] as const;
+const CYCLE_SCHEDULES = ['full', 'curriculum', 'random'] as const;
 export type CycleSchedule = (typeof CYCLE_SCHEDULES)[number];
 
 /** How a curriculum grows: slowly first and fast at its end, or along a line. */
-export const CURRICULUM_SHAPES = ['1-sqrt', 'linear'] as const;
+const CURRICULUM_SHAPES = ['1-sqrt', 'linear'] as const;
 export type CurriculumShape = (typeof CURRICULUM_SHAPES)[number];
 
 /** What teaches zero attention about exits: what they cost a sequence, or each token, or nothing. */
-export const EXIT_OBJECTIVES = ['sequence', 'token', 'off'] as const;
+const EXIT_OBJECTIVES = ['sequence', 'token', 'off'] as const;
 export type ExitObjectiveKind = (typeof EXIT_OBJECTIVES)[number];
 
 /** Sequences a micro-batch unless told, and what `auto` divides. */

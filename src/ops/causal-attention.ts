@@ -61,7 +61,7 @@ export function causalAttention(projections: Projections, options: AttentionOpti
 }
 
 /** As `causalAttention`, and the zero attention [B, H, T] if there is a zero token. Without a gradient where it is fused. */
-export function causalAttentionWithZero(
+function causalAttentionWithZero(
   projections: Projections,
   options: AttentionOptions,
 ): {mixed: tf.Tensor3D; zero?: tf.Tensor3D} {

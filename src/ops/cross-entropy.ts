@@ -42,7 +42,7 @@ export function logProbabilities(logits: tf.Tensor2D, targets: tf.Tensor1D, rows
  * @param weights - [N], each row's share of the mean; they add up to 1. A row of weight 0 does not count.
  * @returns a scalar
  */
-export function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor1D, weights: tf.Tensor1D): tf.Scalar {
+function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor1D, weights: tf.Tensor1D): tf.Scalar {
   const V = logits.shape[1];
   return customOp([logits], (logits) => {
     const p = tf.softmax(logits);

@@ -4,10 +4,9 @@
  */
 export {addGradients} from './accumulate.js';
 export {activation, type ActivationName} from './activation.js';
-export {attentionWeights, causalMask, weightedValues, zeroAttention} from './attention.js';
+export {attentionWeights, causalMask, weightedValues} from './attention.js';
 export {
   causalAttention,
-  causalAttentionWithZero,
   separateHeads,
   zeroLogitsOf,
   zeroAttentionByKey,
@@ -16,7 +15,7 @@ export {
   type Projections,
 } from './causal-attention.js';
 export {withoutGradient} from './custom.js';
-export {crossEntropy, headCrossEntropy, logProbabilities} from './cross-entropy.js';
+export {headCrossEntropy, logProbabilities} from './cross-entropy.js';
 export {distilledLogits, headDistillation, type TeacherHead} from './distillation.js';
 export {dropout} from './dropout.js';
 export {consecutiveRows, embedding} from './embedding.js';
@@ -37,7 +36,7 @@ export {rotate, type RotationTable} from './rotate.js';
 export {RowPool} from './row-pool.js';
 export {strandAttention, strandValues, strandWeights} from './strand-attention.js';
 export type {Columns, KeyRange, KeyView, Strand, StrandScores, StrandWeights} from './strands.js';
-export {add, mergeHeads, multiply, reshape, splitHeads, takeRows, withGradient} from './structure.js';
+export {add, mergeHeads, reshape, splitHeads, withGradient} from './structure.js';
 export {tokenScores} from './token-scores.js';
 export {rowZeroLogits, zeroLogits} from './zero-logits.js';
 export type {ZeroToken} from './zero-token.js';

@@ -86,14 +86,3 @@ export function mergeHeads(x: tf.Tensor4D): tf.Tensor3D {
   const [B, H, T, d] = x.shape;
   return reshape(transpose(x, [0, 2, 1, 3]), [B, T, H * d]);
 }
-
-/** The rows of x [B, ...] at these indices: copies of whole rows, which a gather does element by element. */
-export function takeRows<T extends tf.Tensor>(x: T, rows: readonly number[]): T {
-  const rest = x.shape.slice(1);
-  return tf.tidy(() =>
-    tf.concat(
-      rows.map((row) => tf.slice(x, [row, ...rest.map(() => 0)], [1, ...rest])),
-      0,
-    ),
-  );
-}

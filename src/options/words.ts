@@ -1,7 +1,7 @@
 import type {Option, RealRange} from './option.js';
 
 /** The bounds of a number in words: `above 0 and at most 1`, or `from 0 to 1`. */
-export function boundsOf({above, from, max, below}: RealRange): string {
+function boundsOf({above, from, max, below}: RealRange): string {
   if (from !== undefined && max !== undefined) return `from ${from} to ${max}`;
   return [
     above === undefined ? null : `above ${above}`,
