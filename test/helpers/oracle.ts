@@ -4,6 +4,7 @@ import {fileURLToPath} from 'node:url';
 import {z} from 'zod';
 import {SafetensorsFile} from '../../src/checkpoint/index.js';
 import type {Layout} from '../../src/index.js';
+import {readIntegers, readRows} from './integers.js';
 
 /** The repository's fixtures. */
 export const FIXTURES = fileURLToPath(new URL('../../fixtures/', import.meta.url));
@@ -55,17 +56,12 @@ export class Expected {
 
   /** An int64 tensor's values. */
   async integers(name: string): Promise<number[]> {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of this.file.chunks(name)) chunks.push(chunk);
-    const bytes = Buffer.concat(chunks);
-    return Array.from({length: bytes.byteLength / 8}, (_, i) => Number(bytes.readBigInt64LE(8 * i)));
+    return readIntegers(this.file, name);
   }
 
   /** The rows that all expectations are of. */
   async ids(): Promise<number[][]> {
-    const flat = await this.integers('input_ids');
-    const [B, T] = this.shape('input_ids') as [number, number];
-    return Array.from({length: B}, (_, row) => flat.slice(row * T, (row + 1) * T));
+    return readRows(this.file, 'input_ids');
   }
 
   metadata(name: string): string {

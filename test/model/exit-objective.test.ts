@@ -6,6 +6,7 @@ import {SafetensorsFile} from '../../src/checkpoint/index.js';
 import {convert, LAYOUTS, load, type Model} from '../../src/index.js';
 import type {GradientOptions, LossGradients} from '../../src/model/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
+import {readRows} from '../helpers/integers.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder} from '../helpers/temp.js';
 import {sourceName} from '../helpers/oracle-variant.js';
@@ -49,9 +50,9 @@ describe.each(['native', 'wasm', 'cpu'])('the loss at exits and what they cost, 
       await temp.remove();
       const keys = model.parameters().get('zero_tokens.key')!;
       keys.assign(tf.tensor(await reference.readFloat32('zero_keys'), keys.shape));
-      const rows = await integers('input_ids');
+      const rows = await readRows(reference, 'input_ids');
       ids = tf.tensor2d(rows, undefined, 'int32');
-      const lossMask = (await integers('labels')).map((row) => row.map((label) => label !== -100));
+      const lossMask = (await readRows(reference, 'labels')).map((row) => row.map((label) => label !== -100));
       objective = objectiveSchema.parse(JSON.parse(reference.metadata.objective!));
       base = {lossMask, exitLossWeight: objective.exitLossWeight};
     });
@@ -61,14 +62,6 @@ describe.each(['native', 'wasm', 'cpu'])('the loss at exits and what they cost, 
       await reference.close();
     });
 
-    const integers = async (name: string): Promise<number[][]> => {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of reference.chunks(name)) chunks.push(chunk);
-      const bytes = Buffer.concat(chunks);
-      const [B, T] = reference.tensors.get(name)!.shape as [number, number];
-      const at = (i: number) => Number(bytes.readBigInt64LE(8 * i));
-      return Array.from({length: B}, (_, row) => Array.from({length: T}, (_, t) => at(row * T + t)));
-    };
     const exits = (unit: 'sequence' | 'token') => ({
       ...objective,
       unit,

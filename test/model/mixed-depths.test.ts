@@ -6,6 +6,7 @@ import {SafetensorsFile} from '../../src/checkpoint/index.js';
 import {convert, load, type Model} from '../../src/index.js';
 import type {RowExits} from '../../src/model/index.js';
 import {expectClose, expectNormClose} from '../helpers/close.js';
+import {readRows} from '../helpers/integers.js';
 import {FIXTURES} from '../helpers/oracle.js';
 import {makeTempFolder} from '../helpers/temp.js';
 import {sourceName} from '../helpers/oracle-variant.js';
@@ -35,7 +36,7 @@ describe.each(['native', 'wasm', 'cpu'])('tokens that leave early in training, o
       await temp.remove();
       const keys = model.parameters().get('zero_tokens.key')!;
       keys.assign(tf.tensor(await reference.readFloat32('zero_keys'), keys.shape));
-      ids = tf.tensor2d(await integers('input_ids'), undefined, 'int32');
+      ids = tf.tensor2d(await readRows(reference, 'input_ids'), undefined, 'int32');
       const numbers = await reference.readFloat32('numbers');
       const T = ids.shape[1];
       const [, byNumber, byZero] = z.array(z.number()).parse(JSON.parse(reference.metadata.shares!));
@@ -50,15 +51,6 @@ describe.each(['native', 'wasm', 'cpu'])('tokens that leave early in training, o
       model.dispose();
       await reference.close();
     });
-
-    const integers = async (name: string): Promise<number[][]> => {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of reference.chunks(name)) chunks.push(chunk);
-      const bytes = Buffer.concat(chunks);
-      const [B, T] = reference.tensors.get(name)!.shape as [number, number];
-      const at = (i: number) => Number(bytes.readBigInt64LE(8 * i));
-      return Array.from({length: B}, (_, row) => Array.from({length: T}, (_, t) => at(row * T + t)));
-    };
 
     it.each([false, true])(
       'have the loss and gradients of PyTorch, with checkpointing %s',
