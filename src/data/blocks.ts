@@ -1,7 +1,7 @@
 import {uniformInt} from 'pure-rand/distribution/uniformInt';
-import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {UsageError} from '../errors.js';
 import {begins, idOf, trained, type TokenFile} from './token-file.js';
+import {seededBy} from './seeded.js';
 
 /** Sequences of equal length, each with what of it counts in the loss. */
 export interface Batch {
@@ -79,7 +79,7 @@ export function batchOf(blocks: readonly Block[]): Batch {
 
 /** Numbers in an order that depends on the seeds alone: a Fisher-Yates shuffle. */
 export function shuffled(numbers: Uint32Array, ...seeds: number[]): Uint32Array {
-  const random = xoroshiro128plus(seeds.reduce((mixed, seed) => Math.imul(mixed, 1_000_003) + seed));
+  const random = seededBy(...seeds);
   const order = numbers.slice();
   for (let i = order.length - 1; i > 0; i--) {
     const j = uniformInt(random, 0, i);

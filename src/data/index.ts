@@ -1,5 +1,6 @@
 /** Text, JSON Lines, parquet and datasets to batches of token blocks, through a token cache on disk. */
 export type {Batch} from './blocks.js';
+export {seededBy} from './seeded.js';
 export {readDocuments} from './documents.js';
 export type {DataFile, Part} from './parts.js';
 export type {TableRow} from './rows.js';

@@ -1,6 +1,5 @@
 import {uniformInt} from 'pure-rand/distribution/uniformInt';
-import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
-import type {RandomGenerator} from 'pure-rand/types/RandomGenerator';
+import {seededBy} from '../../data/index.js';
 import {exitSlots, slots, type Arrangement} from '../../model/index.js';
 import type {CurriculumShape, CycleSchedule} from '../options.js';
 
@@ -28,7 +27,7 @@ export interface CycleOptions {
 export function cyclesOfStep(step: number, C: number, options: CycleOptions): number {
   const {steps, seed, cycleSchedule, curriculumShape, curriculumShare} = options;
   if (cycleSchedule === 'full') return C;
-  if (cycleSchedule === 'random') return uniformInt(randomOfStep(seed, step, 1), 1, C);
+  if (cycleSchedule === 'random') return uniformInt(seededBy(seed, step, 1), 1, C);
   const p = Math.min(1, step / (curriculumShare * steps));
   return Math.max(1, Math.ceil(C * GROWTH[curriculumShape](p)));
 }
@@ -45,12 +44,11 @@ export function exitSlotsOfStep(
   seed: number,
 ): {slots: Set<number>; closed: Set<number>} {
   const open = exitSlots(arrangement, exitFromCycle);
-  const drawn = open.length > 0 ? [open[uniformInt(randomOfStep(seed, step, 2), 0, open.length - 1)]!] : [];
+  const drawn = open.length > 0 ? [open[uniformInt(seededBy(seed, step, 2), 0, open.length - 1)]!] : [];
   const all = slots(arrangement).keys();
   return {slots: new Set(drawn), closed: new Set([...all].filter((slot) => !open.includes(slot)))};
 }
 
-/** A generator of a step's own, for a purpose. */
-function randomOfStep(seed: number, step: number, purpose: number): RandomGenerator {
-  return xoroshiro128plus(Math.imul(Math.imul(seed, 1_000_003) + step, 1_000_003) + purpose);
-}
+/** Whether a step (1-based) trains for exits: after the first `exitsFrom` of the steps, which train full depth alone. */
+export const trainsExits = (step: number, {steps, exitsFrom}: {steps: number; exitsFrom: number}): boolean =>
+  step > exitsFrom * steps;

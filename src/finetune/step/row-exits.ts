@@ -1,4 +1,4 @@
-import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
+import {seededBy} from '../../data/index.js';
 import type {RowExits} from '../../model/index.js';
 
 /** What of a run decides which tokens leave the cycles early. */
@@ -21,13 +21,12 @@ export function rowExits(
   {seed, mixedDepths}: MixedDepthOptions,
   {step, row, tokens}: {step: number; row: number; tokens: number},
 ): RowExits | null {
-  const numbers = [seed, step, row, PURPOSE];
-  const random = xoroshiro128plus(numbers.reduce((mixed, n) => Math.imul(mixed, 1_000_003) + n));
+  const random = seededBy(seed, step, row, PURPOSE);
   const draw = () => (random.next() >>> 0) / 2 ** 32;
   const [chosen, share, atRandom] = [draw() < mixedDepths, draw(), draw() < 0.5];
   if (!chosen) return null;
   return {share, by: atRandom ? Array.from({length: tokens}, draw) : 'zero-attention'};
 }
 
-/** Keeps these numbers apart from others that are drawn for the same step and row. */
-const PURPOSE = 3;
+/** Keeps these numbers apart from those of dropout, which has a stretch, from 0 on, in this place. */
+const PURPOSE = -1;

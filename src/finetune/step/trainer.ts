@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {xoroshiro128plus} from 'pure-rand/generator/xoroshiro128plus';
 import {
   embeddingTables,
   ZERO_KEYS,
@@ -8,9 +7,10 @@ import {
   type Model,
   type RowExits,
 } from '../../model/index.js';
+import {seededBy} from '../../data/index.js';
 import {addGradients, dropout} from '../../ops/index.js';
 import {AdamW, sumsOfSquares} from './adamw.js';
-import {cyclesOfStep, exitSlotsOfStep} from '../settings/cycles.js';
+import {cyclesOfStep, exitSlotsOfStep, trainsExits} from '../settings/cycles.js';
 import {lrPartOf, parseLrMult} from '../settings/lr-mult.js';
 import type {FinetuneOptions, RunSettings} from '../settings/options.js';
 import {learningRate} from '../settings/schedule.js';
@@ -97,7 +97,7 @@ export class Trainer {
       settings.exitObjectiveWeight * Math.min(1, step / (settings.exitObjectiveWarmup * settings.steps));
     // What an exit costs is known where all cycles run, and nothing learns it where the keys are frozen.
     const learns = cycles === arrangement.cycles && this.model.parameters().get(ZERO_KEYS)?.trainable;
-    const exiting = step > settings.exitsFrom * settings.steps;
+    const exiting = trainsExits(step, settings);
     const exits =
       settings.exitObjective !== 'off' && learns && exiting
         ? {
@@ -178,8 +178,7 @@ export class Trainer {
     const rate = this.model.config.ztt?.dropout ?? 0;
     if (rate === 0) return undefined;
     return (stretch) => {
-      const numbers = [this.settings.seed, step, row, stretch];
-      const random = xoroshiro128plus(numbers.reduce((mixed, n) => Math.imul(mixed, 1_000_003) + n));
+      const random = seededBy(this.settings.seed, step, row, stretch);
       return (x) => dropout(x, rate, random);
     };
   }

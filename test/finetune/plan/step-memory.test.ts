@@ -57,11 +57,23 @@ describe('a plan', () => {
     expect(some!.memory.activations).toBeLessThan(all!.memory.activations);
   });
 
-  it('says the same FLOPs as the run counts', async () => {
-    const settings = options({steps: 2, batchSize: 2, seqLen: 32, engine: 'wasm', evalEvery: 0});
-    const {flops} = await planFinetune(settings);
+  it.each([{}, {exitsFrom: 0.5}])('says the same FLOPs as the run counts, with %j', async (more) => {
+    const output = temp.path(`run-${more.exitsFrom ?? 0}`);
+    const settings = options({
+      steps: 2,
+      batchSize: 2,
+      seqLen: 32,
+      engine: 'wasm',
+      evalEvery: 0,
+      output,
+      ...more,
+    });
+    const {flops, flopsPerStep} = await planFinetune(settings);
+    // A step that trains full depth alone spares the tails of exits.
+    if (more.exitsFrom) expect(flops).toBeLessThan(2 * flopsPerStep);
+    else expect(flops).toBe(2 * flopsPerStep);
     await finetune(settings);
-    const lines = (await readFile(temp.path('run/metrics.jsonl'), 'utf8')).trim().split('\n');
+    const lines = (await readFile(join(output, 'metrics.jsonl'), 'utf8')).trim().split('\n');
     expect((JSON.parse(lines.at(-1)!) as {flops: number}).flops).toBe(flops);
   });
 
