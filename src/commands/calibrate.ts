@@ -1,5 +1,5 @@
 import type {Calibration, ExitFit} from '../model/index.js';
-import type {OptionTable} from '../options/index.js';
+import {checkOptions, type OptionTable} from '../options/index.js';
 import {UsageError} from '../errors.js';
 import {THREADED_ENGINE_OPTIONS} from '../engine/options.js';
 import {CALIBRATE_OPTIONS} from '../eval/options.js';
@@ -10,6 +10,12 @@ import {BaseCommand, type Column, facts, flagsOf, format, modelArg, optionsOf, t
 const OPTIONS = {
   ...CALIBRATE_OPTIONS,
   tasks: {...CALIBRATE_OPTIONS.tasks, required: false, oneOf: ['tasks', 'fit-exits']},
+} as const satisfies OptionTable;
+
+/** The options of fitting exits, beside which none of those counts. */
+const FIT = {
+  ...FIT_OPTIONS,
+  'fit-exits': {...FIT_OPTIONS['fit-exits'], excludes: Object.keys(CALIBRATE_OPTIONS)},
 } as const satisfies OptionTable;
 
 /** `ztt calibrate`: choose a model's threshold, and keep what others give. */
@@ -34,13 +40,14 @@ export default class Calibrate extends BaseCommand {
 
   static override flags = {
     ...flagsOf(OPTIONS),
-    ...flagsOf(FIT_OPTIONS),
+    ...flagsOf(FIT),
     ...flagsOf(THREADED_ENGINE_OPTIONS),
   };
 
   override async run(): Promise<Calibration | ExitFit> {
     const {args, flags} = await this.parse(Calibrate);
     const signal = this.interruptible('stopped; the model is as it was.');
+    checkOptions(FIT, optionsOf(FIT, flags));
     const {text} = args.model;
     if (args.model.kind === 'hub') {
       throw new UsageError(
@@ -86,12 +93,13 @@ export default class Calibrate extends BaseCommand {
     const progress = await this.progress({title: 'Reading the data'});
     let begun = false;
     const fit = await fitModelExits({
-      ...optionsOf(FIT_OPTIONS, flags),
+      ...optionsOf(FIT, flags),
       ...optionsOf(THREADED_ENGINE_OPTIONS, flags),
       model: folder,
       data: flags.data!,
       openDataset: (repo) => this.openDataset(repo, signal, (done, total) => progress.update(done, total)),
       onNote: (line) => this.note(line),
+      onWarning: (line) => this.warnOf([line]),
       onProgress: (done, total) => {
         if (!begun) progress.begin('Measuring exits', format.count);
         begun = true;
@@ -148,7 +156,7 @@ export default class Calibrate extends BaseCommand {
   }
 }
 
-type FitFlags = {[Name in keyof typeof FIT_OPTIONS | keyof typeof THREADED_ENGINE_OPTIONS]?: unknown} & {
+type FitFlags = {[Name in keyof typeof FIT | keyof typeof THREADED_ENGINE_OPTIONS]?: unknown} & {
   data?: string[];
 };
 

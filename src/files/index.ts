@@ -19,6 +19,7 @@ export {
 export {besides, clearAbandoned, namesInUse} from './partial.js';
 export {isRunning, MACHINE} from './process-owner.js';
 export {
+  changeFileWhole,
   flushFolder,
   requireFreeOutput,
   writeFilesWhole,

@@ -1,4 +1,4 @@
-import {mkdir, open, readdir, rename, rm, rmdir, utimes} from 'node:fs/promises';
+import {copyFile, mkdir, open, readdir, rename, rm, rmdir, utimes, type FileHandle} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {FileError} from '../errors.js';
 import {readText} from './json.js';
@@ -121,13 +121,32 @@ export async function writeFilesWhole(folder: string, files: ReadonlyMap<string,
 }
 
 /** Replaces one file all or nothing: written beside, flushed, renamed. */
-export async function writeFileWhole(path: string, data: string | Uint8Array): Promise<void> {
+export const writeFileWhole = (path: string, data: string | Uint8Array): Promise<void> =>
+  replaceFileWhole(path, 'wx', (handle) => handle.writeFile(data));
+
+/**
+ * Changes parts of a file all or nothing: a copy beside it is changed, flushed, and takes its place.
+ * @param change - is given the copy, open for reading and writing
+ */
+export const changeFileWhole = (
+  path: string,
+  change: (copy: FileHandle) => Promise<unknown>,
+): Promise<void> => replaceFileWhole(path, 'r+', change, (partial) => copyFile(path, partial));
+
+/** Makes a file beside another and lets it take the other's place. @param prepare - comes before it is opened */
+async function replaceFileWhole(
+  path: string,
+  flags: 'wx' | 'r+',
+  fill: (handle: FileHandle) => Promise<unknown>,
+  prepare?: (partial: string) => Promise<void>,
+): Promise<void> {
   await clearAbandoned(dirname(path), basename(path));
   const partial = besides(path, 'partial');
   try {
-    const handle = await open(partial, 'wx');
+    await prepare?.(partial);
+    const handle = await open(partial, flags);
     try {
-      await handle.writeFile(data);
+      await fill(handle);
       await handle.sync();
     } finally {
       await handle.close();

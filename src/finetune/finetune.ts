@@ -3,7 +3,7 @@ import {Checkpoint, modelFolder, readSourceCard} from '../checkpoint/index.js';
 import {openTrainingData, type HeldOut, type TrainingData} from '../data/index.js';
 import {HELD_OUT} from '../data/options.js';
 import {FileError, UsageError} from '../errors.js';
-import {FEWEST_ROWS} from '../fit/index.js';
+import {FEWEST_FIT_ROWS} from '../fit/options.js';
 import {requireFreeOutput, withLock} from '../files/index.js';
 import {
   exitSlots,
@@ -138,9 +138,9 @@ function requireFittable({arrangement, ztt}: ModelConfig, settings: RunSettings)
     );
   }
   const rows = settings.steps * settings.batchSize * settings.accumulate;
-  if (rows < FEWEST_ROWS) {
+  if (rows < FEWEST_FIT_ROWS) {
     throw new UsageError(
-      `fit-exits needs ${FEWEST_ROWS} rows of text; the run has ${rows}: take more steps.`,
+      `fit-exits needs ${FEWEST_FIT_ROWS} rows of text; the run has ${rows}: take more steps.`,
     );
   }
 }

@@ -9,10 +9,7 @@ export async function assignKeys(
 ): Promise<void> {
   const variable = model.parameters().get(ZERO_KEYS)!;
   const values = Float32Array.from((await variable.data()) as Float32Array);
-  for (const {slot, keys} of exits) {
-    const flat = keys.flatMap((key) => [...key]);
-    values.set(flat, slot * flat.length);
-  }
+  for (const {slot, keys} of exits) values.set(keys, slot * keys.length);
   const keys = tf.tensor(values, variable.shape);
   variable.assign(keys);
   keys.dispose();

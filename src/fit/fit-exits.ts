@@ -1,6 +1,8 @@
+import {setImmediate} from 'node:timers/promises';
 import {InterruptedError, UsageError} from '../errors.js';
 import {exitSlots, hasZeroTokens, type ExitFit, type Model, type SlotEvidence} from '../model/index.js';
 import {fitKey, zeroAttention, type KeyTargets} from './fit-key.js';
+import {FEWEST_FIT_ROWS, FIT_ROWS} from './options.js';
 
 // Shapes: R rows, N sampled tokens of all rows, H heads, d head size.
 
@@ -34,13 +36,11 @@ export interface FittedExit {
   wanted: number;
   /** The mean zero attention of the rows that should exit, and of the others, with the new keys. */
   zeroAttention: {wanted: number; others: number};
-  /** The new zero keys, [H] of [d]. */
-  keys: Float64Array[];
+  /** The new zero keys, [H, d]. */
+  keys: Float32Array;
 }
 
 const DEFAULTS = {tokensPerRow: 48, batchTokens: 8192};
-/** The fewest rows that anything can be learnt from; the study used 384. */
-export const FEWEST_ROWS = 16;
 /**
  * What half of a key's squared length costs, as a share of the mean square of a logit that a key of length 1 gives. On
  * gpt2-books any value from 0 to 0.03 ranks texts alike; without a ridge keys grow long and zero attention is all or
@@ -67,9 +67,9 @@ export async function fitExits(
       `exits cannot be fitted: the model is ${arrangement.layout} with ${arrangement.cycles} cycles, and only ztt models with several cycles have exits.`,
     );
   }
-  if (options.rows.length < FEWEST_ROWS) {
+  if (options.rows.length < FEWEST_FIT_ROWS) {
     throw new UsageError(
-      `exits cannot be fitted on ${options.rows.length} rows of text; give at least ${FEWEST_ROWS}, better 384.`,
+      `exits cannot be fitted on ${options.rows.length} rows of text; give at least ${FEWEST_FIT_ROWS}, better ${FIT_ROWS}.`,
     );
   }
   if (options.price !== undefined && !Number.isFinite(options.price)) {
@@ -110,6 +110,8 @@ async function gather(
   const parts: SlotEvidence[][] = [];
   let done = 0;
   while (done < rows.length) {
+    // Engines that compute at once never yield: a Ctrl-C gets its turn here.
+    await setImmediate();
     if (options.signal?.aborted) throw new InterruptedError('stopped; the model is as it was.');
     const start = done;
     for (
@@ -179,7 +181,7 @@ function fitSlot({slot, costs, rows, heads, scale}: SlotEvidence, given?: number
     price,
     wanted: costs.filter((cost) => cost < price).length / costs.length,
     zeroAttention: {wanted: zeroOf(1), others: zeroOf(0)},
-    keys,
+    keys: Float32Array.from(keys.flatMap((key) => [...key])),
   };
 }
 

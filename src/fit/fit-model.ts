@@ -1,9 +1,10 @@
 import {openTrainingData, type OpenDataset} from '../data/index.js';
 import {UsageError} from '../errors.js';
 import {load, separatorOf, storeExitFit, type ExitFit, type LoadOptions} from '../model/index.js';
+import {checkOptions} from '../options/index.js';
 import {Tokenizer} from '../tokenizer/index.js';
 import {exitFitOf, fitExits, type FitExitsOptions} from './fit-exits.js';
-import {FIT_ROWS, FIT_SEQ_LEN} from './options.js';
+import {FIT_OPTIONS, FIT_ROWS, FIT_SEQ_LEN} from './options.js';
 import {storeKeys} from './store-keys.js';
 
 /** How the exits of a model in a folder are fitted. */
@@ -23,7 +24,10 @@ export interface FitModelOptions
   seed?: number;
   /** Opens datasets of the Hub; without it there are none. */
   openDataset?: OpenDataset;
-  onNote?: (note: string) => void;
+  /** Called with a line a user should know. */
+  onNote?: (line: string) => void;
+  /** Called with a line that no user may miss: what was taken where files contradict each other. */
+  onWarning?: (line: string) => void;
 }
 
 /**
@@ -32,6 +36,7 @@ export interface FitModelOptions
  * @throws UsageError, FileError or FormatError for options, data or a model that cannot be used; InterruptedError
  */
 export async function fitModelExits(options: FitModelOptions): Promise<ExitFit> {
+  checkOptions(FIT_OPTIONS, {...options, fitExits: true});
   const {engine, device, threads, price, onProgress, signal} = options;
   const {rows = FIT_ROWS, seed = 0} = options;
   const model = await load(options.model, {engine, device, threads});
@@ -43,12 +48,15 @@ export async function fitModelExits(options: FitModelOptions): Promise<ExitFit> 
       throw new UsageError(`seq-len is ${seqLen}; the model takes at most ${arch.maxPositions} tokens.`);
     }
     const tokenizer = await Tokenizer.load(options.model);
+    const separator = separatorOf(arch, tokenizer);
+    for (const line of [...model.config.notes, ...tokenizer.notes, ...separator.notes])
+      options.onWarning?.(line);
     const data = await openTrainingData({
       sources: options.data,
       openDataset: options.openDataset,
       tokenizer,
       vocabulary: arch.vocabulary,
-      separator: separatorOf(arch, tokenizer).id,
+      separator: separator.id,
       seqLen,
       batchSize: 1,
       seed,

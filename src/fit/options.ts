@@ -7,6 +7,9 @@ const group = 'FITTING EXITS';
 export const FIT_ROWS = 384;
 export const FIT_SEQ_LEN = 256;
 
+/** The fewest rows that anything can be learnt from. */
+export const FEWEST_FIT_ROWS = 16;
+
 /** How the exits of a finished model are fitted. */
 export const FIT_OPTIONS = {
   'fit-exits': {
@@ -15,7 +18,6 @@ export const FIT_OPTIONS = {
     more: 'Zero attention above 0.5 then means that an exit is expected to cost less than --price.',
     group,
     needs: {data: true},
-    excludes: ['tasks', 'max-drop', 'budget'],
   },
   data: {
     ...DATA_OPTIONS.data,
@@ -35,7 +37,7 @@ export const FIT_OPTIONS = {
   },
   rows: {
     kind: 'whole',
-    min: 16,
+    min: FEWEST_FIT_ROWS,
     max: 1e6,
     default: FIT_ROWS,
     help: 'Rows of text to fit on',

@@ -1,8 +1,6 @@
-import {copyFile, open, rename, rm} from 'node:fs/promises';
-import {basename, dirname} from 'node:path';
 import {Checkpoint} from '../checkpoint/index.js';
 import {FormatError} from '../errors.js';
-import {asFileError, besides, clearAbandoned} from '../files/index.js';
+import {changeFileWhole} from '../files/index.js';
 import {ZERO_KEYS} from '../model/index.js';
 import type {FittedExit} from './fit-exits.js';
 
@@ -22,24 +20,10 @@ export async function storeKeys(folder: string, exits: readonly FittedExit[]): P
     );
   }
   const {path, start} = place;
-  await clearAbandoned(dirname(path), basename(path));
-  const partial = besides(path, 'partial');
-  try {
-    await copyFile(path, partial);
-    const handle = await open(partial, 'r+');
-    try {
-      for (const {slot, keys} of exits) {
-        const values = Float32Array.from(keys.flatMap((key) => [...key]));
-        // Every platform that Node runs on here is little-endian, as the format is.
-        await handle.write(values, 0, values.byteLength, start + slot * values.byteLength);
-      }
-      await handle.sync();
-    } finally {
-      await handle.close();
+  await changeFileWhole(path, async (copy) => {
+    for (const {slot, keys} of exits) {
+      // Every platform that Node runs on here is little-endian, as the format is.
+      await copy.write(keys, 0, keys.byteLength, start + slot * keys.byteLength);
     }
-    await rename(partial, path);
-  } catch (error) {
-    await rm(partial, {force: true});
-    throw asFileError(error, path);
-  }
+  });
 }

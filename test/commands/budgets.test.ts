@@ -9,6 +9,7 @@ import {sharedTempFolder} from '../helpers/temp.js';
 import {cli, cliJson, cliOk, expectFailure} from './cli.js';
 
 const BOOKS = join(FIXTURES, 'gpt2-books');
+const BOOKS_TEXT = join(FIXTURES, 'books_train.txt');
 const TASK = join(FIXTURES, 'eval', 'choices.jsonl');
 
 const temp = sharedTempFolder();
@@ -140,6 +141,30 @@ describe('refused, with nothing changed:', () => {
       () => ['calibrate', model, '--tasks', TASK, '--max-drop', '1pt', '--budget', '1.2'],
       2,
       /give either a largest drop or a budget/,
+    ],
+    [
+      'fitting exits without text',
+      () => ['calibrate', model, '--fit-exits'],
+      2,
+      /fit-exits goes with data; give data too/,
+    ],
+    [
+      'a price where no exits are fitted',
+      () => ['calibrate', model, '--tasks', TASK, '--budget', '1.3', '--price', '0.1'],
+      2,
+      /price goes with fit-exits; give fit-exits too/,
+    ],
+    [
+      'fitting exits beside the limit of a calibration',
+      () => ['calibrate', model, '--fit-exits', '--data', BOOKS_TEXT, '--limit', '3'],
+      2,
+      /--limit.*--fit-exits|--fit-exits.*--limit/,
+    ],
+    [
+      'too few rows to fit exits on',
+      () => ['calibrate', model, '--fit-exits', '--data', BOOKS_TEXT, '--rows', '15'],
+      2,
+      /--rows is "15"; it must be a whole number from 16/,
     ],
     [
       'a drop that is none',

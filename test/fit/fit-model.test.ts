@@ -86,6 +86,11 @@ it('says which rows there are where the data is short, and forgets a calibration
   expect([ztt!.threshold, ztt!.calibration]).toEqual([1, undefined]);
 });
 
+it('refuses options by their table, before anything is read', async () => {
+  const wrong = {model: temp.path('none'), ...OPTIONS, rows: 3.5};
+  await expect(fitModelExits(wrong)).rejects.toThrow(/rows is 3\.5; it must be a whole number from 16/);
+});
+
 it('refuses rows that are longer than the model takes', async () => {
   await makeTinyModel(temp.path('model'));
   await expect(fitModelExits({model: temp.path('model'), ...OPTIONS, seqLen: 65})).rejects.toThrow(

@@ -15,6 +15,7 @@ import {
   type MetricsLine,
   type StepMetrics,
 } from '../records/metrics.js';
+import {trainsExits} from '../settings/cycles.js';
 import type {FinetuneOptions, RunControls} from '../settings/options.js';
 import {afterEvaluation, afterStep, exploded, type RunRecord} from '../records/record.js';
 import {Pace} from '../step/pace.js';
@@ -101,15 +102,19 @@ async function restoreWeights(model: Model, folder: string): Promise<void> {
 type FitExitsHooks = Pick<FinetuneOptions, 'onNote' | 'signal'>;
 
 /** Fits the exits of a trained model on the first rows that it was trained on. @returns the record for its config.json */
-async function fitExitsOf({model, identity, batch}: Run, {onNote, signal}: FitExitsHooks): Promise<ExitFit> {
+async function fitExitsOf(
+  {folder, model, identity, batch}: Run,
+  {onNote, signal}: FitExitsHooks,
+): Promise<ExitFit> {
   const {steps, seqLen} = identity.settings;
   onNote?.('fitting the exits on the trained model.');
   const rows: number[][] = [];
   for (let i = 0; i < steps && rows.length < FIT_ROWS; i++) rows.push(...(await batch(i)).ids);
   rows.length = Math.min(rows.length, FIT_ROWS);
-  const exits = await fitExits(model, {
-    rows,
-    signal,
+  const exits = await fitExits(model, {rows, signal}).catch((error: unknown) => {
+    if (!(error instanceof InterruptedError)) throw error;
+    const message = `stopped before the exits were fitted; all steps are saved: ${resumeHint(folder.path)}`;
+    throw new InterruptedError(message, {cause: error});
   });
   await assignKeys(model, exits);
   return exitFitOf(exits, {rows: rows.length, seqLen, dataSha256: identity.dataSha256});
@@ -155,7 +160,12 @@ async function trainOn(
       record = afterStep(
         record,
         result.loss,
-        stepFlops(model.config, identity.settings, result.cycles ?? model.config.arrangement.cycles),
+        stepFlops(
+          model.config,
+          identity.settings,
+          result.cycles ?? model.config.arrangement.cycles,
+          trainsExits(of, identity.settings),
+        ),
       );
       if (exploded(record)) throw new ZttError(explosion(of, record));
       last = stepMetrics(run, of, result, seconds, record);

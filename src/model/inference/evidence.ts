@@ -20,7 +20,7 @@ export interface HeadEvidence {
 /** What is known, on some rows, of one slot before which they could exit. */
 export interface SlotEvidence {
   slot: number;
-  /** What each row loses by an exit before the slot: the mean next-token loss that it gives less that at full depth, in nats a token. */
+  /** What an exit before the slot costs each row: its mean next-token loss less that at full depth, in nats a token. */
   costs: Float64Array;
   /** For each sampled token, the index of its row, [N]. */
   rows: Int32Array;
